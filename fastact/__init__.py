@@ -1,0 +1,91 @@
+"""Neural-network activation functions for NumPy arrays: forward and backward, in place, on all cores.
+
+Every activation is one callable object, used like a NumPy ufunc:
+
+>>> import numpy as np
+>>> import fastact as fa
+>>> x = np.array([-1.0, 0.0, 2.0])
+>>> fa.relu(x, out=x) is x
+True
+>>> fa.relu.backward(np.ones(3), y=x).tolist()
+[0.0, 0.0, 1.0]
+
+`fa.activations` maps every name to its object; `fa.show_config()` says what runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import metadata as _metadata
+from pathlib import Path as _Path
+from typing import Any
+
+try:
+    from . import _dispatch  # noqa: F401
+except ImportError as error:
+    _here = _Path(__file__).parent
+    if list(_here.glob("_dispatch*.so")) + list(_here.glob("_dispatch*.pyd")):
+        raise
+    raise ImportError(
+        f"fastact was imported from {_here}, where its compiled kernels are missing: this is a source "
+        "tree and Python found it before any installed fastact. Build into it with "
+        "`pip install -e .`, or start Python from another directory to use the installed wheel."
+    ) from error
+
+from .activation import KINDS
+from .catalog import rows
+from .processor import config, get_num_threads, num_threads, set_num_threads, show_config
+
+try:
+    __version__ = _metadata.version("fastact")
+except _metadata.PackageNotFoundError:
+    __version__ = "0+unknown"
+
+activations: dict[str, Any] = {row.name: KINDS[row.kind](row) for row in rows}
+"""Every activation by name."""
+
+globals().update(activations)
+
+
+def get(name: str) -> Any:
+    """Look up an activation by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `fa.activations`.
+
+    Returns
+    -------
+    activation
+        The object, the same as the attribute of that name.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message names the closest ones.
+
+    Examples
+    --------
+    >>> import fastact as fa
+    >>> fa.get("silu") is fa.silu
+    True
+    """
+    if name in activations:
+        return activations[name]
+    close = difflib.get_close_matches(str(name).lower(), activations, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    raise ValueError(f"there is no activation {name!r}; {hint}Known are {', '.join(sorted(activations))}")
+
+
+__all__ = [
+    "__version__",
+    "activations",
+    "config",
+    "get",
+    "get_num_threads",
+    "num_threads",
+    "set_num_threads",
+    "show_config",
+    *activations,
+]

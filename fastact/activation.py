@@ -1,0 +1,469 @@
+"""The activation objects: one class per shape of work, one object per row of the catalog.
+
+A class says how a call is read, which errors it raises and which kernel runs;
+everything that differs between activations of one shape comes from their rows.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from . import _dispatch, arrays, docstring
+from .catalog import Row
+
+KEYWORD, EITHER = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+class Described:
+    """What every activation says of itself, taken from its row of the catalog."""
+
+    extra: tuple[tuple[str, Any], ...] = ()
+    """Parameters that belong to the shape of work, after those of the row."""
+    keywords: tuple[tuple[str, Any], ...] = ()
+    """Keyword-only parameters beside ``out``."""
+
+    def _describe(self, row: Row) -> None:
+        self.row = row
+        self.name = self.__name__ = row.name
+        self.formula, self.range, self.reference = row.formula, row.range, row.reference
+        self.monotonic, self.saturates = row.monotonic, row.saturates
+        self.zero_centered, self.saves = row.zero_centered, row.saves
+        own = tuple((p.name, inspect.Parameter.empty if p.default is None else p.default) for p in row.parameters)
+        self.parameters = {name: None if d is inspect.Parameter.empty else d for name, d in own + self.extra}
+        self.__signature__ = inspect.Signature(
+            [inspect.Parameter("x", EITHER)]
+            + [inspect.Parameter(name, EITHER, default=d) for name, d in own + self.extra]
+            + [inspect.Parameter(name, KEYWORD, default=d) for name, d in (("out", None), *self.keywords)]
+        )
+        self.__doc__ = docstring.build(row, self.__signature__)
+
+    def __repr__(self) -> str:
+        return f"<fastact activation {self.name}{self.__signature__}>"
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        from . import get
+
+        return get, (self.name,)
+
+    def _read_parameters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, ...]:
+        """The row's parameters of a call, checked, in the order of the kernel."""
+        names = [p.name for p in self.row.parameters]
+        if len(args) > len(names):
+            raise TypeError(f"{self.name} takes x and {len(names)} parameters {names}; {len(args)} were given")
+        given = dict(zip(names, args, strict=False))
+        for key, value in kwargs.items():
+            if key not in names:
+                raise TypeError(f"{self.name} has no parameter {key!r}; it takes {names or 'none'} and out")
+            if key in given:
+                raise TypeError(f"{self.name} got {key} twice, by position and by name")
+            given[key] = value
+        values = {p.name: self._number(p.name, given.get(p.name, p.default)) for p in self.row.parameters}
+        for parameter in self.row.parameters:
+            if parameter.constraint and not eval(parameter.constraint, {}, values):
+                raise ValueError(
+                    f"{self.name}: {parameter.name}={values[parameter.name]}; allowed is {parameter.constraint}"
+                    f" (given {', '.join(f'{name}={value}' for name, value in values.items())})"
+                )
+        return tuple(values.values())
+
+    def _number(self, name: str, value: Any) -> float:
+        if value is None:
+            raise TypeError(f"{self.name} needs the parameter {name}")
+        if isinstance(value, np.ndarray) and value.ndim:
+            raise TypeError(f"{self.name}: {name} is an array of shape {value.shape}; allowed is one number")
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"{self.name}: {name}={value!r}; allowed is a number") from None
+        if math.isnan(number):
+            raise ValueError(f"{self.name}: {name}={value!r}; allowed is a number that is not NaN")
+        return number
+
+    def _read_saved(self, saved: dict[str, Any]) -> str:
+        """Which of the arrays that backward can use was given."""
+        given = [name for name, value in saved.items() if value is not None]
+        if len(given) != 1 or given[0] not in self.saves:
+            accepted = " or ".join(f"{name}=" for name in self.saves)
+            raise TypeError(
+                f"{self.name}.backward takes exactly one of {accepted} "
+                f"({self._why(given)}); given were {', '.join(f'{g}=' for g in given) or 'none'}"
+            )
+        return given[0]
+
+    def _why(self, given: list[str]) -> str:
+        if given == ["y"]:
+            return "its derivative is not a function of the output, so pass the forward input"
+        if given == ["x"]:
+            return "its derivative is computed from the forward output, so pass that"
+        return "x is the forward input, y the forward output"
+
+    def _check_output_determines(self, values: tuple[float, ...]) -> None:
+        condition = self.row.output_determines
+        names = [p.name for p in self.row.parameters]
+        if condition and not eval(condition, {}, dict(zip(names, values, strict=True))):
+            given = ", ".join(f"{n}={v}" for n, v in zip(names, values, strict=True))
+            raise ValueError(
+                f"{self.name}.backward from y= needs {condition}, given {given}: "
+                "the output does not tell the input's sign then, so pass x="
+            )
+
+
+def _elementwise(
+    kernel: _dispatch.Kernel,
+    inputs: list[np.ndarray],
+    out: Any,
+    parameters: tuple[float, ...],
+    direction: str,
+    in_c_order: bool = False,
+) -> Any:
+    """Run an elementwise kernel on arrays of any layout and of one shape."""
+    dtype = arrays.result_dtype(*inputs)
+    result = arrays.as_output(out, inputs[0].shape, dtype, like=inputs[0])
+    arrays.each_chunk(
+        [*inputs, result],
+        lambda chunks, index: kernel.run(chunks, parameters, direction, index),
+        in_c_order,
+    )
+    return arrays.finish(result, out)
+
+
+class Elementwise(Described, _dispatch.Kernel):
+    """An activation of each element for itself."""
+
+    def __init__(self, row: Row) -> None:
+        names = tuple(p.name for p in row.parameters)
+        _dispatch.Kernel.__init__(
+            self, row.name, names, tuple(p.default or 0.0 for p in row.parameters),
+            all(p.default is not None for p in row.parameters),
+        )  # fmt: skip
+        self._describe(row)
+
+    def _forward(self, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+        parameters = self._read_parameters(args, kwargs)
+        result = _elementwise(self, [arrays.as_input(x, "x")], out, parameters, "forward")
+        self.remember(parameters, False)
+        return result
+
+    def _backward(
+        self, dy: Any, args: tuple[Any, ...], x: Any, y: Any, out: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        if args:
+            raise TypeError(f"{self.name}.backward takes dy by position and everything else by name")
+        parameters = self._read_parameters((), kwargs)
+        direction = self._read_saved({"x": x, "y": y})
+        if direction == "y":
+            self._check_output_determines(parameters)
+        gradient = arrays.as_input(dy, "dy")
+        saved = arrays.as_input(x if direction == "x" else y, direction)
+        arrays.same_shape(gradient, saved, direction)
+        result = _elementwise(self, [gradient, saved], out, parameters, direction)
+        self.remember(parameters, direction == "y")
+        return result
+
+
+class Random(Described):
+    """rrelu: a slope per element from a seed, or the mean slope."""
+
+    extra = (("seed", None),)
+
+    def __init__(self, row: Row) -> None:
+        names = tuple(p.name for p in row.parameters)
+        self._training = _dispatch.Kernel(row.name, (*names, "seed"), (0.0, 0.0, 0.0), False)
+        self._evaluation = _dispatch.Kernel("leaky_relu", ("negative_slope",), (0.0,), False)
+        self._describe(row)
+
+    def _kernel(self, bounds: tuple[float, ...], seed: Any) -> tuple[_dispatch.Kernel, tuple[float, ...]]:
+        if seed is None:
+            return self._evaluation, ((bounds[0] + bounds[1]) / 2,)
+        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+            raise TypeError(f"{self.name}: seed={seed!r}; allowed is an integer or None")
+        if not 0 <= seed.__index__() < 2**64:
+            raise ValueError(f"{self.name}: seed={seed}; allowed is 0 <= seed < 2**64")
+        return self._training, (*bounds, float(np.uint64(seed).view(np.float64)))
+
+    def __call__(self, x: Any, *args: Any, out: Any = None, seed: Any = None, **kwargs: Any) -> Any:
+        if len(args) == 3:
+            *args, seed = args  # type: ignore[assignment]
+        kernel, parameters = self._kernel(self._read_parameters(tuple(args), kwargs), seed)
+        return _elementwise(kernel, [arrays.as_input(x, "x")], out, parameters, "forward", seed is not None)
+
+    def backward(
+        self, dy: Any, *, x: Any = None, y: Any = None, out: Any = None, seed: Any = None, **kwargs: Any
+    ) -> Any:
+        """Gradient of the input, with the seed of the forward call; see `Elementwise.backward`."""
+        bounds = self._read_parameters((), kwargs)
+        kernel, parameters = self._kernel(bounds, seed)
+        direction = self._read_saved({"x": x, "y": y})
+        if direction == "y":
+            self._check_output_determines(bounds)
+        gradient = arrays.as_input(dy, "dy")
+        saved = arrays.as_input(x if direction == "x" else y, direction)
+        arrays.same_shape(gradient, saved, direction)
+        return _elementwise(kernel, [gradient, saved], out, parameters, direction, seed is not None)
+
+
+class Rows(Described):
+    """An activation of each row along an axis."""
+
+    extra = (("axis", -1),)
+
+    def __init__(self, row: Row) -> None:
+        self._run_forward = getattr(_dispatch, row.name)
+        self._run_backward = getattr(_dispatch, f"{row.name}_backward")
+        self._describe(row)
+
+    def __call__(self, x: Any, axis: int = -1, *, out: Any = None) -> Any:
+        return self._along([arrays.as_input(x, "x")], axis, out, self._run_forward)
+
+    def backward(self, dy: Any, *, x: Any = None, y: Any = None, axis: int = -1, out: Any = None) -> Any:
+        """Gradient of the input from the gradient of the output and the saved output.
+
+        Parameters
+        ----------
+        dy, y : array_like
+            Gradient with respect to the output, and the output itself; of one shape.
+        x : None
+            Not accepted: the gradient is a function of the output.
+        axis : int, default -1
+            Axis of the forward call.
+        out : numpy.ndarray, optional
+            Where the result goes; may be `dy` or `y`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Gradient with respect to the input; `out` itself where it was given.
+        """
+        self._read_saved({"x": x, "y": y})
+        gradient, saved = arrays.as_input(dy, "dy"), arrays.as_input(y, "y")
+        arrays.same_shape(gradient, saved, "y")
+        return self._along([gradient, saved], axis, out, self._run_backward)
+
+    def _along(self, inputs: list[np.ndarray], axis: int, out: Any, kernel: Any) -> Any:
+        shape, dtype = inputs[0].shape, arrays.result_dtype(*inputs)
+        axis = normalize_axis_index(axis, len(shape))
+        result = arrays.as_output(out, shape, dtype)
+        arrays.along_axis(
+            inputs, [result], axis, arrays.computing_dtype(dtype),
+            lambda ins, outs: kernel(*ins, *outs, arrays.split_axis(ins[0].shape, axis)),
+        )  # fmt: skip
+        return arrays.finish(result, out)
+
+
+class Channels(Described):
+    """prelu: one learnable slope, or one per position on an axis."""
+
+    extra = (("weight", inspect.Parameter.empty), ("axis", 1))
+
+    def __init__(self, row: Row) -> None:
+        self._describe(row)
+
+    def __call__(self, x: Any, weight: Any, axis: int = 1, *, out: Any = None) -> Any:
+        source = arrays.as_input(x, "x")
+        slopes, axis = self._weights(weight, source, axis)
+        dtype = arrays.result_dtype(source)
+        result = arrays.as_output(out, source.shape, dtype, like=source)
+        compute = arrays.computing_dtype(dtype)
+        slopes = slopes.astype(compute)
+        arrays.along_axis(
+            [np.atleast_1d(source)], [np.atleast_1d(result)], axis, compute,
+            lambda ins, outs: _dispatch.prelu(
+                ins[0], slopes, outs[0], self._split(ins[0].shape, axis, slopes)
+            ),
+        )  # fmt: skip
+        return arrays.finish(result, out)
+
+    def backward(
+        self, dy: Any, *, weight: Any = None, axis: int = 1, x: Any = None, y: Any = None, out: Any = None
+    ) -> tuple[Any, Any]:
+        """Gradients of the input and of the weight.
+
+        Parameters
+        ----------
+        dy, x : array_like
+            Gradient with respect to the output, and the forward input; of one shape.
+        weight : float or array_like
+            Weight of the forward call.
+        axis : int, default 1
+            Axis of the forward call.
+        y : None
+            Not accepted: the derivative is not a function of the output.
+        out : numpy.ndarray, optional
+            Where the input's gradient goes; may be `dy` or `x`.
+
+        Returns
+        -------
+        dx : numpy.ndarray
+            Gradient with respect to the input; `out` itself where it was given.
+        dweight : numpy.ndarray or scalar
+            Gradient with respect to the weight, in the weight's shape and the result's dtype. Its
+            sum is carried in float64 in an order that no thread count changes.
+        """
+        self._read_saved({"x": x, "y": y})
+        if weight is None:
+            raise TypeError(f"{self.name}.backward needs the weight= of the forward call")
+        gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
+        arrays.same_shape(gradient, source, "x")
+        slopes, axis = self._weights(weight, source, axis)
+        dtype = arrays.result_dtype(gradient, source)
+        result = arrays.as_output(out, source.shape, dtype)
+        compute = arrays.computing_dtype(dtype)
+        slopes = slopes.astype(compute)
+        # The sum's order follows the array's shape, so it is taken over whole arrays.
+        whole = [np.ascontiguousarray(np.atleast_1d(a), dtype=compute) for a in (gradient, source)]
+        total = np.zeros(slopes.size)
+        if source.size:
+            total = _dispatch.prelu_gradient(*whole, self._split(whole[0].shape, axis, slopes))
+        arrays.along_axis(
+            [np.atleast_1d(gradient), np.atleast_1d(source)], [np.atleast_1d(result)], axis, compute,
+            lambda ins, outs: _dispatch.prelu_backward(
+                *ins, slopes, outs[0], self._split(ins[0].shape, axis, slopes)
+            ),
+        )  # fmt: skip
+        dweight = total.astype(dtype).reshape(np.shape(weight))
+        return arrays.finish(result, out), dweight[()]
+
+    def _weights(self, weight: Any, x: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
+        """The slopes as a 1-d array, and the axis they belong to."""
+        slopes = arrays.as_input(weight, "weight")
+        if slopes.size == 1 and slopes.ndim <= 1:
+            return slopes.reshape(1), 0
+        if x.ndim == 0:
+            raise ValueError(f"{self.name}: weight has shape {slopes.shape}; a 0-d x allows one weight only")
+        axis = normalize_axis_index(axis, x.ndim)
+        if slopes.shape != (x.shape[axis],):
+            raise ValueError(
+                f"{self.name}: weight has shape {slopes.shape}; allowed are one number and "
+                f"({x.shape[axis]},), x's extent along axis {axis}"
+            )
+        return slopes, axis
+
+    def _split(self, shape: tuple[int, ...], axis: int, slopes: np.ndarray) -> tuple[int, int, int]:
+        if slopes.size == 1:
+            return 1, 1, int(np.prod(shape, dtype=np.intp))
+        return arrays.split_axis(shape, axis)
+
+
+class Pieces(Described):
+    """maxout: the largest of each group of consecutive values along an axis."""
+
+    extra = (("pieces", inspect.Parameter.empty), ("axis", -1))
+    keywords = (("return_which", False),)
+
+    def __init__(self, row: Row) -> None:
+        self._describe(row)
+
+    def __call__(
+        self, x: Any, pieces: int, axis: int = -1, *, out: Any = None, return_which: bool = False
+    ) -> Any:
+        source = arrays.as_input(x, "x")
+        axis = normalize_axis_index(axis, source.ndim)
+        shape = self._grouped(source.shape, axis, pieces)
+        dtype = arrays.result_dtype(source)
+        result = arrays.as_output(out, shape, dtype)
+        which = np.empty(shape, np.int32) if return_which else None
+        arrays.along_axis(
+            [source], [result] if which is None else [result, which], axis, arrays.computing_dtype(dtype),
+            lambda ins, outs: _dispatch.maxout(
+                ins[0], outs[0], outs[1] if return_which else None,
+                arrays.split_axis(outs[0].shape, axis), pieces,
+            ),
+        )  # fmt: skip
+        finished = arrays.finish(result, out)
+        return (finished, which) if return_which else finished
+
+    def backward(
+        self,
+        dy: Any,
+        *,
+        x: Any = None,
+        y: Any = None,
+        which: Any = None,
+        pieces: int | None = None,
+        axis: int = -1,
+        out: Any = None,
+    ) -> Any:
+        """Gradient of the input: `dy` at the largest value of each group, 0 elsewhere.
+
+        Parameters
+        ----------
+        dy : array_like
+            Gradient with respect to the output.
+        x, which : array_like
+            Exactly one: the forward input, or the indices from ``return_which=True``.
+        y : None
+            Not accepted: the output does not say which value won.
+        pieces : int
+            Size of a group, as in the forward call.
+        axis : int, default -1
+            Axis of the forward call.
+        out : numpy.ndarray, optional
+            Where the result goes; may be `x`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Gradient with respect to the input, in its shape; `out` itself where it was given.
+        """
+        if y is not None or (x is None) == (which is None):
+            raise TypeError(
+                f"{self.name}.backward takes exactly one of x= (the forward input) and which= "
+                "(from return_which=True); the output does not say which value was the largest"
+            )
+        if pieces is None:
+            raise TypeError(f"{self.name}.backward needs the pieces= of the forward call")
+        gradient = arrays.as_input(dy, "dy")
+        axis = normalize_axis_index(axis, gradient.ndim)
+        saved = arrays.as_input(x, "x") if which is None else self._winners(which, pieces)
+        if which is None:
+            expected = self._grouped(saved.shape, normalize_axis_index(axis, saved.ndim), pieces)
+            dtype = arrays.result_dtype(gradient, saved)
+        else:
+            expected, dtype = saved.shape, arrays.result_dtype(gradient)
+        if gradient.shape != expected:
+            raise ValueError(f"dy has shape {gradient.shape}; the forward output has shape {expected}")
+        shape = (*expected[:axis], expected[axis] * pieces, *expected[axis + 1 :])
+        result = arrays.as_output(out, shape, dtype)
+        arrays.along_axis(
+            [gradient, saved], [result], axis, arrays.computing_dtype(dtype),
+            lambda ins, outs: _dispatch.maxout_backward(
+                ins[0], None if which is not None else ins[1], ins[1] if which is not None else None,
+                outs[0], arrays.split_axis(ins[0].shape, axis), pieces,
+            ),
+        )  # fmt: skip
+        return arrays.finish(result, out)
+
+    def _grouped(self, shape: tuple[int, ...], axis: int, pieces: int) -> tuple[int, ...]:
+        """Shape of the output; ValueError where `pieces` does not divide the axis."""
+        if isinstance(pieces, bool) or not hasattr(pieces, "__index__"):
+            raise TypeError(f"{self.name}: pieces={pieces!r}; allowed is a whole number")
+        if pieces < 1 or shape[axis] % pieces:
+            raise ValueError(
+                f"{self.name}: pieces={pieces}; allowed are the divisors of {shape[axis]}, x's extent along axis {axis}"
+            )
+        return (*shape[:axis], shape[axis] // pieces, *shape[axis + 1 :])
+
+    def _winners(self, which: Any, pieces: int) -> np.ndarray:
+        """Indices as int32, each of which must be a position in its group."""
+        winners = np.asarray(which)
+        if winners.dtype.kind not in "iu":
+            raise TypeError(f"which has dtype {winners.dtype}; allowed are integers")
+        if winners.size and not 0 <= winners.min() <= winners.max() < pieces:
+            raise ValueError(
+                f"which holds {winners.min()} to {winners.max()}; allowed is 0 <= which < pieces={pieces}"
+            )
+        return winners.astype(np.int32, copy=False)
+
+
+KINDS = {
+    "elementwise": Elementwise,
+    "random": Random,
+    "rows": Rows,
+    "channels": Channels,
+    "pieces": Pieces,
+}

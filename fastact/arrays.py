@@ -1,0 +1,188 @@
+"""Array manners: what is accepted, what comes back, and how any layout reaches a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+SUPPORTED = "float16, bfloat16, float32, float64, integers and bools"
+
+CHUNK = 16384
+"""Elements per buffer where an array is not contiguous: two or three of them stay in the L2 cache."""
+
+
+def as_input(value: Any, name: str) -> np.ndarray:
+    """`value` as a plain array of a supported dtype.
+
+    Raises
+    ------
+    TypeError
+        If its dtype is complex, object, text, a date or any other that is not computed with.
+    """
+    array = np.asarray(value)
+    if not is_half(array.dtype) and array.dtype.kind not in "biu" and array.dtype.type not in (
+        np.float32,
+        np.float64,
+    ):
+        raise TypeError(f"{name} has dtype {array.dtype}; supported are {SUPPORTED}")
+    return array
+
+
+def is_half(dtype: np.dtype) -> bool:
+    return dtype.type is np.float16 or dtype.name == "bfloat16"
+
+
+def result_dtype(*arrays: np.ndarray) -> np.dtype:
+    """Dtype of the result: float64 for integers, else as NumPy promotes, in native byte order."""
+    dtypes = [
+        array.dtype.newbyteorder("=") if array.dtype.kind not in "biu" else np.dtype(np.float64)
+        for array in arrays
+    ]
+    return np.result_type(*dtypes)
+
+
+def computing_dtype(dtype: np.dtype) -> np.dtype:
+    """Dtype that the kernels compute in: half precision is computed in float32 and rounded once."""
+    return np.dtype(np.float32) if is_half(dtype) else dtype
+
+
+def as_output(out: Any, shape: tuple[int, ...], dtype: np.dtype, like: np.ndarray | None = None) -> np.ndarray:
+    """`out`, checked, or a new array in the memory order of `like`.
+
+    Raises
+    ------
+    TypeError
+        If `out` is not an array or not of the result's dtype.
+    ValueError
+        If its shape differs or it is read-only.
+    """
+    if out is None:
+        return np.empty(shape, dtype) if like is None else np.empty_like(like, dtype=dtype, subok=False)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}; allowed is a numpy.ndarray")
+    if out.dtype.newbyteorder("=") != dtype:
+        raise TypeError(f"out has dtype {out.dtype}; the result has dtype {dtype}")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}; the result has shape {shape}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only; allowed is a writeable array")
+    return out
+
+
+def same_shape(dy: np.ndarray, saved: np.ndarray, name: str) -> None:
+    if dy.shape != saved.shape:
+        raise ValueError(f"dy has shape {dy.shape} and {name} has shape {saved.shape}; they must be equal")
+
+
+def finish(result: np.ndarray, out: Any) -> Any:
+    """What a call returns: `out` itself where it was given, a scalar for a new 0-d result."""
+    if out is not None:
+        return out
+    return result[()] if result.ndim == 0 else result
+
+
+def each_chunk(
+    arrays: list[np.ndarray], run: Callable[[list[np.ndarray], int], object], in_c_order: bool
+) -> None:
+    """Call ``run(chunks, index)`` on contiguous, native pieces of all arrays; the last is written.
+
+    NumPy's iterator casts and copies through buffers of a fixed size where an
+    array needs it, hands out dense arrays whole in whatever order they lie in
+    memory, and makes a copy where the output partly overlaps an input.
+    """
+    if arrays[-1].size == 0:
+        return
+    dtype = computing_dtype(arrays[-1].dtype.newbyteorder("="))
+    layout = ["contig", "aligned", "nbo"]
+    readonly = ["readonly", "overlap_assume_elementwise", *layout]
+    writeonly = ["writeonly", "overlap_assume_elementwise", *layout]
+    iterator = np.nditer(
+        arrays,  # type: ignore[arg-type]
+        flags=["external_loop", "buffered", "grow_inner", "copy_if_overlap"],
+        op_flags=[readonly] * (len(arrays) - 1) + [writeonly],  # type: ignore[list-item]
+        op_dtypes=[dtype] * len(arrays),
+        order="C" if in_c_order else "K",
+        casting="same_kind" if arrays[-1].dtype.newbyteorder("=") != dtype else "safe",
+        buffersize=CHUNK,
+    )
+    index = 0
+    with iterator:
+        for chunks in iterator:
+            run(list(chunks), index)
+            index += chunks[-1].size
+
+
+def split_axis(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+    """A C-contiguous array seen along one axis: (outer, length, inner)."""
+    outer = int(np.prod(shape[:axis], dtype=np.intp))
+    inner = int(np.prod(shape[axis + 1 :], dtype=np.intp))
+    return outer, shape[axis], inner
+
+
+def is_ready(array: np.ndarray, dtype: np.dtype) -> bool:
+    """Whether a kernel can run on the array as it is."""
+    flags = array.flags
+    return array.dtype == dtype and array.dtype.isnative and flags.c_contiguous and flags.aligned
+
+
+def _slabs(shape: tuple[int, ...], axis: int, limit: int) -> Iterator[tuple[slice, ...]]:
+    """Index expressions that cut an array into slabs of about `limit` elements, whole along `axis`."""
+    whole = tuple(slice(0, n) for n in shape)
+    pending = [whole]
+    while pending:
+        slab = pending.pop()
+        sizes = [part.stop - part.start for part in slab]
+        widest = max((n, -i) for i, n in enumerate(sizes) if i != axis) if len(sizes) > 1 else (1, 0)
+        if np.prod(sizes, dtype=np.intp) <= limit or widest[0] == 1:
+            yield slab
+            continue
+        dim, middle = -widest[1], slab[-widest[1]].start + widest[0] // 2
+        for part in (slice(middle, slab[dim].stop), slice(slab[dim].start, middle)):
+            pending.append((*slab[:dim], part, *slab[dim + 1 :]))
+
+
+def along_axis(
+    inputs: list[np.ndarray],
+    outputs: list[np.ndarray],
+    axis: int,
+    dtype: np.dtype,
+    run: Callable[[list[np.ndarray], list[np.ndarray]], object],
+) -> None:
+    """Call ``run(inputs, outputs)`` on contiguous native arrays, whole along `axis`.
+
+    Arrays that are ready go as they are. Others go through slabs of a fixed size
+    (or of one column, where a column is longer), copied in and out.
+    """
+    if outputs[0].size == 0:
+        return
+    # An integer array (maxout's winners) keeps its dtype; the rest is computed in `dtype`.
+    dtypes = [a.dtype.newbyteorder("=") if a.dtype.kind == "i" else dtype for a in [*inputs, *outputs]]
+    inputs = [
+        a.copy() if any(_overlap_partly(a, out) for out in outputs) else a for a in inputs
+    ]
+    arrays = [*inputs, *outputs]
+    if all(is_ready(a, t) for a, t in zip(arrays, dtypes, strict=True)):
+        run(inputs, outputs)
+        return
+    shape = arrays[0].shape
+    for slab in _slabs(shape, axis, 4 * CHUNK):
+        # The axis has another length in maxout's other arrays; every other extent is shared.
+        views = [a[(*slab[:axis], slice(None), *slab[axis + 1 :])] for a in arrays]
+        ready = [np.array(v, dtype=t, order="C") for v, t in zip(views, dtypes, strict=True)]
+        run(ready[: len(inputs)], ready[len(inputs) :])
+        for view, result in zip(views[len(inputs) :], ready[len(inputs) :], strict=True):
+            view[...] = result
+
+
+def _overlap_partly(a: np.ndarray, out: np.ndarray) -> bool:
+    """Whether writing `out` could change elements of `a` that are read later."""
+    if not np.may_share_memory(a, out):
+        return False
+    return not (
+        a.__array_interface__["data"] == out.__array_interface__["data"]
+        and a.shape == out.shape
+        and a.strides == out.strides
+        and a.dtype == out.dtype
+    )

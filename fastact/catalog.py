@@ -1,0 +1,189 @@
+"""The catalog: one row per activation.
+
+Everything a user can see of an activation follows from its row: the callable
+object, its docstring, its tests and its benchmarks. The formulas are plain
+mathematics in the vocabulary of `VOCABULARY`; the tests evaluate them with
+mpmath at high precision and the benchmarks with NumPy in place. The kernels in
+``src/activations.hpp`` are written separately, so each checks the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VOCABULARY = (
+    "exp expm1 log log1p sqrt tanh sigmoid erf erfc abs sign where maximum minimum max sum pi"
+).split()
+"""Names a formula may use beside ``x``, ``y`` and its parameters; ``max`` and ``sum`` run along ``axis``."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of an activation, in the order of its kernel's constructor."""
+
+    name: str
+    default: float | None
+    meaning: str
+    constraint: str = ""
+    """An expression over the activation's parameters that must hold; empty where every number does."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What fastact knows of one activation."""
+
+    name: str
+    kind: str
+    """Shape of its work: elementwise, channels, random, rows or pieces."""
+    formula: str
+    derivatives: dict[str, str]
+    """dy/dx as a function of what backward saves, the preferred first."""
+    range: str
+    monotonic: bool
+    saturates: bool
+    zero_centered: bool
+    reference: str
+    parameters: tuple[Parameter, ...] = ()
+    output_determines: str = ""
+    """A condition on the parameters under which the derivative can be had from ``y``."""
+
+    @property
+    def saves(self) -> tuple[str, ...]:
+        return tuple(self.derivatives)
+
+
+_SLOPE = "slope where x is negative"
+
+rows = (
+    Row(
+        name="sigmoid",
+        kind="elementwise",
+        formula="1 / (1 + exp(-x))",
+        derivatives={"y": "y * (1 - y)", "x": "sigmoid(x) * sigmoid(-x)"},
+        range="(0, 1)",
+        monotonic=True,
+        saturates=True,
+        zero_centered=False,
+        reference="Rumelhart, Hinton, Williams (1986), Learning representations by back-propagating errors",
+    ),
+    Row(
+        name="tanh",
+        kind="elementwise",
+        formula="tanh(x)",
+        derivatives={"y": "(1 - y) * (1 + y)", "x": "4 * sigmoid(2 * x) * sigmoid(-2 * x)"},
+        range="(-1, 1)",
+        monotonic=True,
+        saturates=True,
+        zero_centered=True,
+        reference="LeCun, Bottou, Orr, Mueller (1998), Efficient BackProp",
+    ),
+    Row(
+        name="relu",
+        kind="elementwise",
+        formula="maximum(x, 0)",
+        derivatives={"y": "where(y > 0, 1, 0)", "x": "where(x > 0, 1, 0)"},
+        range="[0, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=False,
+        reference="Nair, Hinton (2010), Rectified Linear Units Improve Restricted Boltzmann Machines",
+    ),
+    Row(
+        name="leaky_relu",
+        kind="elementwise",
+        formula="where(x > 0, x, negative_slope * x)",
+        derivatives={"y": "where(y > 0, 1, negative_slope)", "x": "where(x > 0, 1, negative_slope)"},
+        range="(-inf, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=False,
+        reference="Maas, Hannun, Ng (2013), Rectifier Nonlinearities Improve Neural Network Acoustic Models",
+        parameters=(Parameter("negative_slope", 0.01, _SLOPE),),
+        output_determines="negative_slope > 0",
+    ),
+    Row(
+        name="prelu",
+        kind="channels",
+        formula="where(x > 0, x, weight * x)",
+        derivatives={"x": "where(x > 0, 1, weight)"},
+        range="(-inf, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=False,
+        reference="He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers",
+    ),
+    Row(
+        name="rrelu",
+        kind="random",
+        formula="where(x > 0, x, slope * x)",
+        derivatives={"y": "where(y > 0, 1, slope)", "x": "where(x > 0, 1, slope)"},
+        range="(-inf, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=False,
+        reference="Xu, Wang, Chen, Li (2015), Empirical Evaluation of Rectified Activations in Convolutional Network",
+        parameters=(
+            Parameter("lower", 1 / 8, "smallest slope where x is negative"),
+            Parameter("upper", 1 / 3, "largest slope where x is negative", "lower <= upper"),
+        ),
+        output_determines="lower > 0",
+    ),
+    Row(
+        name="elu",
+        kind="elementwise",
+        formula="where(x > 0, x, alpha * expm1(x))",
+        derivatives={"y": "where(y > 0, 1, y + alpha)", "x": "where(x > 0, 1, alpha * exp(x))"},
+        range="(-alpha, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=True,
+        reference="Clevert, Unterthiner, Hochreiter (2016), Fast and Accurate Deep Network Learning by ELUs",
+        parameters=(Parameter("alpha", 1.0, "minus the limit at -inf"),),
+        output_determines="alpha > 0",
+    ),
+    Row(
+        name="maxout",
+        kind="pieces",
+        formula="max(x)",
+        derivatives={"x": "where(x == max(x), 1, 0)"},
+        range="(-inf, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=True,
+        reference="Goodfellow, Warde-Farley, Mirza, Courville, Bengio (2013), Maxout Networks",
+    ),
+    Row(
+        name="softmax",
+        kind="rows",
+        formula="exp(x - max(x)) / sum(exp(x - max(x)))",
+        derivatives={"y": "y * (dy - sum(dy * y))"},
+        range="(0, 1)",
+        monotonic=False,
+        saturates=True,
+        zero_centered=False,
+        reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
+    ),
+    Row(
+        name="silu",
+        kind="elementwise",
+        formula="x * sigmoid(x)",
+        derivatives={"x": "sigmoid(x) * (1 + x * sigmoid(-x))"},
+        range="[-0.27846, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=False,
+        reference="Elfwing, Uchibe, Doya (2018), Sigmoid-Weighted Linear Units for Neural Network Function Approximation",
+    ),
+    Row(
+        name="swish",
+        kind="elementwise",
+        formula="x * sigmoid(beta * x)",
+        derivatives={"x": "sigmoid(beta * x) * (1 + beta * x * sigmoid(-beta * x))"},
+        range="[-0.27846 / beta, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=False,
+        reference="Ramachandran, Zoph, Le (2017), Searching for Activation Functions",
+        parameters=(Parameter("beta", 1.0, "steepness of the gate"),),
+    ),
+)

@@ -1,0 +1,169 @@
+"""Which kernels run, and on how many threads: chosen at import, shown by `show_config`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+
+from . import _dispatch
+
+LEVELS = {"v1": 1, "v3": 3, "v4": 4}
+"""x86-64 microarchitecture levels by the name that FASTACT_CPU takes."""
+
+
+def available_levels() -> list[str]:
+    """Levels that this processor and operating system support, the best last."""
+    supported = _dispatch.processor_level()
+    return [name for name, level in LEVELS.items() if level <= supported] or ["base"]
+
+
+def chosen_level() -> str:
+    """The best level available, or that of FASTACT_CPU where it is lower."""
+    levels = available_levels()
+    cap = os.environ.get("FASTACT_CPU")
+    if cap is None:
+        return levels[-1]
+    if cap not in LEVELS:
+        raise ValueError(f"FASTACT_CPU={cap!r}: allowed are {', '.join(LEVELS)}")
+    return [name for name in levels if LEVELS.get(name, 0) <= LEVELS[cap]][-1]
+
+
+def _thread_count(value: object, name: str) -> int:
+    """`value` as a thread count; ValueError names where it came from."""
+    try:
+        count = int(value) if isinstance(value, str) else value.__index__()  # type: ignore[attr-defined]
+    except (ValueError, AttributeError):
+        count = 0
+    if not 1 <= count <= 1024:
+        raise ValueError(f"{name}={value!r}: allowed is a whole number from 1 to 1024")
+    return count
+
+
+def _cgroup_quota() -> float:
+    """CPUs that the control group may use (version 2, then 1); inf where there is no limit."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            folder = Path("/sys/fs/cgroup/cpu")
+            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return float("inf")
+    if quota == "max" or int(quota) <= 0:
+        return float("inf")
+    return int(quota) / int(period)
+
+
+def _initial_threads() -> int:
+    for name in ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(name)
+        if value:
+            # OpenMP allows a list, one count per nesting level.
+            return _thread_count(value.split(",")[0] if name.startswith("OMP") else value, name)
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, ceil(min(affinity, _cgroup_quota())))
+
+
+def set_num_threads(n: int) -> None:
+    """Set the number of threads that calls may use, for the whole process.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to 1024. Small arrays use one thread whatever is set.
+
+    Raises
+    ------
+    ValueError
+        If `n` is not such a number.
+    """
+    _dispatch.set_process_threads(_thread_count(n, "n"))
+
+
+def get_num_threads() -> int:
+    """Number of threads that a call from this thread may use.
+
+    Returns
+    -------
+    int
+        1 in a process that was forked, whatever was set.
+    """
+    return _dispatch.threads()
+
+
+@contextmanager
+def num_threads(n: int) -> Iterator[None]:
+    """Set the number of threads for the ``with`` block, in the calling thread only.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to 1024.
+
+    Raises
+    ------
+    ValueError
+        If `n` is not such a number.
+
+    Examples
+    --------
+    >>> import fastact as fa
+    >>> with fa.num_threads(1):
+    ...     fa.get_num_threads()
+    1
+    """
+    before = _dispatch.set_scoped_threads(_thread_count(n, "n"))
+    try:
+        yield
+    finally:
+        _dispatch.set_scoped_threads(before)
+
+
+def config() -> dict[str, object]:
+    """What `show_config` prints, as a dict.
+
+    Returns
+    -------
+    dict
+        Keys ``version``, ``level``, ``levels``, ``threads``, ``compiler``, ``openmp``, ``numpy``
+        and ``python``.
+    """
+    from . import __version__
+
+    compiler, openmp = _dispatch.build()
+    return {
+        "version": __version__,
+        "level": level,
+        "levels": available_levels(),
+        "threads": get_num_threads(),
+        "compiler": compiler,
+        "openmp": f"OpenMP {openmp}" if openmp else "none (one thread)",
+        "numpy": np.__version__,
+        "python": sys.version.split()[0],
+    }
+
+
+def show_config() -> None:
+    """Print the CPU level, the thread count, the compiler and the OpenMP runtime.
+
+    Examples
+    --------
+    >>> import fastact as fa
+    >>> fa.show_config()  # doctest: +ELLIPSIS
+    version   ...
+    """
+    for key, value in config().items():
+        print(f"{key:<9} {', '.join(value) if isinstance(value, list) else value}")
+
+
+level = chosen_level()
+_dispatch.load(importlib.import_module(f"fastact._kernels_{level}").capsule)
+_dispatch.set_process_threads(_initial_threads())

@@ -1,0 +1,50 @@
+// The declarations: which formula runs in which loop, one line per activation.
+#pragma once
+
+#include "activations.hpp"
+#include "loops.hpp"
+#include "tables.hpp"
+
+namespace fastact {
+
+template <class From, template <class> class Op, class T> constexpr Backward backward_or_null() {
+    constexpr bool plain = requires(Op<T> op, T value) { From::apply(op, value, value); };
+    constexpr bool indexed = requires(Op<T> op, T value) { From::apply(op, value, value, std::uint64_t()); };
+    if constexpr (plain || indexed)
+        return backward<From, Op, T>;
+    else
+        return nullptr;
+}
+
+template <template <class> class Op> constexpr Elementwise elementwise(const char* name, float cost) {
+    return {name,
+            cost,
+            {forward<Op, float>, forward<Op, double>},
+            {backward_or_null<FromInput, Op, float>(), backward_or_null<FromInput, Op, double>()},
+            {backward_or_null<FromOutput, Op, float>(), backward_or_null<FromOutput, Op, double>()}};
+}
+
+inline constexpr Elementwise elementwise_table[] = {
+    elementwise<Sigmoid>("sigmoid", 0.3f),
+    elementwise<Tanh>("tanh", 0.35f),
+    elementwise<Relu>("relu", 0.06f),
+    elementwise<LeakyRelu>("leaky_relu", 0.06f),
+    elementwise<RRelu>("rrelu", 0.8f),
+    elementwise<Elu>("elu", 0.3f),
+    elementwise<Silu>("silu", 0.35f),
+    elementwise<Swish>("swish", 0.35f),
+};
+
+inline constexpr Tables tables = {
+    elementwise_table,
+    sizeof(elementwise_table) / sizeof(elementwise_table[0]),
+    {softmax<float>, softmax<double>},
+    {softmax_backward<float>, softmax_backward<double>},
+    {prelu<float>, prelu<double>},
+    {prelu_backward<float>, prelu_backward<double>},
+    {prelu_gradient<float>, prelu_gradient<double>},
+    {maxout<float>, maxout<double>},
+    {maxout_backward<float>, maxout_backward<double>},
+};
+
+}  // namespace fastact

@@ -1,0 +1,414 @@
+"""The way from a Python call to a kernel: CPU level, threads, and the short path of a call.
+
+The class `Kernel` answers the common call (NumPy arrays, contiguous, native, of
+one float dtype) right here. Whatever it does not recognise goes to the methods
+`_forward` and `_backward` of its Python subclass, which see every case and raise
+every error (``fastact/activation.py``).
+"""
+
+cimport numpy as cnp
+from cpython.float cimport PyFloat_CheckExact
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cython.parallel cimport prange
+from libc.stdint cimport uintptr_t
+
+cnp.import_array()
+
+cdef extern from "tables.hpp" namespace "fastact" nogil:
+    struct Axis:
+        Py_ssize_t outer, length, inner
+    ctypedef void (*Forward)(const double*, const void*, void*, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*Backward)(
+        const double*, const void*, const void*, void*, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*RowsForward)(const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*RowsBackward)(
+        const void*, const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*ChannelsForward)(
+        const void*, const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*ChannelsBackward)(
+        const void*, const void*, const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*ChannelsGradient)(
+        const void*, const void*, double*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*PiecesForward)(
+        const void*, void*, int*, Axis, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*PiecesBackward)(
+        const void*, const void*, const int*, void*, Axis, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+    struct Elementwise:
+        const char* name
+        float cost
+        Forward forward[2]
+        Backward backward_x[2]
+        Backward backward_y[2]
+    struct Tables:
+        const Elementwise* elementwise
+        int elementwise_size
+        RowsForward softmax[2]
+        RowsBackward softmax_backward[2]
+        ChannelsForward prelu[2]
+        ChannelsBackward prelu_backward[2]
+        ChannelsGradient prelu_gradient[2]
+        PiecesForward maxout[2]
+        PiecesBackward maxout_backward[2]
+    const Py_ssize_t segments
+
+cdef extern from "processor.hpp" namespace "fastact" nogil:
+    int supported_level()
+    const char* compiler()
+    int openmp()
+    int current_threads()
+    void watch_forks()
+    int scoped_threads
+    void store_threads "fastact::process_threads.store" (int)
+
+include "parallel.pxi"
+
+cdef const Tables* tables = NULL
+
+watch_forks()
+
+
+def load(capsule):
+    """Take the kernels of one CPU level, a capsule made by its extension module."""
+    global tables
+    tables = <const Tables*>PyCapsule_GetPointer(capsule, "fastact.tables")
+
+
+def processor_level():
+    """The highest x86-64 level that this processor supports; 0 on other architectures."""
+    return supported_level()
+
+
+def build():
+    """The compiler's version and the OpenMP specification's date (0: built without)."""
+    return compiler().decode(), openmp()
+
+
+def threads():
+    """The number of threads that a call from this thread may use."""
+    return current_threads()
+
+
+def set_process_threads(int count):
+    """Set the number of threads for the process."""
+    store_threads(count)
+
+
+def set_scoped_threads(int count):
+    """Set the number of threads for the calling thread alone, 0 to undo; gives the one before."""
+    global scoped_threads
+    before = scoped_threads
+    scoped_threads = count
+    return before
+
+
+# A thread is worth waking for this many nanoseconds of work: entering a parallel
+# region costs about two microseconds.
+cdef float SHARE_NS = 4000
+# Below this many elements, releasing the GIL costs more than it gives.
+cdef Py_ssize_t GIL_SIZE = 2048
+
+
+cdef inline int useful_threads(Py_ssize_t size, float cost) noexcept:
+    cdef int available = current_threads()
+    cdef float shares = size * cost / SHARE_NS
+    if available == 1 or shares < 2:
+        return 1
+    return available if shares >= available else <int>shares
+
+
+cdef inline bint plain(object array) noexcept:
+    """Whether a kernel can run on the array as it is."""
+    if type(array) is not cnp.ndarray:
+        return False
+    cdef int dtype = cnp.PyArray_TYPE(<cnp.ndarray>array)
+    if dtype != cnp.NPY_FLOAT and dtype != cnp.NPY_DOUBLE:
+        return False
+    return cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array)
+
+
+cdef inline bint alike(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether two plain arrays have one dtype and one shape."""
+    return (
+        cnp.PyArray_TYPE(a) == cnp.PyArray_TYPE(b)
+        and cnp.PyArray_NDIM(a) == cnp.PyArray_NDIM(b)
+        and cnp.PyArray_CompareLists(cnp.PyArray_DIMS(a), cnp.PyArray_DIMS(b), cnp.PyArray_NDIM(a))
+    )
+
+
+cdef inline bint apart(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether two alike arrays are the same memory or share none of it."""
+    cdef uintptr_t first = <uintptr_t>cnp.PyArray_DATA(a), second = <uintptr_t>cnp.PyArray_DATA(b)
+    cdef uintptr_t size = cnp.PyArray_NBYTES(a)
+    return first == second or first + size <= second or second + size <= first
+
+
+cdef inline object flat(cnp.ndarray array):
+    return array if cnp.PyArray_NDIM(array) == 1 else cnp.PyArray_Ravel(array, cnp.NPY_CORDER)
+
+
+
+cdef class Kernel:
+    """The elementwise kernels of one activation, and the short path of its calls."""
+
+    cdef const Elementwise* entry
+    cdef tuple names
+    cdef int count
+    cdef bint short_path
+    cdef double defaults[3]
+    # Parameters that passed the Python subclass's checks last: for a forward or
+    # backward from x, and for a backward from y.
+    cdef double checked[2][3]
+
+    def __init__(self, str kernel, tuple names, tuple defaults, bint short_path):
+        cdef bytes key = kernel.encode()
+        cdef int i
+        self.entry = NULL
+        for i in range(tables.elementwise_size):
+            if tables.elementwise[i].name == key:
+                self.entry = &tables.elementwise[i]
+        if self.entry == NULL:
+            raise LookupError(f"no kernel is declared for {kernel!r}")
+        self.names = names
+        self.count = len(names)
+        self.short_path = short_path
+        for i in range(3):
+            self.defaults[i] = defaults[i] if i < len(defaults) else 0
+            self.checked[0][i] = self.defaults[i]
+            self.checked[1][i] = self.defaults[i]
+
+    @property
+    def kernel_saves(self):
+        """What the kernels can be differentiated from."""
+        return {
+            "x": self.entry.backward_x[0] != NULL,
+            "y": self.entry.backward_y[0] != NULL,
+        }
+
+    cdef bint read(self, tuple args, dict kwargs, double* parameters, int use) except -1:
+        """Parameters of a call; False where Python has to look at them (and check them) first."""
+        cdef int i, given = 0
+        if not args and not kwargs:
+            parameters[0], parameters[1], parameters[2] = self.defaults[0], self.defaults[1], self.defaults[2]
+            return self.short_path
+        if not self.short_path:
+            return False
+        parameters[0], parameters[1], parameters[2] = self.defaults[0], self.defaults[1], self.defaults[2]
+        if len(args) > self.count:
+            return False
+        for i in range(len(args)):
+            if not PyFloat_CheckExact(args[i]):
+                return False
+            parameters[i] = args[i]
+        for i in range(len(args), self.count):
+            if self.names[i] in kwargs:
+                value = kwargs[self.names[i]]
+                if not PyFloat_CheckExact(value):
+                    return False
+                parameters[i] = value
+                given += 1
+        if given != len(kwargs):
+            return False
+        for i in range(self.count):
+            if parameters[i] != self.checked[use][i]:
+                return False
+        return True
+
+    def remember(self, tuple parameters, bint output):
+        """Keep parameters that were found good, for the short path of the next call."""
+        cdef int i
+        for i in range(self.count):
+            self.checked[output][i] = parameters[i]
+
+    def __call__(self, x, *args, out=None, **kwargs):
+        cdef double parameters[3]
+        if not plain(x) or not self.read(args, kwargs, parameters, 0):
+            return self._forward(x, args, kwargs, out)
+        cdef cnp.ndarray source = x
+        if out is None:
+            if cnp.PyArray_NDIM(source) == 0:
+                return self._forward(x, args, kwargs, out)
+            out = cnp.PyArray_EMPTY(
+                cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
+        elif out is not x and not (plain(out) and alike(source, out) and apart(source, out)):
+            return self._forward(x, args, kwargs, out)
+        if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+            return self._forward(x, args, kwargs, out)
+        self.run_forward(source, out, parameters, 0)
+        return out
+
+    def backward(self, dy, *args, x=None, y=None, out=None, **kwargs):
+        cdef double parameters[3]
+        cdef bint output = x is None
+        saved = y if output else x
+        if args or (x is not None and y is not None) or not plain(dy) or not plain(saved):
+            return self._backward(dy, args, x, y, out, kwargs)
+        if not self.read(args, kwargs, parameters, output):
+            return self._backward(dy, args, x, y, out, kwargs)
+        cdef cnp.ndarray gradient = dy, kept = saved
+        if not alike(gradient, kept) or not self.offers(output):
+            return self._backward(dy, args, x, y, out, kwargs)
+        if out is None:
+            if cnp.PyArray_NDIM(gradient) == 0:
+                return self._backward(dy, args, x, y, out, kwargs)
+            out = cnp.PyArray_EMPTY(
+                cnp.PyArray_NDIM(gradient), cnp.PyArray_DIMS(gradient), cnp.PyArray_TYPE(gradient), 0)
+        elif not (plain(out) and alike(gradient, out) and apart(gradient, out) and apart(kept, out)):
+            return self._backward(dy, args, x, y, out, kwargs)
+        if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+            return self._backward(dy, args, x, y, out, kwargs)
+        self.run_backward(gradient, kept, out, parameters, output, 0)
+        return out
+
+    cdef Backward offers(self, bint output) noexcept:
+        return self.entry.backward_y[0] if output else self.entry.backward_x[0]
+
+    cdef int run_forward(
+        self, cnp.ndarray x, cnp.ndarray out, const double* parameters, Py_ssize_t index
+    ) except -1:
+        cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+        cdef Forward kernel = self.entry.forward[dtype]
+        cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
+        cdef int threads = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef void* source = cnp.PyArray_DATA(x)
+        cdef void* target = cnp.PyArray_DATA(out)
+        if threads > 1:
+            if dtype:
+                forward[double](kernel, parameters, flat(x), flat(out), index, threads)
+            else:
+                forward[float](kernel, parameters, flat(x), flat(out), index, threads)
+        elif size < GIL_SIZE:
+            kernel(parameters, source, target, index, size)
+        else:
+            with nogil:
+                kernel(parameters, source, target, index, size)
+        return 0
+
+    cdef int run_backward(
+        self, cnp.ndarray dy, cnp.ndarray saved, cnp.ndarray out, const double* parameters,
+        bint output, Py_ssize_t index,
+    ) except -1:
+        cdef int dtype = cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE
+        cdef Backward kernel = self.entry.backward_y[dtype] if output else self.entry.backward_x[dtype]
+        cdef Py_ssize_t size = cnp.PyArray_SIZE(dy)
+        cdef int threads = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef void* gradient = cnp.PyArray_DATA(dy)
+        cdef void* kept = cnp.PyArray_DATA(saved)
+        cdef void* target = cnp.PyArray_DATA(out)
+        if threads > 1:
+            if dtype:
+                backward[double](kernel, parameters, flat(dy), flat(saved), flat(out), index, threads)
+            else:
+                backward[float](kernel, parameters, flat(dy), flat(saved), flat(out), index, threads)
+        elif size < GIL_SIZE:
+            kernel(parameters, gradient, kept, target, index, size)
+        else:
+            with nogil:
+                kernel(parameters, gradient, kept, target, index, size)
+        return 0
+
+    def run(self, list arrays, tuple parameters, direction, Py_ssize_t index):
+        """Run one direction ("forward", "x" or "y") on contiguous, native, disjoint or same arrays."""
+        cdef double values[3]
+        cdef int i
+        for i in range(len(parameters)):
+            values[i] = parameters[i]
+        if direction == "forward":
+            self.run_forward(arrays[0], arrays[1], values, index)
+        else:
+            self.run_backward(arrays[0], arrays[1], arrays[2], values, direction == "y", index)
+
+
+# Costs of the kernels along an axis, in nanoseconds per float32 element.
+cdef float ROWS_NS = 0.6
+cdef float LIGHT_NS = 0.12
+
+
+cdef inline int units_threads(Py_ssize_t size, Py_ssize_t units, float cost) noexcept:
+    cdef int threads = useful_threads(size, cost)
+    return threads if units >= threads else <int>units
+
+
+cdef inline Axis axis_of(tuple axis):
+    cdef Axis result
+    result.outer, result.length, result.inner = axis
+    return result
+
+
+def softmax(cnp.ndarray x, cnp.ndarray out, tuple axis):
+    """Softmax of contiguous arrays along the middle of ``axis = (outer, length, inner)``."""
+    cdef Axis a = axis_of(axis)
+    cdef int threads = units_threads(cnp.PyArray_SIZE(x), a.outer * a.inner, ROWS_NS)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
+        rows_forward[double](tables.softmax[1], flat(x), flat(out), a, threads)
+    else:
+        rows_forward[float](tables.softmax[0], flat(x), flat(out), a, threads)
+
+
+def softmax_backward(cnp.ndarray dy, cnp.ndarray y, cnp.ndarray out, tuple axis):
+    """Gradient of softmax from its output, arrays as in `softmax`."""
+    cdef Axis a = axis_of(axis)
+    cdef int threads = units_threads(cnp.PyArray_SIZE(dy), a.outer * a.inner, ROWS_NS)
+    if cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE:
+        rows_backward[double](tables.softmax_backward[1], flat(dy), flat(y), flat(out), a, threads)
+    else:
+        rows_backward[float](tables.softmax_backward[0], flat(dy), flat(y), flat(out), a, threads)
+
+
+def prelu(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, tuple axis):
+    """PReLU of contiguous arrays with one weight per position on the axis."""
+    cdef Axis a = axis_of(axis)
+    cdef int threads = useful_threads(cnp.PyArray_SIZE(x), LIGHT_NS)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
+        channels_forward[double](tables.prelu[1], flat(x), weight, flat(out), a, threads)
+    else:
+        channels_forward[float](tables.prelu[0], flat(x), weight, flat(out), a, threads)
+
+
+def prelu_gradient(cnp.ndarray dy, cnp.ndarray x, tuple axis):
+    """Gradient of PReLU's weights in float64, the same for every thread count."""
+    cdef Axis a = axis_of(axis)
+    cdef int threads = useful_threads(cnp.PyArray_SIZE(x), LIGHT_NS)
+    cdef cnp.npy_intp shape[2]
+    shape[0], shape[1] = segments, a.length
+    cdef cnp.ndarray partial = cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE, 0)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
+        channels_gradient[double](tables.prelu_gradient[1], flat(dy), flat(x), partial, a, threads)
+    else:
+        channels_gradient[float](tables.prelu_gradient[0], flat(dy), flat(x), partial, a, threads)
+    total = partial[0]
+    for segment in partial[1:]:
+        total += segment
+    return total
+
+
+def prelu_backward(cnp.ndarray dy, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, tuple axis):
+    """Gradient of PReLU's input, arrays as in `prelu`."""
+    cdef Axis a = axis_of(axis)
+    cdef int threads = useful_threads(cnp.PyArray_SIZE(x), LIGHT_NS)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
+        channels_backward[double](tables.prelu_backward[1], flat(dy), flat(x), weight, flat(out), a, threads)
+    else:
+        channels_backward[float](tables.prelu_backward[0], flat(dy), flat(x), weight, flat(out), a, threads)
+
+
+def maxout(cnp.ndarray x, cnp.ndarray out, which, tuple axis, Py_ssize_t pieces):
+    """Maxout of contiguous arrays; ``axis`` counts groups, ``which`` is an int32 array or None."""
+    cdef Axis a = axis_of(axis)
+    cdef int threads = useful_threads(cnp.PyArray_SIZE(x), LIGHT_NS)
+    winners = None if which is None else flat(which)
+    if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
+        pieces_forward[double](tables.maxout[1], flat(x), flat(out), winners, a, pieces, threads)
+    else:
+        pieces_forward[float](tables.maxout[0], flat(x), flat(out), winners, a, pieces, threads)
+
+
+def maxout_backward(cnp.ndarray dy, x, which, cnp.ndarray out, tuple axis, Py_ssize_t pieces):
+    """Gradient of maxout from ``x`` or from ``which`` (the other is None), arrays as in `maxout`."""
+    cdef Axis a = axis_of(axis)
+    cdef int threads = useful_threads(cnp.PyArray_SIZE(out), LIGHT_NS)
+    values = None if x is None else flat(x)
+    winners = None if which is None else flat(which)
+    if cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE:
+        pieces_backward[double](tables.maxout_backward[1], flat(dy), values, winners, flat(out), a, pieces, threads)
+    else:
+        pieces_backward[float](tables.maxout_backward[0], flat(dy), values, winners, flat(out), a, pieces, threads)

@@ -1,0 +1,389 @@
+// The loops: one per shape of work, a template over the formula and the dtype.
+//
+// Each is a plain loop that the compiler vectorises for the CPU level it is
+// compiled for. They run on one thread and on contiguous memory; parallel.pxi
+// divides an array among threads, and fastact/arrays.py brings other layouts
+// here in contiguous chunks. Input and output are the same memory or disjoint
+// memory, never partly overlapping, which is what `ivdep` tells the compiler.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "tables.hpp"
+#include "vmath.hpp"
+
+namespace fastact {
+
+// The hardware prefetcher does not keep up with loops this heavy, so arrays are
+// taken in blocks, and each block first asks for the lines of a later one
+// (ARCHITECTURE.md, "Large arrays", has the measurement).
+inline constexpr Size block = 256, ahead = 2048;
+
+template <class T> void prefetch(const T* start) {
+    for (Size line = 0; line < Size(block * sizeof(T)); line += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(start) + line);
+}
+
+template <template <class> class Op, class T>
+void forward(const double* parameters, const void* x_, void* out_, Size index, Size size) {
+    const Op<T> op(parameters);
+    const T* x = static_cast<const T*>(x_);
+    T* out = static_cast<T*>(out_);
+    for (Size start = 0; start < size; start += block) {
+        const Size stop = std::min(start + block, size);
+        if (start + ahead + block <= size) {
+            prefetch(x + start + ahead);
+            if (x != out) prefetch(out + start + ahead);
+        }
+#pragma GCC ivdep
+        for (Size i = start; i < stop; ++i) {
+            if constexpr (requires { op.forward(x[i], std::uint64_t(i)); })
+                out[i] = op.forward(x[i], std::uint64_t(index + i));
+            else
+                out[i] = op.forward(x[i]);
+        }
+    }
+}
+
+// How a formula is differentiated from what was saved.
+struct FromInput {
+    template <class Op, class T, class... Index>
+    static auto apply(const Op& op, T dy, T x, Index... i) -> decltype(op.backward_x(dy, x, i...)) {
+        return op.backward_x(dy, x, i...);
+    }
+};
+struct FromOutput {
+    template <class Op, class T, class... Index>
+    static auto apply(const Op& op, T dy, T y, Index... i) -> decltype(op.backward_y(dy, y, i...)) {
+        return op.backward_y(dy, y, i...);
+    }
+};
+
+template <class From, template <class> class Op, class T>
+void backward(const double* parameters, const void* dy_, const void* saved_, void* out_, Size index,
+              Size size) {
+    const Op<T> op(parameters);
+    const T* dy = static_cast<const T*>(dy_);
+    const T* saved = static_cast<const T*>(saved_);
+    T* out = static_cast<T*>(out_);
+    for (Size start = 0; start < size; start += block) {
+        const Size stop = std::min(start + block, size);
+        if (start + ahead + block <= size) {
+            prefetch(dy + start + ahead);
+            prefetch(saved + start + ahead);
+            if (out != dy && out != saved) prefetch(out + start + ahead);
+        }
+#pragma GCC ivdep
+        for (Size i = start; i < stop; ++i) {
+            if constexpr (requires { From::apply(op, dy[i], saved[i], std::uint64_t(i)); })
+                out[i] = From::apply(op, dy[i], saved[i], std::uint64_t(index + i));
+            else
+                out[i] = From::apply(op, dy[i], saved[i]);
+        }
+    }
+}
+
+// The compiler may not reorder a sum, and one running sum is slow. A fixed number
+// of partial sums, added up in a fixed order, vectorises at every level, rounds
+// alike on all of them and does not depend on the thread count. Short stretches
+// keep a lane's rounding errors few; the sum of stretches carries its error along
+// (TwoSum, Knuth 1969), so that rows of any length are as accurate as short ones.
+inline constexpr Size lanes = 32, stretch = 256;
+
+struct Total {
+    double high = 0, low = 0;
+
+    void add(double term) {
+        const double sum = high + term, part = sum - high;
+        low += (high - (sum - part)) + (term - part);
+        high = sum;
+    }
+    double value() const { return high + low; }
+};
+
+// Columns that are side by side in memory are reduced together, `tile` at a time;
+// the sums of each are associated as if it stood alone, hence the same bits.
+inline constexpr Size tile = 64;
+
+template <class T, Size Width> struct Sums {
+    Total total[Width];
+    T partial[lanes][Width];
+
+    // term(i, column) over 0 <= i < length; `term` may also write its element.
+    template <class Term> Sums(Size length, Size columns, Term term) {
+        for (Size start = 0; start < length; start += stretch) {
+            const Size stop = std::min(start + stretch, length);
+            for (Size lane = 0; lane < lanes; ++lane)
+                for (Size c = 0; c < columns; ++c) partial[lane][c] = 0;
+            accumulate(start, stop, columns, term);
+            for (Size width = lanes / 2; width > 0; width /= 2)
+                for (Size lane = 0; lane < width; ++lane)
+                    for (Size c = 0; c < columns; ++c) partial[lane][c] += partial[lane + width][c];
+            for (Size c = 0; c < columns; ++c) total[c].add(double(partial[0][c]));
+        }
+    }
+
+  private:
+    template <class Term> void accumulate(Size start, Size stop, Size columns, Term term) {
+        if constexpr (Width == 1) {
+            Size i = start;
+            for (; i + lanes <= stop; i += lanes)
+#pragma GCC ivdep
+                for (Size lane = 0; lane < lanes; ++lane) partial[lane][0] += term(i + lane, 0);
+            for (Size lane = 0; i + lane < stop; ++lane) partial[lane][0] += term(i + lane, 0);
+        } else {
+            for (Size i = start; i < stop; ++i) {
+                T* lane = partial[(i - start) % lanes];
+#pragma GCC ivdep
+                for (Size c = 0; c < columns; ++c) lane[c] += term(i, c);
+            }
+        }
+    }
+};
+
+// exp(x - max) is written to `out` as it is summed, then scaled: one exponential
+// per element, and the largest term is exactly 1, so nothing overflows.
+template <class T, Size Width>
+void softmax_columns(const T* x, T* out, Size length, Size inner, Size columns) {
+    const Size stride = Width == 1 ? 1 : inner;
+    T largest[Width];
+    if constexpr (Width == 1) {
+        T partial[lanes];
+        for (Size lane = 0; lane < lanes; ++lane) partial[lane] = x[0];
+        Size i = 0;
+        for (; i + lanes <= length; i += lanes)
+            for (Size lane = 0; lane < lanes; ++lane)
+                partial[lane] = x[i + lane] > partial[lane] ? x[i + lane] : partial[lane];
+        for (; i < length; ++i) partial[0] = x[i] > partial[0] ? x[i] : partial[0];
+        largest[0] = *std::max_element(partial, partial + lanes);
+    } else {
+        for (Size c = 0; c < columns; ++c) largest[c] = x[c];
+        for (Size i = 1; i < length; ++i)
+            for (Size c = 0; c < columns; ++c)
+                largest[c] = x[i * stride + c] > largest[c] ? x[i * stride + c] : largest[c];
+    }
+    const Sums<T, Width> sums(length, columns, [&](Size i, Size c) {
+        return out[i * stride + c] = math::exp(x[i * stride + c] - largest[c]);
+    });
+    T scale[Width];
+    for (Size c = 0; c < columns; ++c) scale[c] = T(1 / sums.total[c].value());
+    for (Size i = 0; i < length; ++i)
+        for (Size c = 0; c < columns; ++c) out[i * stride + c] *= scale[c];
+}
+
+// y * (dy - sum(dy * y)); the sum is kept in two parts, since dy may be close to it.
+template <class T, Size Width>
+void softmax_backward_columns(const T* dy, const T* y, T* out, Size length, Size inner, Size columns) {
+    const Size stride = Width == 1 ? 1 : inner;
+    const Sums<T, Width> sums(length, columns, [&](Size i, Size c) {
+        return dy[i * stride + c] * y[i * stride + c];
+    });
+    T high[Width], low[Width];
+    for (Size c = 0; c < columns; ++c) {
+        high[c] = T(sums.total[c].value());
+        low[c] = T(sums.total[c].value() - double(high[c]));
+    }
+    for (Size i = 0; i < length; ++i)
+#pragma GCC ivdep
+        for (Size c = 0; c < columns; ++c)
+            out[i * stride + c] = y[i * stride + c] * ((dy[i * stride + c] - high[c]) - low[c]);
+}
+
+// Calls `columns(offset, count)` for the side-by-side columns of units first..last.
+template <class Columns> void tiles(Axis axis, Size first, Size last, Columns columns) {
+    for (Size unit = first; unit < last;) {
+        const Size outer = unit / axis.inner, inner = unit % axis.inner;
+        const Size count = std::min({tile, axis.inner - inner, last - unit});
+        columns(outer * axis.length * axis.inner + inner, count);
+        unit += count;
+    }
+}
+
+template <class T> void softmax(const void* x_, void* out_, Axis axis, Size first, Size last) {
+    const T* x = static_cast<const T*>(x_);
+    T* out = static_cast<T*>(out_);
+    tiles(axis, first, last, [&](Size at, Size count) {
+        if (axis.inner == 1)
+            softmax_columns<T, 1>(x + at, out + at, axis.length, 1, 1);
+        else
+            softmax_columns<T, tile>(x + at, out + at, axis.length, axis.inner, count);
+    });
+}
+
+template <class T>
+void softmax_backward(const void* dy_, const void* y_, void* out_, Axis axis, Size first, Size last) {
+    const T* dy = static_cast<const T*>(dy_);
+    const T* y = static_cast<const T*>(y_);
+    T* out = static_cast<T*>(out_);
+    tiles(axis, first, last, [&](Size at, Size count) {
+        if (axis.inner == 1)
+            softmax_backward_columns<T, 1>(dy + at, y + at, out + at, axis.length, 1, 1);
+        else
+            softmax_backward_columns<T, tile>(dy + at, y + at, out + at, axis.length, axis.inner, count);
+    });
+}
+
+// Channels: one weight per position on the axis. `run(at, stop, channel)` is called
+// for consecutive elements: of one channel, or, where the axis is the last one, of
+// the channels from `channel` on.
+template <class Run> void channels(Axis axis, Size first, Size last, Run run) {
+    for (Size at = first; at < last;) {
+        const Size channel = at / axis.inner % axis.length;
+        const Size left = axis.inner == 1 ? axis.length - channel : axis.inner - at % axis.inner;
+        const Size stop = std::min(last, at + left);
+        run(at, stop, channel);
+        at = stop;
+    }
+}
+
+template <class T>
+void prelu(const void* x_, const void* weight_, void* out_, Axis axis, Size first, Size last) {
+    const T* x = static_cast<const T*>(x_);
+    const T* weight = static_cast<const T*>(weight_);
+    T* out = static_cast<T*>(out_);
+    channels(axis, first, last, [&](Size at, Size stop, Size channel) {
+        if (axis.inner == 1) {
+            const T* w = weight + channel - at;
+#pragma GCC ivdep
+            for (Size i = at; i < stop; ++i) out[i] = x[i] > 0 ? x[i] : w[i] * x[i];
+        } else {
+            const T w = weight[channel];
+#pragma GCC ivdep
+            for (Size i = at; i < stop; ++i) out[i] = x[i] > 0 ? x[i] : w * x[i];
+        }
+    });
+}
+
+template <class T>
+void prelu_backward(const void* dy_, const void* x_, const void* weight_, void* out_, Axis axis, Size first,
+                    Size last) {
+    const T* dy = static_cast<const T*>(dy_);
+    const T* x = static_cast<const T*>(x_);
+    const T* weight = static_cast<const T*>(weight_);
+    T* out = static_cast<T*>(out_);
+    channels(axis, first, last, [&](Size at, Size stop, Size channel) {
+        if (axis.inner == 1) {
+            const T* w = weight + channel - at;
+#pragma GCC ivdep
+            for (Size i = at; i < stop; ++i) out[i] = x[i] > 0 ? dy[i] : w[i] * dy[i];
+        } else {
+            const T w = weight[channel];
+#pragma GCC ivdep
+            for (Size i = at; i < stop; ++i) out[i] = x[i] > 0 ? dy[i] : w * dy[i];
+        }
+    });
+}
+
+template <class T>
+void prelu_gradient(const void* dy_, const void* x_, double* partial, Axis axis, Size first, Size last) {
+    const T* dy = static_cast<const T*>(dy_);
+    const T* x = static_cast<const T*>(x_);
+    const auto term = [&](Size i) { return x[i] > 0 ? 0.0 : double(dy[i]) * double(x[i]); };
+    const Size along = axis.outer > 1 ? axis.outer : axis.inner;
+    for (Size segment = first; segment < last; ++segment) {
+        const Size from = along * segment / segments, to = along * (segment + 1) / segments;
+        double* sum = partial + segment * axis.length;
+        const Size outer_from = axis.outer > 1 ? from : 0, outer_to = axis.outer > 1 ? to : 1;
+        const Size inner_from = axis.outer > 1 ? 0 : from, inner_to = axis.outer > 1 ? axis.inner : to;
+        for (Size outer = outer_from; outer < outer_to; ++outer) {
+            const Size row = outer * axis.length;
+            if (axis.inner == 1) {
+                for (Size c = 0; c < axis.length; ++c) sum[c] += term(row + c);
+                continue;
+            }
+            for (Size c = 0; c < axis.length; ++c) {
+                const Size at = (row + c) * axis.inner;
+                sum[c] += Sums<double, 1>(inner_to - inner_from, 1, [&](Size i, Size) {
+                              return term(at + inner_from + i);
+                          }).total[0].value();
+            }
+        }
+    }
+}
+
+// The first of the largest of x[0], x[stride], …; a NaN counts as the largest.
+template <class T> Size winner(const T* x, Size stride, Size pieces) {
+    Size best = 0;
+    T largest = x[0];
+    for (Size piece = 1; piece < pieces; ++piece) {
+        const T value = x[piece * stride];
+        const bool better = value > largest || (value != value && largest == largest);
+        best = better ? piece : best;
+        largest = better ? value : largest;
+    }
+    return best;
+}
+
+template <class T, Size Pieces>
+void maxout_runs(const T* x, T* out, std::int32_t* which, Size inner, Size pieces, Size first, Size last) {
+    const Size count = Pieces ? Pieces : pieces;
+    for (Size unit = first; unit < last; ++unit) {
+        const T* group = x + unit / inner * count * inner + unit % inner;
+        const Size best = winner(group, inner, count);
+        out[unit] = group[best * inner];
+        if (which) which[unit] = std::int32_t(best);
+    }
+}
+
+// Without `which` the maximum alone is needed, which vectorises.
+template <class T, Size Pieces>
+void maxout_largest(const T* x, T* out, Size inner, Size pieces, Size first, Size last) {
+    const Size count = Pieces ? Pieces : pieces;
+    const auto keep = [](T largest, T value) {
+        return value > largest || value != value ? value : largest;
+    };
+    for (Size unit = first; unit < last;) {
+        const Size group = unit / inner, at = unit % inner;
+        if (inner == 1) {
+#pragma GCC ivdep
+            for (Size i = unit; i < last; ++i) {
+                T largest = x[i * count];
+                for (Size piece = 1; piece < count; ++piece) largest = keep(largest, x[i * count + piece]);
+                out[i] = largest;
+            }
+            return;
+        }
+        const Size run = std::min(inner - at, last - unit);
+        const T* pieces_of = x + group * count * inner + at;
+        for (Size i = 0; i < run; ++i) {
+            T largest = pieces_of[i];
+            for (Size piece = 1; piece < count; ++piece)
+                largest = keep(largest, pieces_of[piece * inner + i]);
+            out[unit + i] = largest;
+        }
+        unit += run;
+    }
+}
+
+template <class T>
+void maxout(const void* x_, void* out_, std::int32_t* which, Axis axis, Size pieces, Size first, Size last) {
+    const T* x = static_cast<const T*>(x_);
+    T* out = static_cast<T*>(out_);
+    if (which)
+        maxout_runs<T, 0>(x, out, which, axis.inner, pieces, first, last);
+    else if (pieces == 2)
+        maxout_largest<T, 2>(x, out, axis.inner, pieces, first, last);
+    else if (pieces == 4)
+        maxout_largest<T, 4>(x, out, axis.inner, pieces, first, last);
+    else
+        maxout_largest<T, 0>(x, out, axis.inner, pieces, first, last);
+}
+
+// `out` may be the saved x: a group is read whole before it is written.
+template <class T>
+void maxout_backward(const void* dy_, const void* x_, const std::int32_t* which, void* out_, Axis axis,
+                     Size pieces, Size first, Size last) {
+    const T* dy = static_cast<const T*>(dy_);
+    const T* x = static_cast<const T*>(x_);
+    T* out = static_cast<T*>(out_);
+    const Size inner = axis.inner;
+    for (Size unit = first; unit < last; ++unit) {
+        const Size at = unit / inner * pieces * inner + unit % inner;
+        const Size best = which ? Size(which[unit]) : winner(x + at, inner, pieces);
+        for (Size piece = 0; piece < pieces; ++piece)
+            out[at + piece * inner] = piece == best ? dy[unit] : T(0);
+    }
+}
+
+}  // namespace fastact

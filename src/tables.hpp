@@ -1,0 +1,72 @@
+// What a level's extension module hands to the dispatcher: function pointers, by
+// activation and dtype, with the types of their arguments erased.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fastact {
+
+using Size = std::ptrdiff_t;
+
+// Type-erased kernels, as the tables hold them. `index` is the C-order position
+// of the first element in the whole array: only random activations look at it.
+using Forward = void (*)(const double* parameters, const void* x, void* out, Size index, Size size);
+using Backward = void (*)(const double* parameters, const void* dy, const void* saved, void* out,
+                          Size index, Size size);
+
+// An array seen along one axis: C order, `outer` times `length` times `inner`.
+struct Axis {
+    Size outer, length, inner;
+};
+
+// Kernels along an axis work on the units first <= unit < last of their shape of
+// work, so that threads can share an array: columns (outer * inner of them, each
+// of `length` elements) for rows, output elements for pieces, input elements for
+// channels, segments for the gradient of a channel's weight.
+using RowsForward = void (*)(const void* x, void* out, Axis axis, Size first, Size last);
+using RowsBackward = void (*)(const void* dy, const void* y, void* out, Axis axis, Size first, Size last);
+
+using ChannelsForward = void (*)(const void* x, const void* weight, void* out, Axis axis, Size first,
+                                 Size last);
+using ChannelsBackward = void (*)(const void* dy, const void* x, const void* weight, void* out, Axis axis,
+                                  Size first, Size last);
+using ChannelsGradient = void (*)(const void* dy, const void* x, double* partial, Axis axis, Size first,
+                                  Size last);
+
+// `pieces` consecutive positions on the axis make one group; axis.length counts groups.
+using PiecesForward = void (*)(const void* x, void* out, std::int32_t* which, Axis axis, Size pieces,
+                               Size first, Size last);
+using PiecesBackward = void (*)(const void* dy, const void* x, const std::int32_t* which, void* out,
+                                Axis axis, Size pieces, Size first, Size last);
+
+// The gradient of the weights is summed in `segments` parts per channel, a number
+// that depends on the array's size alone; the caller adds them up in order. A part
+// covers a share of the outer positions, or of the inner ones where there is only
+// one outer.
+inline constexpr Size segments = 64;
+
+// Every entry holds float32, then float64.
+inline constexpr int dtypes = 2;
+
+// A direction that a formula does not offer is null.
+struct Elementwise {
+    const char* name;
+    float cost;  // nanoseconds per float32 element on one core, about; decides when threads pay
+    Forward forward[dtypes];
+    Backward backward_x[dtypes], backward_y[dtypes];
+};
+
+struct Tables {
+    const Elementwise* elementwise;
+    int elementwise_size;
+    RowsForward softmax[dtypes];
+    RowsBackward softmax_backward[dtypes];
+    ChannelsForward prelu[dtypes];
+    ChannelsBackward prelu_backward[dtypes];
+    ChannelsGradient prelu_gradient[dtypes];
+    PiecesForward maxout[dtypes];
+    PiecesBackward maxout_backward[dtypes];
+};
+
+}  // namespace fastact
