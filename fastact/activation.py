@@ -345,7 +345,7 @@ class Channels(Described):
 
     def _split(self, shape: tuple[int, ...], axis: int, slopes: np.ndarray) -> tuple[int, int, int]:
         if slopes.size == 1:
-            return 1, 1, int(np.prod(shape, dtype=np.intp))
+            return 1, 1, math.prod(shape)
         return arrays.split_axis(shape, axis)
 
 

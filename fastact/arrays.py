@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,15 @@ CHUNK = 16384
 """Elements per buffer where an array is not contiguous: two or three of them stay in the L2 cache."""
 
 
+FLOATS = (np.float32, np.float64)
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def is_half(dtype: np.dtype) -> bool:
+    """Whether values are stored in 16 bits; bfloat16 is known by its name, so that nothing is imported."""
+    return dtype.type not in FLOATS and (dtype.type is np.float16 or dtype.name == "bfloat16")
+
+
 def as_input(value: Any, name: str) -> np.ndarray:
     """`value` as a plain array of a supported dtype.
 
@@ -22,30 +32,25 @@ def as_input(value: Any, name: str) -> np.ndarray:
         If its dtype is complex, object, text, a date or any other that is not computed with.
     """
     array = np.asarray(value)
-    if not is_half(array.dtype) and array.dtype.kind not in "biu" and array.dtype.type not in (
-        np.float32,
-        np.float64,
-    ):
-        raise TypeError(f"{name} has dtype {array.dtype}; supported are {SUPPORTED}")
+    dtype = array.dtype
+    if dtype.type not in FLOATS and dtype.kind not in "biu" and not is_half(dtype):
+        raise TypeError(f"{name} has dtype {dtype}; supported are {SUPPORTED}")
     return array
-
-
-def is_half(dtype: np.dtype) -> bool:
-    return dtype.type is np.float16 or dtype.name == "bfloat16"
 
 
 def result_dtype(*arrays: np.ndarray) -> np.dtype:
     """Dtype of the result: float64 for integers, else as NumPy promotes, in native byte order."""
-    dtypes = [
-        array.dtype.newbyteorder("=") if array.dtype.kind not in "biu" else np.dtype(np.float64)
-        for array in arrays
-    ]
-    return np.result_type(*dtypes)
+    dtypes = [native(array.dtype) if array.dtype.kind not in "biu" else FLOAT64 for array in arrays]
+    return dtypes[0] if dtypes.count(dtypes[0]) == len(dtypes) else np.result_type(*dtypes)
+
+
+def native(dtype: np.dtype) -> np.dtype:
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def computing_dtype(dtype: np.dtype) -> np.dtype:
     """Dtype that the kernels compute in: half precision is computed in float32 and rounded once."""
-    return np.dtype(np.float32) if is_half(dtype) else dtype
+    return FLOAT32 if is_half(dtype) else dtype
 
 
 def as_output(out: Any, shape: tuple[int, ...], dtype: np.dtype, like: np.ndarray | None = None) -> np.ndarray:
@@ -62,7 +67,7 @@ def as_output(out: Any, shape: tuple[int, ...], dtype: np.dtype, like: np.ndarra
         return np.empty(shape, dtype) if like is None else np.empty_like(like, dtype=dtype, subok=False)
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out is a {type(out).__name__}; allowed is a numpy.ndarray")
-    if out.dtype.newbyteorder("=") != dtype:
+    if native(out.dtype) != dtype:
         raise TypeError(f"out has dtype {out.dtype}; the result has dtype {dtype}")
     if out.shape != shape:
         raise ValueError(f"out has shape {out.shape}; the result has shape {shape}")
@@ -94,7 +99,7 @@ def each_chunk(
     """
     if arrays[-1].size == 0:
         return
-    dtype = computing_dtype(arrays[-1].dtype.newbyteorder("="))
+    dtype = computing_dtype(native(arrays[-1].dtype))
     layout = ["contig", "aligned", "nbo"]
     readonly = ["readonly", "overlap_assume_elementwise", *layout]
     writeonly = ["writeonly", "overlap_assume_elementwise", *layout]
@@ -104,7 +109,7 @@ def each_chunk(
         op_flags=[readonly] * (len(arrays) - 1) + [writeonly],  # type: ignore[list-item]
         op_dtypes=[dtype] * len(arrays),
         order="C" if in_c_order else "K",
-        casting="same_kind" if arrays[-1].dtype.newbyteorder("=") != dtype else "safe",
+        casting="same_kind" if native(arrays[-1].dtype) != dtype else "safe",
         buffersize=CHUNK,
     )
     index = 0
@@ -116,9 +121,7 @@ def each_chunk(
 
 def split_axis(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
     """A C-contiguous array seen along one axis: (outer, length, inner)."""
-    outer = int(np.prod(shape[:axis], dtype=np.intp))
-    inner = int(np.prod(shape[axis + 1 :], dtype=np.intp))
-    return outer, shape[axis], inner
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
 def is_ready(array: np.ndarray, dtype: np.dtype) -> bool:
@@ -135,7 +138,7 @@ def _slabs(shape: tuple[int, ...], axis: int, limit: int) -> Iterator[tuple[slic
         slab = pending.pop()
         sizes = [part.stop - part.start for part in slab]
         widest = max((n, -i) for i, n in enumerate(sizes) if i != axis) if len(sizes) > 1 else (1, 0)
-        if np.prod(sizes, dtype=np.intp) <= limit or widest[0] == 1:
+        if math.prod(sizes) <= limit or widest[0] == 1:
             yield slab
             continue
         dim, middle = -widest[1], slab[-widest[1]].start + widest[0] // 2
@@ -158,7 +161,7 @@ def along_axis(
     if outputs[0].size == 0:
         return
     # An integer array (maxout's winners) keeps its dtype; the rest is computed in `dtype`.
-    dtypes = [a.dtype.newbyteorder("=") if a.dtype.kind == "i" else dtype for a in [*inputs, *outputs]]
+    dtypes = [native(a.dtype) if a.dtype.kind == "i" else dtype for a in [*inputs, *outputs]]
     inputs = [
         a.copy() if any(_overlap_partly(a, out) for out in outputs) else a for a in inputs
     ]
