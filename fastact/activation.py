@@ -195,7 +195,26 @@ class Random(Described):
     def backward(
         self, dy: Any, *, x: Any = None, y: Any = None, out: Any = None, seed: Any = None, **kwargs: Any
     ) -> Any:
-        """Gradient of the input, with the seed of the forward call; see `Elementwise.backward`."""
+        """Gradient of the input, with the seed of the forward call.
+
+        Parameters
+        ----------
+        dy : array_like
+            Gradient with respect to the output.
+        x, y : array_like
+            Exactly one: the forward input, or the forward output where ``lower > 0``.
+        out : numpy.ndarray, optional
+            Where the result goes; may be `dy` or the saved array.
+        seed : int or None, default None
+            Seed of the forward call.
+        **kwargs
+            `lower` and `upper` of the forward call.
+
+        Returns
+        -------
+        numpy.ndarray or scalar
+            Gradient with respect to the input; `out` itself where it was given.
+        """
         bounds = self._read_parameters((), kwargs)
         kernel, parameters = self._kernel(bounds, seed)
         direction = self._read_saved({"x": x, "y": y})
@@ -207,50 +226,31 @@ class Random(Described):
         return _elementwise(kernel, [gradient, saved], out, parameters, direction, seed is not None)
 
 
-class Rows(Described):
+class Rows(Described, _dispatch.RowsKernel):
     """An activation of each row along an axis."""
 
     extra = (("axis", -1),)
 
     def __init__(self, row: Row) -> None:
-        self._run_forward = getattr(_dispatch, row.name)
-        self._run_backward = getattr(_dispatch, f"{row.name}_backward")
+        _dispatch.RowsKernel.__init__(self, row.name)
         self._describe(row)
 
-    def __call__(self, x: Any, axis: int = -1, *, out: Any = None) -> Any:
-        return self._along([arrays.as_input(x, "x")], axis, out, self._run_forward)
+    def _forward(self, x: Any, axis: int, out: Any) -> Any:
+        return self._along([arrays.as_input(x, "x")], axis, out)
 
-    def backward(self, dy: Any, *, x: Any = None, y: Any = None, axis: int = -1, out: Any = None) -> Any:
-        """Gradient of the input from the gradient of the output and the saved output.
-
-        Parameters
-        ----------
-        dy, y : array_like
-            Gradient with respect to the output, and the output itself; of one shape.
-        x : None
-            Not accepted: the gradient is a function of the output.
-        axis : int, default -1
-            Axis of the forward call.
-        out : numpy.ndarray, optional
-            Where the result goes; may be `dy` or `y`.
-
-        Returns
-        -------
-        numpy.ndarray
-            Gradient with respect to the input; `out` itself where it was given.
-        """
+    def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any) -> Any:
         self._read_saved({"x": x, "y": y})
         gradient, saved = arrays.as_input(dy, "dy"), arrays.as_input(y, "y")
         arrays.same_shape(gradient, saved, "y")
-        return self._along([gradient, saved], axis, out, self._run_backward)
+        return self._along([gradient, saved], axis, out)
 
-    def _along(self, inputs: list[np.ndarray], axis: int, out: Any, kernel: Any) -> Any:
+    def _along(self, inputs: list[np.ndarray], axis: int, out: Any) -> Any:
         shape, dtype = inputs[0].shape, arrays.result_dtype(*inputs)
         axis = normalize_axis_index(axis, len(shape))
         result = arrays.as_output(out, shape, dtype)
         arrays.along_axis(
             inputs, [result], axis, arrays.computing_dtype(dtype),
-            lambda ins, outs: kernel(*ins, *outs, arrays.split_axis(ins[0].shape, axis)),
+            lambda ins, outs: self.run([*ins, *outs], axis),
         )  # fmt: skip
         return arrays.finish(result, out)
 

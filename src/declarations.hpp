@@ -1,6 +1,8 @@
 // The declarations: which formula runs in which loop, one line per activation.
 #pragma once
 
+#include <iterator>
+
 #include "activations.hpp"
 #include "loops.hpp"
 #include "tables.hpp"
@@ -35,11 +37,15 @@ inline constexpr Elementwise elementwise_table[] = {
     elementwise<Swish>("swish", 0.35f),
 };
 
+inline constexpr Rows rows_table[] = {
+    {"softmax", 0.6f, {softmax<float>, softmax<double>}, {softmax_backward<float>, softmax_backward<double>}},
+};
+
 inline constexpr Tables tables = {
     elementwise_table,
-    sizeof(elementwise_table) / sizeof(elementwise_table[0]),
-    {softmax<float>, softmax<double>},
-    {softmax_backward<float>, softmax_backward<double>},
+    std::size(elementwise_table),
+    rows_table,
+    std::size(rows_table),
     {prelu<float>, prelu<double>},
     {prelu_backward<float>, prelu_backward<double>},
     {prelu_gradient<float>, prelu_gradient<double>},

@@ -8,6 +8,7 @@ every error (``fastact/activation.py``).
 
 cimport numpy as cnp
 from cpython.float cimport PyFloat_CheckExact
+from cpython.long cimport PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange
 from libc.stdint cimport uintptr_t
@@ -39,11 +40,16 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
         Forward forward[2]
         Backward backward_x[2]
         Backward backward_y[2]
+    struct Rows:
+        const char* name
+        float cost
+        RowsForward forward[2]
+        RowsBackward backward[2]
     struct Tables:
         const Elementwise* elementwise
         int elementwise_size
-        RowsForward softmax[2]
-        RowsBackward softmax_backward[2]
+        const Rows* rows
+        int rows_size
         ChannelsForward prelu[2]
         ChannelsBackward prelu_backward[2]
         ChannelsGradient prelu_gradient[2]
@@ -114,6 +120,11 @@ cdef inline int useful_threads(Py_ssize_t size, float cost) noexcept:
     if available == 1 or shares < 2:
         return 1
     return available if shares >= available else <int>shares
+
+
+cdef inline int units_threads(Py_ssize_t size, Py_ssize_t units, float cost) noexcept:
+    cdef int threads = useful_threads(size, cost)
+    return threads if units >= threads else <int>units
 
 
 cdef inline bint plain(object array) noexcept:
@@ -237,6 +248,32 @@ cdef class Kernel:
         return out
 
     def backward(self, dy, *args, x=None, y=None, out=None, **kwargs):
+        """Gradient of the input from the gradient of the output and one saved array.
+
+        Parameters
+        ----------
+        dy : array_like
+            Gradient with respect to the output.
+        x, y : array_like
+            Exactly one: the forward input, or the forward output where `saves` lists it; in
+            the shape of `dy`.
+        out : numpy.ndarray, optional
+            Where the result goes; may be `dy` or the saved array.
+        **kwargs
+            The parameters of the forward call, by name.
+
+        Returns
+        -------
+        numpy.ndarray or scalar
+            Gradient with respect to the input; `out` itself where it was given.
+
+        Raises
+        ------
+        TypeError
+            If none, both or an unaccepted one of `x` and `y` is given, or a dtype is not supported.
+        ValueError
+            If shapes differ, `out` cannot take the result or a parameter is out of its range.
+        """
         cdef double parameters[3]
         cdef bint output = x is None
         saved = y if output else x
@@ -318,40 +355,147 @@ cdef class Kernel:
             self.run_backward(arrays[0], arrays[1], arrays[2], values, direction == "y", index)
 
 
-# Costs of the kernels along an axis, in nanoseconds per float32 element.
-cdef float ROWS_NS = 0.6
-cdef float LIGHT_NS = 0.12
-
-
-cdef inline int units_threads(Py_ssize_t size, Py_ssize_t units, float cost) noexcept:
-    cdef int threads = useful_threads(size, cost)
-    return threads if units >= threads else <int>units
-
-
 cdef inline Axis axis_of(tuple axis):
     cdef Axis result
     result.outer, result.length, result.inner = axis
     return result
 
 
-def softmax(cnp.ndarray x, cnp.ndarray out, tuple axis):
-    """Softmax of contiguous arrays along the middle of ``axis = (outer, length, inner)``."""
-    cdef Axis a = axis_of(axis)
-    cdef int threads = units_threads(cnp.PyArray_SIZE(x), a.outer * a.inner, ROWS_NS)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
-        rows_forward[double](tables.softmax[1], flat(x), flat(out), a, threads)
-    else:
-        rows_forward[float](tables.softmax[0], flat(x), flat(out), a, threads)
+cdef inline Axis split(cnp.ndarray array, Py_ssize_t axis) noexcept:
+    """A contiguous array seen along one axis."""
+    cdef Axis result
+    cdef Py_ssize_t i
+    result.outer, result.length, result.inner = 1, cnp.PyArray_DIM(array, axis), 1
+    for i in range(axis):
+        result.outer *= cnp.PyArray_DIM(array, i)
+    for i in range(axis + 1, cnp.PyArray_NDIM(array)):
+        result.inner *= cnp.PyArray_DIM(array, i)
+    return result
 
 
-def softmax_backward(cnp.ndarray dy, cnp.ndarray y, cnp.ndarray out, tuple axis):
-    """Gradient of softmax from its output, arrays as in `softmax`."""
-    cdef Axis a = axis_of(axis)
-    cdef int threads = units_threads(cnp.PyArray_SIZE(dy), a.outer * a.inner, ROWS_NS)
-    if cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE:
-        rows_backward[double](tables.softmax_backward[1], flat(dy), flat(y), flat(out), a, threads)
-    else:
-        rows_backward[float](tables.softmax_backward[0], flat(dy), flat(y), flat(out), a, threads)
+cdef class RowsKernel:
+    """The kernels of one activation of rows, and the short path of its calls."""
+
+    cdef const Rows* entry
+
+    def __init__(self, str kernel):
+        cdef bytes key = kernel.encode()
+        cdef int i
+        self.entry = NULL
+        for i in range(tables.rows_size):
+            if tables.rows[i].name == key:
+                self.entry = &tables.rows[i]
+        if self.entry == NULL:
+            raise LookupError(f"no kernel is declared for {kernel!r}")
+
+    def __call__(self, x, axis=-1, *, out=None):
+        cdef Py_ssize_t dim
+        if not plain(x) or not PyLong_CheckExact(axis):
+            return self._forward(x, axis, out)
+        cdef cnp.ndarray source = x
+        dim = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis
+        if not 0 <= dim < cnp.PyArray_NDIM(source) or cnp.PyArray_SIZE(source) == 0:
+            return self._forward(x, axis, out)
+        if out is None:
+            out = cnp.PyArray_EMPTY(
+                cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
+        elif out is not x and not (plain(out) and alike(source, out) and apart(source, out)):
+            return self._forward(x, axis, out)
+        if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+            return self._forward(x, axis, out)
+        self.run_forward(source, out, split(source, dim))
+        return out
+
+    def backward(self, dy, *, x=None, y=None, axis=-1, out=None):
+        """Gradient of the input from the gradient of the output and the saved output.
+
+        Parameters
+        ----------
+        dy, y : array_like
+            Gradient with respect to the output, and the output itself; of one shape.
+        x : None
+            Not accepted: the gradient is a function of the output.
+        axis : int, default -1
+            Axis of the forward call.
+        out : numpy.ndarray, optional
+            Where the result goes; may be `dy` or `y`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Gradient with respect to the input; `out` itself where it was given.
+
+        Raises
+        ------
+        TypeError
+            If `y` is missing or a dtype is not supported.
+        ValueError
+            If shapes differ or `out` cannot take the result.
+        """
+        cdef Py_ssize_t dim
+        if x is not None or not plain(dy) or not plain(y) or not PyLong_CheckExact(axis):
+            return self._backward(dy, x, y, axis, out)
+        cdef cnp.ndarray gradient = dy, kept = y
+        dim = axis + cnp.PyArray_NDIM(gradient) if axis < 0 else axis
+        if not 0 <= dim < cnp.PyArray_NDIM(gradient) or cnp.PyArray_SIZE(gradient) == 0 or not alike(gradient, kept):
+            return self._backward(dy, x, y, axis, out)
+        if out is None:
+            out = cnp.PyArray_EMPTY(
+                cnp.PyArray_NDIM(gradient), cnp.PyArray_DIMS(gradient), cnp.PyArray_TYPE(gradient), 0)
+        elif not (plain(out) and alike(gradient, out) and apart(gradient, out) and apart(kept, out)):
+            return self._backward(dy, x, y, axis, out)
+        if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+            return self._backward(dy, x, y, axis, out)
+        self.run_backward(gradient, kept, out, split(gradient, dim))
+        return out
+
+    cdef int run_forward(self, cnp.ndarray x, cnp.ndarray out, Axis axis) except -1:
+        cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+        cdef RowsForward kernel = self.entry.forward[dtype]
+        cdef Py_ssize_t size = cnp.PyArray_SIZE(x), units = axis.outer * axis.inner
+        cdef int threads = units_threads(size, units, self.entry.cost * (1 + dtype))
+        cdef void* source = cnp.PyArray_DATA(x)
+        cdef void* target = cnp.PyArray_DATA(out)
+        if threads > 1 and dtype:
+            rows_forward[double](kernel, flat(x), flat(out), axis, threads)
+        elif threads > 1:
+            rows_forward[float](kernel, flat(x), flat(out), axis, threads)
+        elif size < GIL_SIZE:
+            kernel(source, target, axis, 0, units)
+        else:
+            with nogil:
+                kernel(source, target, axis, 0, units)
+        return 0
+
+    cdef int run_backward(self, cnp.ndarray dy, cnp.ndarray y, cnp.ndarray out, Axis axis) except -1:
+        cdef int dtype = cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE
+        cdef RowsBackward kernel = self.entry.backward[dtype]
+        cdef Py_ssize_t size = cnp.PyArray_SIZE(dy), units = axis.outer * axis.inner
+        cdef int threads = units_threads(size, units, self.entry.cost * (1 + dtype))
+        cdef void* gradient = cnp.PyArray_DATA(dy)
+        cdef void* kept = cnp.PyArray_DATA(y)
+        cdef void* target = cnp.PyArray_DATA(out)
+        if threads > 1 and dtype:
+            rows_backward[double](kernel, flat(dy), flat(y), flat(out), axis, threads)
+        elif threads > 1:
+            rows_backward[float](kernel, flat(dy), flat(y), flat(out), axis, threads)
+        elif size < GIL_SIZE:
+            kernel(gradient, kept, target, axis, 0, units)
+        else:
+            with nogil:
+                kernel(gradient, kept, target, axis, 0, units)
+        return 0
+
+    def run(self, list arrays, Py_ssize_t axis):
+        """Run forward on (x, out) or backward on (dy, y, out), contiguous, native, disjoint or same."""
+        if len(arrays) == 2:
+            self.run_forward(arrays[0], arrays[1], split(arrays[0], axis))
+        else:
+            self.run_backward(arrays[0], arrays[1], arrays[2], split(arrays[0], axis))
+
+
+# Cost of the light kernels along an axis, in nanoseconds per float32 element.
+cdef float LIGHT_NS = 0.12
 
 
 def prelu(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, tuple axis):

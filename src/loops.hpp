@@ -25,8 +25,9 @@ template <class T> void prefetch(const T* start) {
         __builtin_prefetch(reinterpret_cast<const char*>(start) + line);
 }
 
+// `flatten` inlines the whole formula: a loop with a call in it is not vectorised.
 template <template <class> class Op, class T>
-void forward(const double* parameters, const void* x_, void* out_, Size index, Size size) {
+[[gnu::flatten]] void forward(const double* parameters, const void* x_, void* out_, Size index, Size size) {
     const Op<T> op(parameters);
     const T* x = static_cast<const T*>(x_);
     T* out = static_cast<T*>(out_);
@@ -61,7 +62,7 @@ struct FromOutput {
 };
 
 template <class From, template <class> class Op, class T>
-void backward(const double* parameters, const void* dy_, const void* saved_, void* out_, Size index,
+[[gnu::flatten]] void backward(const double* parameters, const void* dy_, const void* saved_, void* out_, Size index,
               Size size) {
     const Op<T> op(parameters);
     const T* dy = static_cast<const T*>(dy_);
@@ -145,7 +146,7 @@ template <class T, Size Width> struct Sums {
 // exp(x - max) is written to `out` as it is summed, then scaled: one exponential
 // per element, and the largest term is exactly 1, so nothing overflows.
 template <class T, Size Width>
-void softmax_columns(const T* x, T* out, Size length, Size inner, Size columns) {
+[[gnu::flatten]] void softmax_columns(const T* x, T* out, Size length, Size inner, Size columns) {
     const Size stride = Width == 1 ? 1 : inner;
     T largest[Width];
     if constexpr (Width == 1) {
@@ -174,7 +175,7 @@ void softmax_columns(const T* x, T* out, Size length, Size inner, Size columns) 
 
 // y * (dy - sum(dy * y)); the sum is kept in two parts, since dy may be close to it.
 template <class T, Size Width>
-void softmax_backward_columns(const T* dy, const T* y, T* out, Size length, Size inner, Size columns) {
+[[gnu::flatten]] void softmax_backward_columns(const T* dy, const T* y, T* out, Size length, Size inner, Size columns) {
     const Size stride = Width == 1 ? 1 : inner;
     const Sums<T, Width> sums(length, columns, [&](Size i, Size c) {
         return dy[i * stride + c] * y[i * stride + c];

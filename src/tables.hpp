@@ -57,11 +57,18 @@ struct Elementwise {
     Backward backward_x[dtypes], backward_y[dtypes];
 };
 
+struct Rows {
+    const char* name;
+    float cost;
+    RowsForward forward[dtypes];
+    RowsBackward backward[dtypes];
+};
+
 struct Tables {
     const Elementwise* elementwise;
     int elementwise_size;
-    RowsForward softmax[dtypes];
-    RowsBackward softmax_backward[dtypes];
+    const Rows* rows;
+    int rows_size;
     ChannelsForward prelu[dtypes];
     ChannelsBackward prelu_backward[dtypes];
     ChannelsGradient prelu_gradient[dtypes];
