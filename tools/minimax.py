@@ -100,7 +100,9 @@ def rounded(value, bits: int):
 
 
 def table(fit: Fit, dtype: str) -> Table:
-    coefficients = [rounded(c, BITS[dtype]) for c in remez(fit.function, fit.weight, fit.interval, fit.degrees[dtype])]
+    coefficients = [
+        rounded(c, BITS[dtype]) for c in remez(fit.function, fit.weight, fit.interval, fit.degrees[dtype])
+    ]
     return Table(tuple(coefficients), largest_error(fit, coefficients))
 
 
@@ -151,11 +153,11 @@ FITS = (
     ),
     Fit(
         "tanh_tail",
-        "(tanh(x) - x) / x^3 in u = x^2 where |x| <= 0.55, relative to tanh(x)",
+        "(tanh(x) - x) / x^3 in u = x^2 where |x| <= 0.7, relative to tanh(x)",
         _tanh_tail,
         lambda u: u**1.5 / mp.tanh(mp.sqrt(u)),
-        ("0", "0.3026"),
-        {"float": 4, "double": 9},
+        ("0", "0.4901"),
+        {"float": 5, "double": 11},
     ),
 )
 
