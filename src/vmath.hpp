@@ -250,6 +250,17 @@ template <class T> T exp(T x) { return exp_inside(with_sign(at_most(exp_limit<T>
 // The same for x <= 0, with one comparison less.
 template <class T> T exp_negative(T x) { return exp_inside(at_least(-exp_limit<T>, x)); }
 
+// e^(a - b) for a <= b. The rounding error of a large difference would be hundreds
+// of ULP of the result, so it is computed too (TwoSum, Knuth 1969) and added to the
+// reduced argument. Cost 18 (23).
+template <class T> T exp_difference(T a, T b) {
+    const T high = a - b, part = high - a;
+    const T error = (a - (high - part)) - (b + part);
+    const auto [r, exponent] = reduce(at_least(-exp_limit<T>, high), halved<T>);
+    const auto [lower, upper] = powers<T>(exponent);
+    return exp_reduced(r + (high < -exp_limit<T> ? T(0) : error)) * lower * upper;
+}
+
 // e^r - 1 where r^2 * tail = e^r - 1 - r.
 template <class T> T expm1_reduced(T r, T tail) { return fma(r * r, tail, r); }
 
