@@ -249,7 +249,7 @@ class Rows(Described, _dispatch.RowsKernel):
         axis = normalize_axis_index(axis, len(shape))
         result = arrays.as_output(out, shape, dtype)
         arrays.along_axis(
-            inputs, [result], axis, arrays.computing_dtype(dtype),
+            inputs, [result], axis, [arrays.computing_dtype(dtype)] * (len(inputs) + 1),
             lambda ins, outs: self.run([*ins, *outs], axis),
         )  # fmt: skip
         return arrays.finish(result, out)
@@ -271,7 +271,7 @@ class Channels(Described):
         compute = arrays.computing_dtype(dtype)
         slopes = slopes.astype(compute)
         arrays.along_axis(
-            [np.atleast_1d(source)], [np.atleast_1d(result)], axis, compute,
+            [np.atleast_1d(source)], [np.atleast_1d(result)], axis, [compute] * 2,
             lambda ins, outs: _dispatch.prelu(
                 ins[0], slopes, outs[0], self._split(ins[0].shape, axis, slopes)
             ),
@@ -320,7 +320,7 @@ class Channels(Described):
         if source.size:
             total = _dispatch.prelu_gradient(*whole, self._split(whole[0].shape, axis, slopes))
         arrays.along_axis(
-            [np.atleast_1d(gradient), np.atleast_1d(source)], [np.atleast_1d(result)], axis, compute,
+            [np.atleast_1d(gradient), np.atleast_1d(source)], [np.atleast_1d(result)], axis, [compute] * 3,
             lambda ins, outs: _dispatch.prelu_backward(
                 *ins, slopes, outs[0], self._split(ins[0].shape, axis, slopes)
             ),
@@ -368,7 +368,8 @@ class Pieces(Described):
         result = arrays.as_output(out, shape, dtype)
         which = np.empty(shape, np.int32) if return_which else None
         arrays.along_axis(
-            [source], [result] if which is None else [result, which], axis, arrays.computing_dtype(dtype),
+            [source], [result] if which is None else [result, which], axis,
+            [arrays.computing_dtype(dtype)] * 2 + ([] if which is None else [which.dtype]),
             lambda ins, outs: _dispatch.maxout(
                 ins[0], outs[0], outs[1] if return_which else None,
                 arrays.split_axis(outs[0].shape, axis), pieces,
@@ -418,10 +419,10 @@ class Pieces(Described):
         if pieces is None:
             raise TypeError(f"{self.name}.backward needs the pieces= of the forward call")
         gradient = arrays.as_input(dy, "dy")
-        axis = normalize_axis_index(axis, gradient.ndim)
         saved = arrays.as_input(x, "x") if which is None else self._winners(which, pieces)
+        axis = normalize_axis_index(axis, saved.ndim)
         if which is None:
-            expected = self._grouped(saved.shape, normalize_axis_index(axis, saved.ndim), pieces)
+            expected = self._grouped(saved.shape, axis, pieces)
             dtype = arrays.result_dtype(gradient, saved)
         else:
             expected, dtype = saved.shape, arrays.result_dtype(gradient)
@@ -429,8 +430,10 @@ class Pieces(Described):
             raise ValueError(f"dy has shape {gradient.shape}; the forward output has shape {expected}")
         shape = (*expected[:axis], expected[axis] * pieces, *expected[axis + 1 :])
         result = arrays.as_output(out, shape, dtype)
+        compute = arrays.computing_dtype(dtype)
         arrays.along_axis(
-            [gradient, saved], [result], axis, arrays.computing_dtype(dtype),
+            [gradient, saved], [result], axis,
+            [compute, compute if which is None else saved.dtype, compute],
             lambda ins, outs: _dispatch.maxout_backward(
                 ins[0], None if which is not None else ins[1], ins[1] if which is not None else None,
                 outs[0], arrays.split_axis(ins[0].shape, axis), pieces,

@@ -150,18 +150,16 @@ def along_axis(
     inputs: list[np.ndarray],
     outputs: list[np.ndarray],
     axis: int,
-    dtype: np.dtype,
+    dtypes: list[np.dtype],
     run: Callable[[list[np.ndarray], list[np.ndarray]], object],
 ) -> None:
-    """Call ``run(inputs, outputs)`` on contiguous native arrays, whole along `axis`.
+    """Call ``run(inputs, outputs)`` on contiguous arrays of `dtypes`, whole along `axis`.
 
     Arrays that are ready go as they are. Others go through slabs of a fixed size
     (or of one column, where a column is longer), copied in and out.
     """
     if outputs[0].size == 0:
         return
-    # An integer array (maxout's winners) keeps its dtype; the rest is computed in `dtype`.
-    dtypes = [native(a.dtype) if a.dtype.kind == "i" else dtype for a in [*inputs, *outputs]]
     inputs = [
         a.copy() if any(_overlap_partly(a, out) for out in outputs) else a for a in inputs
     ]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
 from pathlib import Path
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -28,22 +29,18 @@ def chosen_level() -> str:
     """The best level available, or that of FASTACT_CPU where it is lower."""
     levels = available_levels()
     cap = os.environ.get("FASTACT_CPU")
-    if cap is None:
+    if not cap:
         return levels[-1]
     if cap not in LEVELS:
         raise ValueError(f"FASTACT_CPU={cap!r}: allowed are {', '.join(LEVELS)}")
     return [name for name in levels if LEVELS.get(name, 0) <= LEVELS[cap]][-1]
 
 
-def _thread_count(value: object, name: str) -> int:
-    """`value` as a thread count; ValueError names where it came from."""
-    try:
-        count = int(value) if isinstance(value, str) else value.__index__()  # type: ignore[attr-defined]
-    except (ValueError, AttributeError):
-        count = 0
-    if not 1 <= count <= 1024:
-        raise ValueError(f"{name}={value!r}: allowed is a whole number from 1 to 1024")
-    return count
+def _thread_count(value: object, name: str, given: object) -> int:
+    """`value` as a thread count; ValueError names where it came from and what was given."""
+    if not isinstance(value, SupportsIndex) or not 1 <= value.__index__() <= 1024:
+        raise ValueError(f"{name}={given!r}: allowed is a whole number from 1 to 1024")
+    return value.__index__()
 
 
 def _cgroup_quota() -> float:
@@ -67,7 +64,8 @@ def _initial_threads() -> int:
         value = os.environ.get(name)
         if value:
             # OpenMP allows a list, one count per nesting level.
-            return _thread_count(value.split(",")[0] if name.startswith("OMP") else value, name)
+            first = value.split(",")[0] if name == "OMP_NUM_THREADS" else value
+            return _thread_count(int(first) if first.strip().isdecimal() else value, name, value)
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, ceil(min(affinity, _cgroup_quota())))
 
@@ -85,7 +83,7 @@ def set_num_threads(n: int) -> None:
     ValueError
         If `n` is not such a number.
     """
-    _dispatch.set_process_threads(_thread_count(n, "n"))
+    _dispatch.set_process_threads(_thread_count(n, "n", n))
 
 
 def get_num_threads() -> int:
@@ -120,7 +118,7 @@ def num_threads(n: int) -> Iterator[None]:
     ...     fa.get_num_threads()
     1
     """
-    before = _dispatch.set_scoped_threads(_thread_count(n, "n"))
+    before = _dispatch.set_scoped_threads(_thread_count(n, "n", n))
     try:
         yield
     finally:

@@ -11,15 +11,13 @@
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 
 #include "vmath.hpp"
 
 namespace fastact {
 
 using math::exp_parts;
-
-// Below this u, u * exp(u) rounds to zero.
-template <class T> inline constexpr T vanishing = sizeof(T) == 4 ? T(-110) : T(-752);
 
 // The leading bits of a random word as a number in [0, 1).
 template <class T> T unit_interval(std::uint64_t bits) {
@@ -59,15 +57,15 @@ template <class T> T sigmoid_backward(T dy, T u) {
 template <class T> T times_sigmoid(T x, T u) {
     const auto e = exp_parts(-math::abs(u));
     const T factor = u < 0 ? e.m * e.s : T(1);
-    const T finite = u < vanishing<T> ? T(0) : x;
+    const T finite = u < -math::exp_limit<T> ? T(0) : x;
     return finite * factor / (1 + e.m * e.s * e.s) * (u < 0 ? e.s : T(1));
 }
 
 // dy * d(x sigma(u))/dx with u = beta * x, where beta drops out: sigma(u)(1 + u sigma(-u)).
 template <class T> T times_sigmoid_backward(T dy, T u) {
     const Gate<T> gate(u);
-    const T above = u < vanishing<T> ? vanishing<T> : u;
-    const T finite = above > -vanishing<T> ? -vanishing<T> : above;
+    const T above = u < -math::exp_limit<T> ? -math::exp_limit<T> : u;
+    const T finite = above > math::exp_limit<T> ? math::exp_limit<T> : above;
     return dy * (gate.upper * math::fma(finite, gate.lower, T(1))) * gate.tail;
 }
 
@@ -90,6 +88,12 @@ template <class T> struct Tanh {
     T backward_y(T dy, T y) const { return dy * ((1 - y) * (1 + y)); }
 };
 
+// slope * x where x is not positive, and the limit 0 of a slope of 0 at -inf.
+template <class T> T leaky(T x, T slope) {
+    const T product = slope * x;
+    return x > 0 ? x : slope == 0 && x < 0 ? T(0) : product;
+}
+
 template <class T> struct Relu {
     explicit Relu(const double*) {}
 
@@ -103,7 +107,7 @@ template <class T> struct LeakyRelu {
 
     explicit LeakyRelu(const double* parameters) : negative_slope(T(parameters[0])) {}
 
-    T forward(T x) const { return x > 0 ? x : negative_slope * x; }
+    T forward(T x) const { return leaky(x, negative_slope); }
     T backward_x(T dy, T x) const { return x > 0 ? dy : negative_slope * dy; }
     T backward_y(T dy, T y) const { return backward_x(dy, y); }
 };
@@ -126,7 +130,7 @@ template <class T> struct RRelu {
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
         return math::fma(width, unit_interval<T>(z ^ (z >> 31)), lower);
     }
-    T forward(T x, std::uint64_t index) const { return x > 0 ? x : slope(index) * x; }
+    T forward(T x, std::uint64_t index) const { return leaky(x, slope(index)); }
     T backward_x(T dy, T x, std::uint64_t index) const { return x > 0 ? dy : slope(index) * dy; }
     T backward_y(T dy, T y, std::uint64_t index) const { return backward_x(dy, y, index); }
 };
@@ -156,8 +160,14 @@ template <class T> struct Swish {
 
     explicit Swish(const double* parameters) : beta(T(parameters[0])) {}
 
-    T forward(T x) const { return times_sigmoid(x, beta * x); }
-    T backward_x(T dy, T x) const { return times_sigmoid_backward(dy, beta * x); }
+    // Finite, so that beta = 0 gives x / 2 at infinity too.
+    T gate(T x) const {
+        constexpr T largest = std::numeric_limits<T>::max();
+        const T above = x < -largest ? -largest : x;
+        return beta * (above > largest ? largest : above);
+    }
+    T forward(T x) const { return times_sigmoid(x, gate(x)); }
+    T backward_x(T dy, T x) const { return times_sigmoid_backward(dy, gate(x)); }
 };
 
 }  // namespace fastact

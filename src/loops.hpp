@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "activations.hpp"
 #include "tables.hpp"
 #include "vmath.hpp"
 
@@ -165,7 +166,7 @@ template <class T, Size Width>
                 largest[c] = x[i * stride + c] > largest[c] ? x[i * stride + c] : largest[c];
     }
     const Sums<T, Width> sums(length, columns, [&](Size i, Size c) {
-        return out[i * stride + c] = math::exp(x[i * stride + c] - largest[c]);
+        return out[i * stride + c] = math::exp_difference(x[i * stride + c], largest[c]);
     });
     T scale[Width];
     for (Size c = 0; c < columns; ++c) scale[c] = T(1 / sums.total[c].value());
@@ -247,11 +248,11 @@ void prelu(const void* x_, const void* weight_, void* out_, Axis axis, Size firs
         if (axis.inner == 1) {
             const T* w = weight + channel - at;
 #pragma GCC ivdep
-            for (Size i = at; i < stop; ++i) out[i] = x[i] > 0 ? x[i] : w[i] * x[i];
+            for (Size i = at; i < stop; ++i) out[i] = leaky(x[i], w[i]);
         } else {
             const T w = weight[channel];
 #pragma GCC ivdep
-            for (Size i = at; i < stop; ++i) out[i] = x[i] > 0 ? x[i] : w * x[i];
+            for (Size i = at; i < stop; ++i) out[i] = leaky(x[i], w);
         }
     });
 }
@@ -290,7 +291,8 @@ void prelu_gradient(const void* dy_, const void* x_, double* partial, Axis axis,
         for (Size outer = outer_from; outer < outer_to; ++outer) {
             const Size row = outer * axis.length;
             if (axis.inner == 1) {
-                for (Size c = 0; c < axis.length; ++c) sum[c] += term(row + c);
+                if (inner_from < inner_to)
+                    for (Size c = 0; c < axis.length; ++c) sum[c] += term(row + c);
                 continue;
             }
             for (Size c = 0; c < axis.length; ++c) {
