@@ -1,0 +1,101 @@
+"""Write the README's table of measurements from what a benchmark run recorded.
+
+fastact bench --json bench.json && python bench/readme_table.py bench.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from statistics import geometric_mean
+from typing import Any
+
+README = Path(__file__).parents[1] / "README.md"
+SIZE = 2**20
+"""Elements of the arrays that the table shows; the means are over every size that was measured."""
+
+
+def table(record: dict[str, Any]) -> str:
+    """Markdown: how it was measured, then a row per activation and direction, then the means."""
+    measured = record["measurements"]
+    threads = sorted({m["threads"] for m in measured})
+    dtypes = sorted({m["dtype"] for m in measured})
+    return "\n".join(
+        [
+            _conditions(record, threads),
+            "",
+            *_header(dtypes, threads),
+            *_rows([m for m in measured if m["size"] == SIZE]),
+            "",
+            _means(measured, threads),
+        ]
+    )
+
+
+def _conditions(record: dict[str, Any], threads: list[int]) -> str:
+    counts = " and ".join(map(_plural, threads))
+    return (
+        f"In place, arrays of {SIZE:,} elements, {counts}; nanoseconds per element, and how many times "
+        f"faster than the best NumPy calls for the same, in place too and on one thread, as NumPy always is. "
+        f"Measured on {record['machine']} at level {record['level']} with fastact {record['version']}, "
+        f"{record['openmp']}, compiler {record['compiler']}, NumPy {record['numpy']} and "
+        f"Python {record['python']}."
+    )
+
+
+def _header(dtypes: list[str], threads: list[int]) -> Iterator[str]:
+    columns = [f"{dtype}, {_plural(count)}" for dtype in dtypes for count in threads]
+    yield "| " + " | ".join(["activation", "direction", *columns]) + " |"
+    yield "| " + " | ".join(["---", "---", *["--:"] * len(columns)]) + " |"
+
+
+def _rows(measured: list[dict[str, Any]]) -> Iterator[str]:
+    if not measured:
+        raise SystemExit(f"the run did not measure arrays of {SIZE:,} elements; leave --size and --quick out")
+    for (activation, direction, saves), group in groupby(
+        measured, key=lambda m: (m["activation"], m["direction"], m["saves"])
+    ):
+        figures = sorted(group, key=lambda m: (m["dtype"], m["threads"]))
+        cells = [f"{m['ns_per_element']:.2f} ns, {m['speedup_over_numpy']:.1f} ×" for m in figures]
+        label = f"{direction} from {saves}" if saves else direction
+        yield "| " + " | ".join([activation, label, *cells]) + " |"
+
+
+def _means(measured: list[dict[str, Any]], threads: list[int]) -> str:
+    sizes = sorted({m["size"] for m in measured})
+    means = " and ".join(
+        f"{geometric_mean([m['speedup_over_numpy'] for m in measured if m['threads'] == count]):.1f} on "
+        f"{_plural(count)}"
+        for count in threads
+    )
+    return (
+        f"Over all {len(measured) // len(threads)} cells, {sizes[0]:,} to {sizes[-1]:,} elements, "
+        f"the geometric mean of the speed-up over NumPy is {means}."
+    )
+
+
+def _plural(threads: int) -> str:
+    return f"{threads} thread{'s' if threads > 1 else ''}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("json", type=Path, help="file that `fastact bench --json` wrote")
+    record = json.loads(parser.parse_args().json.read_text(encoding="utf-8"))
+    text, markers = re.subn(
+        r"(<!-- bench -->\n).*?(<!-- /bench -->)",
+        lambda found: f"{found[1]}\n{table(record)}\n\n{found[2]}",
+        README.read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
+    if markers != 1:
+        raise SystemExit(f"{README.name} has {markers} pairs of <!-- bench --> markers; it must have one")
+    README.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
