@@ -290,15 +290,14 @@ template <class T> T expm1(T x) {
 // Method: x + x^3 q(x^2) where |x| <= 0.7, otherwise 1 - 2 / (1 + e^2x), which is
 // insensitive enough to e^2x for a reduction in one step. Cost 16 (27) and a division.
 template <class T> T tanh(T x) {
-    const T twice = 2 * abs(x), inside = at_most(T(40), twice);
+    const T magnitude = abs(x), twice = 2 * magnitude, inside = at_most(T(40), twice);
     const T shifted = fma(inside, log2_e<T>, rounder<T>(0));
     const T r = fma(shifted - rounder<T>(0), -(ln2_high<T> + ln2_low<T>), inside);
     // Spoils NaN, which only the other branch returns.
     const T e = from_bits<T>(bits(exp_reduced(r)) + (bits(shifted) << mantissa_bits<T>));
-    const T outer = with_sign(1 - 2 / (1 + e), x);
     const T u = x * x;
-    const T inner = fma(x * u, horner(u, tanh_tail<T>), x);
-    return twice > T(1.4) ? outer : inner;
+    const T inner = fma(magnitude * u, horner(u, tanh_tail<T>), magnitude);
+    return with_sign(twice > T(1.4) ? 1 - 2 / (1 + e) : inner, x);
 }
 
 }  // namespace fastact::math
