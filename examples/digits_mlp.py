@@ -1,0 +1,190 @@
+"""Train a small network on scikit-learn's digits, with fastact and beside it with plain NumPy.
+
+    python examples/digits_mlp.py --hidden silu --epochs 10
+
+Activations run in place: where backward can work from the output, the output
+overwrites the pre-activation and nothing else is kept for training. Both
+networks start from the same weights and see the same batches, so their losses
+must agree; the exit status says whether they did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+import fastact as fa
+from fastact import numpy_baseline
+
+BATCH, UNITS, PIECES, RATE = 64, 512, 2, 0.1
+TOLERANCE = 1e-5
+
+
+class FastactLayer:
+    """An activation on a fixed array of pre-activations, by fastact."""
+
+    def __init__(self, name: str, z: np.ndarray, settings: dict) -> None:
+        self.activation, self.z, self.settings = fa.get(name), z, settings
+        self.from_output = self.activation.saves[0] == "y"
+        # A derivative that needs x must find it again, so y goes elsewhere.
+        self.y = z if self.from_output else output_like(z, settings)
+        self.weight_gradient = None
+
+    def forward(self) -> np.ndarray:
+        return self.activation(self.z, **self.settings, out=self.y)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        saved = {"y": self.y} if self.from_output else {"x": self.z}
+        out = self.z if "pieces" in self.settings else dy
+        dx = self.activation.backward(dy, **saved, **self.settings, out=out)
+        if "weight" in self.settings:
+            dx, self.weight_gradient = dx
+        return dx
+
+
+class NumpyLayer:
+    """The same by NumPy calls in place, made from the activation's formula."""
+
+    def __init__(self, name: str, z: np.ndarray, settings: dict) -> None:
+        row = fa.get(name).row
+        saves = row.saves[0]
+        self.y = z if saves == "y" else output_like(z, settings)
+        self.dy = np.empty_like(self.y)
+        axis = {"axis": 1} if "weight" in settings else {}
+        self.forward = numpy_baseline.forward(row, z, out=self.y, **{**settings, **axis})
+        saved = self.y if saves == "y" else z
+        self.calls = numpy_baseline.backward(row, saves, self.dy, saved, **{**settings, **axis})
+
+    @property
+    def weight_gradient(self) -> np.ndarray | None:
+        return self.calls.weight_gradient
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        np.copyto(self.dy, dy)
+        return self.calls()
+
+
+def output_like(z: np.ndarray, settings: dict) -> np.ndarray:
+    return np.empty((z.shape[0], z.shape[1] // settings.get("pieces", 1)), z.dtype)
+
+
+class Network:
+    """64 pixels, one hidden layer, a softmax over ten digits; trained on the cross-entropy."""
+
+    def __init__(self, layer: type[FastactLayer] | type[NumpyLayer], hidden: str, batch: int) -> None:
+        random = np.random.default_rng(0)
+        self.settings = settings_of(hidden)
+        width = UNITS * self.settings.get("pieces", 1)
+        self.w1, self.b1 = random.normal(0, np.sqrt(2 / 64), (64, width)), np.zeros(width)
+        self.w2, self.b2 = random.normal(0, np.sqrt(1 / UNITS), (UNITS, 10)), np.zeros(10)
+        self.z1, self.z2 = np.empty((batch, width)), np.empty((batch, 10))
+        self.hidden = layer(hidden, self.z1, self.settings)
+        self.output = layer("softmax", self.z2, {})
+
+    def forward(self, images: np.ndarray) -> np.ndarray:
+        np.matmul(images, self.w1, out=self.z1)
+        self.z1 += self.b1
+        np.matmul(self.hidden.forward(), self.w2, out=self.z2)
+        self.z2 += self.b2
+        return self.output.forward()
+
+    def step(self, images: np.ndarray, digits: np.ndarray) -> float:
+        """One step of gradient descent; returns the mean loss before it."""
+        chosen = np.arange(len(digits)), digits
+        likelihood = self.forward(images)[chosen]
+        dy = np.zeros_like(self.z2)
+        dy[chosen] = -1 / (len(digits) * likelihood)
+        dz2 = self.output.backward(dy)
+        dw2, db2, dy1 = self.hidden.y.T @ dz2, dz2.sum(axis=0), dz2 @ self.w2.T
+        dz1 = self.hidden.backward(dy1)
+        gradients = [(self.w2, dw2), (self.b2, db2), (self.w1, images.T @ dz1), (self.b1, dz1.sum(axis=0))]
+        if "weight" in self.settings:
+            weight = self.settings["weight"]
+            gradients.append((weight, self.hidden.weight_gradient))
+        for parameter, gradient in gradients:
+            parameter -= RATE * gradient
+        return -np.log(likelihood).mean()
+
+    def copy_weights(self, other: Network) -> None:
+        """Take over what `other` has learned."""
+        self.w1, self.b1, self.w2, self.b2 = other.w1, other.b1, other.w2, other.b2
+        if "weight" in self.settings:
+            self.settings["weight"][:] = other.settings["weight"]
+
+
+def settings_of(hidden: str) -> dict:
+    """What the activation is called with beside its input."""
+    return {
+        "prelu": {"weight": np.full(UNITS, 0.25)},
+        "maxout": {"pieces": PIECES},
+    }.get(hidden, {})
+
+
+class Outcome(NamedTuple):
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+def train(layer: type, hidden: str, epochs: int, data: tuple[np.ndarray, ...]) -> Outcome:
+    """Train on the first arrays, count right answers on the others."""
+    images, digits, test_images, test_digits = data
+    network = Network(layer, hidden, BATCH)
+    order = np.random.default_rng(1)
+    start = perf_counter()
+    for _ in range(epochs):
+        shuffled = order.permutation(len(images))
+        batches = shuffled[: len(shuffled) // BATCH * BATCH].reshape(-1, BATCH)
+        loss = np.mean([network.step(images[batch], digits[batch]) for batch in batches])
+    seconds = perf_counter() - start
+    trained = Network(layer, hidden, len(test_images))
+    trained.copy_weights(network)
+    accuracy = np.mean(trained.forward(test_images).argmax(axis=1) == test_digits)
+    return Outcome(float(loss), float(accuracy), seconds)
+
+
+def digits_data() -> tuple[np.ndarray, ...]:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        sys.exit("this example needs scikit-learn; install it with: pip install scikit-learn")
+    images, digits = load_digits(return_X_y=True)
+    order = np.random.default_rng(2).permutation(len(digits))
+    images, digits = images[order] / 16, digits[order]
+    return images[:1437], digits[:1437], images[1437:], digits[1437:]
+
+
+def positive(word: str) -> int:
+    if not word.isdigit() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r}: allowed are whole numbers from 1")
+    return int(word)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description="Train on scikit-learn's digits with fastact and with NumPy."
+    )
+    parser.add_argument("--hidden", choices=sorted(fa.activations), default="elu", help="default: elu")
+    parser.add_argument("--epochs", type=positive, default=20, help="default: 20")
+    chosen = parser.parse_args(arguments)
+    data = digits_data()
+    layers = {"fastact": FastactLayer, "NumPy": NumpyLayer}
+    outcomes = {name: train(layer, chosen.hidden, chosen.epochs, data) for name, layer in layers.items()}
+    print(f"{chosen.hidden}, {chosen.epochs} epochs")
+    print(f"{'':8} {'loss':>11} {'accuracy':>9} {'seconds':>8}")
+    for name, outcome in outcomes.items():
+        print(f"{name:8} {outcome.loss:11.8f} {outcome.accuracy:9.2%} {outcome.seconds:8.2f}")
+    difference = abs(outcomes["fastact"].loss - outcomes["NumPy"].loss)
+    # Written so that a NaN does not count as equal.
+    if not difference <= TOLERANCE:
+        print(f"the losses differ by {difference:.2g}, more than {TOLERANCE:g}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

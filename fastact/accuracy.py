@@ -1,0 +1,401 @@
+"""The command ``fastact accuracy``: the largest error of every activation and where it occurs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import activations, config, get_num_threads, num_threads, reference, samples
+from .catalog import Row
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+BLOCK = 1 << 15
+"""Elements judged at a time: temporaries of this size stay in the cache."""
+
+WHAT_A_KIND_NEEDS: dict[str, dict[str, float]] = {"channels": {"weight": 0.25}, "pieces": {"pieces": 4}}
+"""Arguments without a default."""
+
+ULP, NEAR_ZERO, LARGEST_TERM = "ULP", "eps·|dy|", "ULP of the largest term"
+UNIT_MEANINGS = {
+    ULP: "units in the last place of the correctly rounded result, subnormal results included",
+    NEAR_ZERO: "2^-23·|dy| (float32) or 2^-52·|dy| (float64), within 1 of an inner zero of the derivative",
+    LARGEST_TERM: "units in the last place of the larger of the result and the largest term of its formula",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One activation in one direction and dtype, with some or no parameters other than the defaults."""
+
+    row: Row
+    direction: str
+    """forward, x or y: what backward is computed from."""
+    dtype: np.dtype
+    parameters: tuple[tuple[str, float], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.row.name} {self.direction_name} {self.dtype}"
+
+    @property
+    def direction_name(self) -> str:
+        return "forward" if self.direction == "forward" else f"backward from {self.direction}"
+
+    @cached_property
+    def arguments(self) -> dict[str, float]:
+        return {**WHAT_A_KIND_NEEDS.get(self.row.kind, {}), **dict(self.parameters)}
+
+    @cached_property
+    def names(self) -> dict[str, float]:
+        """What the formula calls its parameters; a random activation is measured in evaluation."""
+        values = {p.name: p.default for p in self.row.parameters} | self.arguments
+        if self.row.kind == "random":
+            return {"slope": (values["lower"] + values["upper"]) / 2}
+        return values
+
+    @cached_property
+    def text(self) -> str:
+        if self.direction == "forward":
+            return self.row.formula
+        return reference.gradient_text(self.row, self.direction)
+
+    @cached_property
+    def unit(self) -> str:
+        """How errors are counted away from inner zeros; see section 3 of the contract."""
+        cancels = self.row.kind == "rows" and self.direction != "forward"
+        return LARGEST_TERM if cancels or self.parameters else ULP
+
+    @property
+    def limit(self) -> float:
+        """The error, in its unit, that the contract allows."""
+        if self.row.kind == "pieces":
+            return 0
+        return 2 if self.direction == "forward" and self.row.kind != "rows" and not self.parameters else 4
+
+    @cached_property
+    def zeros(self) -> tuple[float, ...]:
+        if self.direction != "x" or self.parameters or self.row.kind == "pieces":
+            return ()
+        return reference.inner_zeros(self.row.derivatives["x"], tuple(self.names.items()))
+
+    @cached_property
+    def interval(self) -> samples.Interval:
+        """The numbers that can be passed: every one, or the range of the output."""
+        return self.output_range if self.direction == "y" else samples.EVERYTHING
+
+    @cached_property
+    def output_range(self) -> samples.Interval:
+        low, high = self.row.range[1:-1].split(",")
+        names = {"inf": np.inf, **self.names}
+        return float(eval(low, {}, names)), float(eval(high, {}, names))
+
+    def compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """What fastact makes of ``x``, or of ``dy`` and the saved array; of prelu's gradients dx."""
+        activation = activations[self.row.name]
+        if self.direction == "forward":
+            return activation(inputs["x"], **self.arguments)
+        result = activation.backward(**inputs, **self.arguments)
+        return result[0] if isinstance(result, tuple) else result
+
+    def exact(self, inputs: dict[str, np.ndarray], text: str | None = None) -> np.ndarray:
+        return reference.evaluate(text or self.text, self.dtype, **inputs, **self.names)
+
+
+def cases(names: list[str], dtypes: list[np.dtype]) -> list[Case]:
+    """Every case of these activations at the default parameters."""
+    rows = [activations[name].row for name in names]
+    return [
+        Case(row, direction, dtype)
+        for row in rows
+        for dtype in dtypes
+        if reference.can_judge(dtype)
+        for direction in ("forward", *row.saves)
+    ]
+
+
+@dataclass
+class Worst:
+    """The largest error seen so far, in one unit, of a count of results."""
+
+    error: float = -1.0
+    count: int = 0
+    at: dict[str, Any] = field(default_factory=dict)
+
+    def see(self, errors: np.ndarray, describe: Callable[[int], dict[str, Any]], where: Any = None) -> None:
+        """Take note of some errors: all, or those at the flat indices `where`."""
+        errors = errors.ravel() if where is None else errors.ravel()[where]
+        if not errors.size:
+            return
+        self.count += errors.size
+        index = int(errors.argmax())
+        if errors[index] > self.error:
+            self.error = float(errors[index])
+            self.at = describe(index if where is None else int(where[index]))
+
+    def join(self, other: Worst) -> None:
+        self.count += other.count
+        if other.error > self.error:
+            self.error, self.at = other.error, other.at
+
+
+def judge(case: Case, inputs: dict[str, np.ndarray], note: str = "") -> dict[str, Worst]:
+    """The worst of some results, for each unit that the case is counted in."""
+    computed = case.compute(inputs)
+    exact = np.broadcast_to(case.exact(inputs), computed.shape)
+    scale = None
+    if case.unit == LARGEST_TERM:
+        scale = np.broadcast_to(case.exact(inputs, reference.largest_term_text(case.text)), computed.shape)
+    errors = reference.ulp_errors(computed, exact, scale)
+
+    def describe(index: int) -> dict[str, Any]:
+        at = {
+            name: float(np.broadcast_to(array, exact.shape).flat[index])
+            for name, array in inputs.items()
+            if case.row.kind != "pieces"
+        }
+        return {**at, "result": float(computed.flat[index]), "note": note}
+
+    worst = {case.unit: Worst()}
+    near = near_inner_zero(case, inputs)
+    if near is None:
+        worst[case.unit].see(errors, describe)
+        return worst
+    worst[case.unit].see(errors, describe, np.flatnonzero(~near))
+    worst[NEAR_ZERO] = Worst()
+    limits = np.finfo(case.dtype)
+    unit = np.maximum(limits.eps * np.abs(inputs["dy"].astype(exact.dtype)), limits.smallest_subnormal)
+    worst[NEAR_ZERO].see(np.abs(computed - exact) / unit, describe, np.flatnonzero(near))
+    return worst
+
+
+def near_inner_zero(case: Case, inputs: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Which inputs are within 1 of a zero inside the derivative; None where there is not one."""
+    near = None
+    for zero in case.zeros:
+        close = np.abs(inputs["x"] - case.dtype.type(zero)) <= 1
+        if close.any():
+            near = close if near is None else near | close
+    return near
+
+
+EXHAUSTIVE = {
+    "float32": samples.FLOAT32_BATCHES,
+    "float64": 512,
+    "rows": 4 * samples.ROW_BATCHES,
+    "pieces": 64,
+}
+SAMPLED = {"float32": 32, "float64": 16, "rows": samples.ROW_BATCHES, "pieces": 8}
+"""Numbers of batches."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One share of the inputs of a case."""
+
+    case: Case
+    number: int
+    exhaustive: bool
+
+    def inputs(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
+        """Blocks of arguments, each with a note on what they are."""
+        make = {"rows": self._rows, "pieces": self._groups}.get(self.case.row.kind, self._elements)
+        return make()
+
+    def _elements(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
+        case = self.case
+        whole = self.exhaustive and case.dtype == np.float32
+        if whole:
+            values = samples.every_float32(self.number)
+            if case.direction == "y":
+                values = values[(values >= case.interval[0]) & (values <= case.interval[1])]
+        else:
+            points = [*case.zeros, *case.names.values(), *(-value for value in case.names.values())]
+            values = samples.stratified(case.dtype, self.number, case.interval, points)
+        dy = samples.gradients(case.dtype, 0 if whole else self.number, values.size)
+        for start in range(0, values.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            if case.direction == "forward":
+                yield {"x": values[part]}, ""
+            else:
+                yield {"dy": dy[part], case.direction: values[part]}, ""
+
+    def _rows(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
+        case = self.case
+        name, x = samples.rows(case.dtype, self.number)
+        if case.direction == "forward":
+            yield {"x": x}, name
+            return
+        saved = x if case.direction == "x" else case.exact({"x": x}, case.row.formula).astype(case.dtype)
+        random = np.random.default_rng((4, self.number))
+        for dy in (random.normal(0, 1, x.shape), np.ones(x.shape)):
+            yield {"dy": dy.astype(case.dtype), case.direction: saved}, name
+
+    def _groups(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
+        case = self.case
+        pieces = int(case.arguments["pieces"])
+        x = samples.groups(case.dtype, self.number, pieces)
+        note = f"groups of {pieces}"
+        if case.direction == "forward":
+            yield {"x": x}, note
+        else:
+            yield {"dy": samples.gradients(case.dtype, 1, len(x))[:, None], "x": x}, note
+
+    def measure(self) -> dict[str, Worst]:
+        """The worst of the batch, on the calling thread alone."""
+        worst: dict[str, Worst] = {}
+        with num_threads(1), np.errstate(all="ignore"):
+            for inputs, note in self.inputs():
+                for unit, found in judge(self.case, inputs, note).items():
+                    worst.setdefault(unit, Worst()).join(found)
+        return worst
+
+
+def batches(case: Case, exhaustive: bool = False, count: int | None = None) -> list[Batch]:
+    """All of the case's inputs, or `count` of their batches."""
+    counts = EXHAUSTIVE if exhaustive else SAMPLED
+    count = count or counts.get(case.row.kind, counts[str(case.dtype)])
+    return [Batch(case, number, exhaustive) for number in range(count)]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The largest error of a case in one unit."""
+
+    activation: str
+    direction: str
+    dtype: str
+    unit: str
+    error: float
+    limit: float
+    count: int
+    at: dict[str, Any]
+
+    @property
+    def within(self) -> bool:
+        return self.error <= self.limit
+
+    @property
+    def place(self) -> str:
+        """Where the largest error occurs, as text."""
+        if self.error == 0:
+            return ""
+        number = np.dtype(self.dtype).type
+        shown = [
+            f"{name} = {number(self.at[name])!s}"
+            for name in ("x", "y", "dy")
+            if name in self.at and (name != "dy" or self.at[name] != 1)
+        ]
+        return ", ".join(shown) + (f" ({self.at['note']})" if self.at["note"] else "")
+
+
+def measure(work: list[Batch], finished: Callable[[Batch], None] = lambda batch: None) -> list[Measurement]:
+    """The worst of these batches by case, on as many threads as fastact may use."""
+    worst: dict[tuple[Case, str], Worst] = {}
+    with ThreadPoolExecutor(get_num_threads()) as pool:
+        for batch, found in zip(work, pool.map(Batch.measure, work), strict=True):
+            for unit, one in found.items():
+                worst.setdefault((batch.case, unit), Worst()).join(one)
+            finished(batch)
+    return [
+        Measurement(
+            case.row.name, case.direction_name, str(case.dtype), unit, one.error,
+            1 if unit == NEAR_ZERO else case.limit, one.count, one.at,
+        )
+        for (case, unit), one in worst.items()
+    ]  # fmt: skip
+
+
+HEADINGS = ("activation", "direction", "dtype", "largest error", "unit", "allowed", "where", "inputs")
+
+
+def _cells(measurement: Measurement) -> list[str]:
+    m = measurement
+    return [
+        m.activation,
+        m.direction,
+        m.dtype,
+        f"{m.error:.3g}",
+        m.unit,
+        f"{m.limit:g}",
+        m.place,
+        f"{m.count:,}",
+    ]
+
+
+def markdown(measurements: list[Measurement], exhaustive: bool) -> str:
+    """The page of the documentation that holds the table."""
+    built = config()
+    what = "every float32 number, 10^8 of float64" if exhaustive else "a stratified sample"
+    lines = [
+        "# Accuracy",
+        "",
+        f"Written by `fastact accuracy{' --exhaustive' if exhaustive else ''} --markdown FILE`, not by hand.",
+        f"Inputs: {what}. fastact {built['version']}, level {built['level']}, {built['compiler']}.",
+        "float32 is judged by float64, float64 by long double, both from the formulas of the catalog.",
+        "",
+        *(f"- {unit}: {meaning}" for unit, meaning in UNIT_MEANINGS.items()),
+        "",
+        f"| {' | '.join(HEADINGS)} |",
+        f"|{' --- |' * len(HEADINGS)}",
+        *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in _cells(m))} |" for m in measurements),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``fastact accuracy``."""
+    parser.add_argument(
+        "--activation", nargs="+", choices=sorted(activations), metavar="NAME", help="only these"
+    )
+    parser.add_argument("--dtype", choices=[str(dtype) for dtype in DTYPES], help="only this one")
+    parser.add_argument(
+        "--exhaustive", action="store_true", help="all 2^32 float32 inputs, and 10^8 of float64: minutes each"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements there")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a page with the table there")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measure, show, write; 1 where an error is larger than allowed."""
+    chosen = cases(
+        args.activation or list(activations), [dtype for dtype in DTYPES if args.dtype in (None, str(dtype))]
+    )
+    work = [batch for case in chosen for batch in batches(case, args.exhaustive)]
+    measurements = _measure_with_progress(work)
+    _show(measurements)
+    if args.json:
+        records = {"config": config(), "measurements": [asdict(m) for m in measurements]}
+        args.json.write_text(json.dumps(records, indent=1) + "\n")
+    if args.markdown:
+        args.markdown.write_text(markdown(measurements, args.exhaustive))
+    return 0 if all(m.within for m in measurements) else 1
+
+
+def _measure_with_progress(work: list[Batch]) -> list[Measurement]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, transient=True) as progress:
+        task = progress.add_task("", total=len(work))
+        return measure(work, lambda batch: progress.update(task, advance=1, description=str(batch.case)))
+
+
+def _show(measurements: list[Measurement]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*HEADINGS, title=f"fastact accuracy, level {config()['level']}")
+    for measurement in measurements:
+        table.add_row(*_cells(measurement), style="" if measurement.within else "bold red")
+    console = Console()
+    console.print(table)
+    for dtype in DTYPES:
+        if not reference.can_judge(dtype):
+            console.print(f"{dtype} was not measured: no type of this platform is enough wider to judge it.")

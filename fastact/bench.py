@@ -1,0 +1,286 @@
+"""Measurement: every activation in place against NumPy and against the machine's bandwidth.
+
+Calls in place change their input, and repeated on their own result they would
+drift: sigmoid to its fixed point, gradients into subnormals. So every timed
+call sees the same values: they are copied back before each repetition, outside
+the timed region. Small arrays are timed as a pool of equal copies that together
+fit the first-level cache, so that the clock is read once for many calls.
+
+The figure of a cell is its fastest repetition, the one that other processes
+disturbed least.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import fastact as fa
+
+from . import numpy_baseline
+from .catalog import Row
+
+DIRECTIONS = ("forward", "backward")
+DTYPES = ("float32", "float64")
+SIZES = (2**10, 2**16, 2**20, 2**24)
+QUICK_SIZES = SIZES[:3]
+
+SECONDS = 0.06
+"""What the repetitions of one figure may take, if that is enough for REPETITIONS of them.
+
+Where it is not, up to five times as long, and two repetitions however long they take.
+"""
+QUICK_SECONDS = 0.01
+REPETITIONS = 5
+
+POOL_BYTES = 2**15
+"""Bytes of the copies of a small array that one repetition runs over."""
+
+ROW_LENGTH = 512
+CHANNELS, POSITIONS = 16, 64
+PIECES = 4
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is measured: one activation in one direction on one kind of array."""
+
+    row: Row
+    direction: str
+    dtype: str
+    size: int
+
+    @property
+    def saves(self) -> str:
+        """What backward is given."""
+        return self.row.saves[0]
+
+    @property
+    def bytes_per_element(self) -> float:
+        """Memory that the call must read and write, per element of `x`."""
+        item = np.dtype(self.dtype).itemsize
+        if self.row.kind == "pieces":
+            per_output = 1 / pieces_of(self.size)
+            return item * ((1 if self.direction == "forward" else 2) + per_output)
+        return item * (2 if self.direction == "forward" else 3)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One figure of fastact beside those it is compared with."""
+
+    activation: str
+    direction: str
+    saves: str
+    dtype: str
+    size: int
+    threads: int
+    ns_per_element: float
+    gb_per_s: float
+    numpy_ns_per_element: float
+    speedup_over_numpy: float
+    bandwidth_share: float
+    """Of a plain scale in place of an array of that dtype and size, on as many threads."""
+
+
+def cells(
+    activations: Sequence[str] = (), dtypes: Sequence[str] = DTYPES, sizes: Sequence[int] = SIZES
+) -> list[Cell]:
+    """The cells of a run, all activations where none is named."""
+    return [
+        Cell(fa.get(name).row, direction, dtype, size)
+        for name in activations or fa.activations
+        for direction in DIRECTIONS
+        for dtype in dtypes
+        for size in sizes
+    ]
+
+
+def pieces_of(size: int) -> int:
+    return math.gcd(size, PIECES)
+
+
+def shape_of(row: Row, size: int) -> tuple[int, ...]:
+    """`size` elements in the shape that the activation is used on."""
+    if row.kind == "rows":
+        length = math.gcd(size, ROW_LENGTH)
+        return size // length, length
+    if row.kind == "channels":
+        positions = math.gcd(size, POSITIONS)
+        channels = math.gcd(size // positions, CHANNELS)
+        return size // positions // channels, channels, positions
+    return (size,)
+
+
+class Workload:
+    """The arrays of a cell, and the calls that work on them in place."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell, self.activation = cell, fa.activations[cell.row.name]
+        x = _normal(shape_of(cell.row, cell.size), cell.dtype, scale=2.0)
+        self.settings: dict[str, Any] = {}
+        self.out = None
+        if cell.row.kind == "channels":
+            self.settings = {"weight": np.linspace(0.1, 0.4, x.shape[1], dtype=x.dtype), "axis": 1}
+        if cell.row.kind == "pieces":
+            self.settings = {"pieces": pieces_of(cell.size)}
+            self.out = np.empty(x.size // self.settings["pieces"], x.dtype)
+        self.dy, self.saved = None, None
+        self.original = x
+        if cell.direction == "backward":
+            y = self.activation(x, **self.settings)
+            self.dy, self.saved = _normal(y.shape, cell.dtype), y if cell.saves == "y" else x
+            # maxout's gradient has the shape of x, and takes its place.
+            self.original = self.saved if cell.row.kind == "pieces" else self.dy
+        self.copies = [self.original.copy() for _ in range(max(1, POOL_BYTES // x.nbytes))]
+
+    def restore(self) -> None:
+        """Give every copy that a call has overwritten its values again."""
+        for copy in self.copies:
+            np.copyto(copy, self.original)
+
+    def fastact(self) -> list[Callable[[], Any]]:
+        if self.cell.direction == "forward":
+            return [
+                partial(self.activation, copy, **self.settings, out=copy if self.out is None else self.out)
+                for copy in self.copies
+            ]
+        return [
+            partial(self.activation.backward, dy, **{self.cell.saves: saved}, **self.settings, out=copy)
+            for dy, saved, copy in self._gradients()
+        ]
+
+    def numpy(self, form: str) -> list[Callable[[], Any]]:
+        row, shared = self.cell.row, {**self.settings, "form": form, "scratch": []}
+        if self.cell.direction == "forward":
+            return [numpy_baseline.forward(row, copy, out=self.out, **shared) for copy in self.copies]
+        return [
+            numpy_baseline.backward(row, self.cell.saves, dy, saved, **shared)
+            for dy, saved, _ in self._gradients()
+        ]
+
+    def _gradients(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """dy, the saved array and the one of them that is overwritten, for each copy."""
+        for copy in self.copies:
+            if self.cell.row.kind == "pieces":
+                yield self.dy, copy, copy
+            else:
+                yield copy, self.saved, copy
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        row = self.cell.row
+        return numpy_baseline.forms(
+            row.formula if self.cell.direction == "forward" else row.derivatives[self.cell.saves]
+        )
+
+
+def _normal(shape: tuple[int, ...], dtype: str, scale: float = 1.0) -> np.ndarray:
+    """Normal values as a network has them, the same in every run; large arrays repeat a million."""
+    size = math.prod(shape)
+    block = np.random.default_rng(0).normal(0, scale, min(size, 2**20)).astype(dtype)
+    return np.resize(block, size).reshape(shape)
+
+
+def _repeated(measure: Callable[[], float], seconds: float) -> Iterator[float]:
+    """Figures until both time and number suffice; a slow one is taken twice at least."""
+    begin = perf_counter()
+    for repetition in itertools.count(1):
+        yield measure()
+        spent = perf_counter() - begin
+        enough = REPETITIONS if spent < 5 * seconds else 2
+        if spent > seconds and repetition >= enough:
+            return
+
+
+def fastest(calls: Sequence[Callable[[], Any]], restore: Callable[[], None], seconds: float) -> float:
+    """Seconds per call in the fastest repetition; the first one also warms up."""
+
+    def once() -> float:
+        restore()
+        start = perf_counter()
+        for call in calls:
+            call()
+        return perf_counter() - start
+
+    return min(_repeated(once, seconds)) / len(calls)
+
+
+def scale_gb_per_s(dtype: str, size: int, threads: int, seconds: float) -> float:
+    """Bandwidth of a plain scale in place, each thread on its own part of the array.
+
+    NumPy runs on one thread and lets go of the GIL, so Python threads share the work. The factor
+    is 1, which NumPy does not treat specially: the values stay.
+    """
+    parts = np.array_split(np.ones(size, dtype), min(threads, size))
+    rounds = max(1, 2**20 // size)
+    gate = threading.Barrier(len(parts))
+
+    def scale(part: np.ndarray) -> tuple[float, float]:
+        gate.wait()
+        start = perf_counter()
+        for _ in range(rounds):
+            np.multiply(part, 1.0, out=part)
+        return start, perf_counter()
+
+    def once(pool: ThreadPoolExecutor) -> float:
+        starts, ends = zip(*pool.map(scale, parts), strict=True)
+        return (max(ends) - min(starts)) / rounds
+
+    with ThreadPoolExecutor(len(parts)) as pool:
+        best = min(_repeated(lambda: once(pool), seconds))
+    return 2 * size * np.dtype(dtype).itemsize / best / 1e9
+
+
+class Comparison:
+    """A run over cells; the bandwidth of each dtype and size is measured once in it."""
+
+    def __init__(self, threads: Sequence[int], seconds: float = SECONDS) -> None:
+        self.threads, self.seconds = threads, seconds
+        self.bandwidth: dict[tuple[str, int, int], float] = {}
+
+    def measure(self, cell: Cell) -> list[Measurement]:
+        """One measurement per thread count."""
+        work = Workload(cell)
+        per_call = {}
+        for threads in self.threads:
+            with fa.num_threads(threads):
+                per_call[threads] = fastest(work.fastact(), work.restore, self.seconds)
+        numpy = min(fastest(work.numpy(form), work.restore, self.seconds) for form in work.forms)
+        return [self._compare(cell, threads, taken, numpy) for threads, taken in per_call.items()]
+
+    def _compare(self, cell: Cell, threads: int, taken: float, numpy: float) -> Measurement:
+        gb_per_s = cell.bytes_per_element * cell.size / taken / 1e9
+        return Measurement(
+            activation=cell.row.name,
+            direction=cell.direction,
+            saves=cell.saves if cell.direction == "backward" else "",
+            dtype=cell.dtype,
+            size=cell.size,
+            threads=threads,
+            ns_per_element=taken / cell.size * 1e9,
+            gb_per_s=gb_per_s,
+            numpy_ns_per_element=numpy / cell.size * 1e9,
+            speedup_over_numpy=numpy / taken,
+            bandwidth_share=gb_per_s / self._scale(cell.dtype, cell.size, threads),
+        )
+
+    def _scale(self, dtype: str, size: int, threads: int) -> float:
+        """What `threads` threads reach, or fewer where the array is too small for them."""
+        for count in {1, threads}:
+            if (dtype, size, count) not in self.bandwidth:
+                self.bandwidth[dtype, size, count] = scale_gb_per_s(dtype, size, count, self.seconds)
+        return max(self.bandwidth[dtype, size, count] for count in (1, threads))
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values))

@@ -1,0 +1,226 @@
+"""The command ``fastact``: its arguments, and the tables it prints."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import fastact as fa
+
+T = TypeVar("T")
+
+COMMANDS = {
+    "bench": "measure every activation against NumPy and the machine's bandwidth",
+    "accuracy": "measure the largest error of every activation",
+    "info": "print the CPU level, the threads and what fastact was built with",
+}
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, 1 for what is missing, 2 for wrong arguments."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = Parser(prog="fastact", description="Activation functions for NumPy arrays: measure and inspect.")
+    parser.add_argument("--version", action="version", version=f"fastact {fa.__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    run: dict[str, Callable[[argparse.Namespace], int | None]] = {}
+    for name, text in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=text, description=text.capitalize() + ".")
+        # Each command loads only what it needs: the accuracy command's references take their time.
+        if name in words[:1]:
+            run[name] = _prepare(name, subparser)
+    parsed = parser.parse_args(words)
+    try:
+        return run[parsed.command](parsed) or 0
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.partition(".")[0] == "fastact":
+            raise
+        package = error.name.partition(".")[0]
+        print(
+            f"fastact {parsed.command} needs {package}; install it with: pip install {package}",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _prepare(name: str, parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int | None]:
+    if name == "info":
+        return lambda _: fa.show_config()
+    if name == "bench":
+        _add_bench_arguments(parser)
+        return bench
+    accuracy = importlib.import_module("fastact.accuracy")
+    accuracy.add_arguments(parser)
+    return accuracy.main
+
+
+def _add_bench_arguments(parser: argparse.ArgumentParser) -> None:
+    from . import bench as measurement
+
+    parser.description = (
+        "Measure every activation, forward and backward, in place, against the best NumPy calls for the "
+        "same and against the machine's bandwidth. Input is restored before every timed repetition."
+    )
+    sizes = ",".join(map(size_text, measurement.SIZES))
+    parser.add_argument(
+        "--activation", type=_list_of(_one_of(fa.activations)), default=(), metavar="NAME[,NAME]",
+        help=f"only these (of {', '.join(fa.activations)})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dtype", type=_list_of(_one_of(measurement.DTYPES)), default=measurement.DTYPES,
+        metavar="DTYPE[,DTYPE]", help="float32, float64 or, as is the default, both",
+    )  # fmt: skip
+    parser.add_argument(
+        "--size", type=_list_of(_size), metavar="N[,N]",
+        help=f"numbers of elements, K and M for 2^10 and 2^20 (default: {sizes})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threads", type=_list_of(_threads), default=sorted({1, fa.get_num_threads()}), metavar="N[,N]",
+        help=f"numbers of threads (default: 1 and all, here {fa.get_num_threads()})",
+    )  # fmt: skip
+    quick = ",".join(map(size_text, measurement.QUICK_SIZES))
+    parser.add_argument(
+        "--quick", action="store_true", help=f"under 20 seconds: fewer repetitions, sizes {quick}"
+    )
+    parser.add_argument("--json", type=_new_file, metavar="FILE", help="write what was measured to this file")
+
+
+def _list_of(read: Callable[[str], T]) -> Callable[[str], list[T]]:
+    return lambda text: list(dict.fromkeys(read(word.strip()) for word in text.split(",")))
+
+
+def _one_of(choices: Iterable[str]) -> Callable[[str], str]:
+    def read(word: str) -> str:
+        if word not in choices:
+            raise argparse.ArgumentTypeError(f"{word!r}: allowed are {', '.join(choices)}")
+        return word
+
+    return read
+
+
+def _size(word: str) -> int:
+    digits, unit = (word[:-1], word[-1].upper()) if word[-1:].isalpha() else (word, "")
+    if not (digits.isascii() and digits.isdigit() and int(digits) and unit in _UNITS):
+        raise argparse.ArgumentTypeError(f"{word!r}: allowed are numbers of elements such as 16, 64K or 1M")
+    return int(digits) * _UNITS[unit]
+
+
+def size_text(size: int) -> str:
+    """A size as `--size` reads it."""
+    unit = next(unit for unit in ("M", "K", "") if size % _UNITS[unit] == 0)
+    return f"{size // _UNITS[unit]}{unit}"
+
+
+def _threads(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and 1 <= int(word) <= 1024):
+        raise argparse.ArgumentTypeError(f"{word!r}: allowed are whole numbers from 1 to 1024")
+    return int(word)
+
+
+def _new_file(word: str) -> Path:
+    path = Path(word)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{word!r}: allowed is a file in a directory that exists")
+    return path
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """``fastact bench``: a progress bar, then the table."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from . import bench as measurement
+
+    sizes = arguments.size or (measurement.QUICK_SIZES if arguments.quick else measurement.SIZES)
+    seconds = measurement.QUICK_SECONDS if arguments.quick else measurement.SECONDS
+    cells = measurement.cells(arguments.activation, arguments.dtype, sizes)
+    comparison = measurement.Comparison(arguments.threads, seconds)
+    results: list[measurement.Measurement] = []
+    columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=len(cells))
+        for cell in cells:
+            progress.update(
+                task,
+                description=f"{cell.row.name} {cell.direction} {cell.dtype} {size_text(cell.size)}",
+            )
+            results += comparison.measure(cell)
+            progress.advance(task)
+    _print_results(results, arguments.threads)
+    if arguments.json:
+        record = {"machine": machine(), **fa.config(), "measurements": [asdict(m) for m in results]}
+        arguments.json.write_text(json.dumps(record, indent=1) + "\n")
+    return 0
+
+
+def machine() -> str:
+    """The processor's own name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def _print_results(results: Sequence[Any], threads: Sequence[int]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from .bench import geometric_mean
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=60 + 34 * len(threads))
+    table = Table(
+        title=f"fastact {fa.__version__} in place, {machine()}, level {fa.config()['level']}",
+        caption="× NumPy: how many times faster than the best NumPy calls in place, on one thread. "
+        "% scale: GB/s as a share of a plain scale in place of the same array.",
+    )
+    for name in ("activation", "direction", "dtype"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("size", justify="right")
+    for count in threads:
+        for name in (f"{_plural(count)}: ns/element", "GB/s", "× NumPy", "% scale"):
+            table.add_column(name, justify="right")
+    for activation, group in groupby(results, key=lambda m: m.activation):
+        for (direction, saves, dtype, size), figures in groupby(
+            group, key=lambda m: (m.direction, m.saves, m.dtype, m.size)
+        ):
+            label = f"{direction} {saves}=" if saves else direction
+            cells = [text for m in figures for text in _figures(m)]
+            table.add_row(activation, label, dtype, size_text(size), *cells)
+        table.add_section()
+    console.print(table)
+    for count in threads:
+        mean = geometric_mean([m.speedup_over_numpy for m in results if m.threads == count])
+        console.print(f"{_plural(count)}: {mean:.1f} times NumPy's speed in the geometric mean")
+
+
+def _figures(m: Any) -> tuple[str, ...]:
+    return (
+        f"{m.ns_per_element:.3f}",
+        f"{m.gb_per_s:.1f}",
+        f"{m.speedup_over_numpy:.1f}",
+        f"{100 * m.bandwidth_share:.0f}",
+    )
+
+
+def _plural(threads: int) -> str:
+    return f"{threads} thread{'s' if threads > 1 else ''}"

@@ -1,0 +1,171 @@
+"""What an activation is worth, far more exactly than the kernels compute it, and how far off a result is.
+
+The catalog's texts are evaluated with NumPy in a wider type: float64 judges float32, and long double,
+where it has the bits for it, judges float64. Nothing here is shared with the kernels. The tests hold
+this module itself against mpmath.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from functools import cache, partial
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from .catalog import Row
+
+WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
+"""The type in which results of a dtype are judged."""
+
+EXTRA_BITS = 11
+"""Bits beyond the judged type's: rounding errors of a few operations then stay below 0.01 ULP."""
+
+
+def can_judge(dtype: np.dtype) -> bool:
+    """Whether this platform has a type wide enough; long double is float64 on some."""
+    return np.finfo(WIDER[dtype]).nmant >= np.finfo(dtype).nmant + EXTRA_BITS
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+VOCABULARY: dict[str, Any] = {
+    **{
+        function.__name__: function
+        for function in (
+            np.exp,
+            np.expm1,
+            np.log,
+            np.log1p,
+            np.sqrt,
+            np.tanh,
+            np.sign,
+            np.maximum,
+            np.minimum,
+        )
+    },
+    "abs": np.abs,
+    "sigmoid": _sigmoid,
+    "where": np.where,
+    "max": partial(np.max, axis=-1, keepdims=True),
+    "sum": partial(np.sum, axis=-1, keepdims=True),
+    "pi": np.longdouble("3.14159265358979323846264338327950288"),
+    "largest": lambda a, b: np.maximum(np.abs(a), np.abs(b)),
+}
+"""The catalog's names over wide arrays; rows lie along the last axis."""
+
+
+def evaluate(text: str, dtype: np.dtype, **names: Any) -> np.ndarray:
+    """The value of a formula in the type that judges `dtype`; infinite arguments give its limit."""
+    wide = {name: _finite(np.asarray(value, WIDER[dtype])) for name, value in names.items()}
+    return np.asarray(eval(_compiled(text), {**VOCABULARY, **wide}), WIDER[dtype])
+
+
+@cache
+def _compiled(text: str) -> CodeType:
+    return compile(text, text, "eval")
+
+
+def _finite(wide: np.ndarray) -> np.ndarray:
+    """Infinities as numbers so large that the formula has reached its limit, without inf * 0."""
+    infinite = np.isinf(wide)
+    if not infinite.any():
+        return wide
+    beyond = np.ldexp(wide.dtype.type(1), int(np.finfo(wide.dtype).maxexp) - 30)
+    return np.where(infinite, np.copysign(beyond, wide), wide)
+
+
+def gradient_text(row: Row, saved: str) -> str:
+    """dL/dx in terms of ``dy``: where a derivative's text mentions it, that is the whole already."""
+    text = row.derivatives[saved]
+    names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    return text if "dy" in names else f"dy * ({text})"
+
+
+class _LargestTerm(ast.NodeTransformer):
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.op, ast.Add | ast.Sub):
+            return node
+        return ast.Call(ast.Name("largest", ast.Load()), [node.left, node.right], [])
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        name = getattr(node.func, "id", "")
+        if name == "sum":
+            node.args = [ast.Call(ast.Name("abs", ast.Load()), node.args, [])]
+        return self.generic_visit(node) if name == "where" else node
+
+
+@cache
+def largest_term_text(text: str) -> str:
+    """The formula with its outermost sums replaced by their largest terms, so that nothing cancels.
+
+    The terms of a sum along the axis are added up without their signs.
+    """
+    return ast.unparse(ast.fix_missing_locations(_LargestTerm().visit(ast.parse(text, mode="eval"))))
+
+
+def ulp_errors(computed: np.ndarray, exact: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
+    """Distance of each result from the exact value, in ULP of the correctly rounded one.
+
+    `scale` holds magnitudes whose ULP counts instead where it is larger. A NaN on one side only, and a
+    finite result where the value is far beyond the largest number, are infinitely wrong.
+    """
+    rounded = np.abs(exact).astype(computed.dtype)
+    if scale is not None:
+        rounded = np.maximum(rounded, np.abs(scale).astype(computed.dtype))
+    errors = np.abs(computed - exact) / _ulp(rounded)
+    if not np.isfinite(errors.max(initial=0)):
+        _settle_unbounded(errors, computed, exact)
+    return errors
+
+
+def _ulp(magnitudes: np.ndarray) -> np.ndarray:
+    # The step from the largest number would be infinite; the number before it has the same ULP.
+    largest = np.finfo(magnitudes.dtype).max
+    return np.spacing(np.minimum(magnitudes, np.nextafter(largest, magnitudes.dtype.type(0))))
+
+
+def _settle_unbounded(errors: np.ndarray, computed: np.ndarray, exact: np.ndarray) -> None:
+    """Errors where infinity or NaN is involved; infinity counts as the number after the largest."""
+    limits = np.finfo(computed.dtype)
+    after_largest = np.ldexp(exact.dtype.type(1), int(limits.maxexp))
+    infinite = np.isinf(computed)
+    reached = np.where(infinite, np.copysign(after_largest, computed), computed)
+    due = np.where(infinite, np.clip(exact, -after_largest, after_largest), exact)
+    step = _ulp(np.abs(due).astype(computed.dtype))
+    errors[infinite] = (np.abs(reached - due) / step)[infinite]
+    nan, nan_due = np.isnan(computed), np.isnan(exact)
+    errors[nan | nan_due] = np.inf
+    errors[nan & nan_due] = 0
+    errors[~infinite & ~nan & (np.abs(exact) >= 2 * after_largest)] = np.inf
+
+
+@cache
+def inner_zeros(derivative_text: str, names: tuple[tuple[str, float], ...] = ()) -> tuple[float, ...]:
+    """Where a derivative from x passes through 0 on its way from one sign to the other."""
+
+    def derivative(x: np.ndarray) -> np.ndarray:
+        return evaluate(derivative_text, np.dtype(np.float32), x=x, **dict(names))
+
+    with np.errstate(all="ignore"):
+        grid = np.linspace(-40, 40, 20_011)
+        signs = np.sign(derivative(grid) + 0 * grid)
+        changes = np.flatnonzero(signs[:-1] * signs[1:] < 0)
+        crossings = [_bisected(derivative, *grid[i : i + 2]) for i in changes]
+        return tuple(x for x in crossings if abs(derivative(np.asarray(x))) < 1e-12)
+
+
+def _bisected(function: Callable[[np.ndarray], np.ndarray], low: float, high: float) -> float:
+    falling = function(np.asarray(low)) > 0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if (function(np.asarray(middle)) > 0) == falling:
+            low = middle
+        else:
+            high = middle
+    return float(low)

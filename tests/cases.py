@@ -1,0 +1,84 @@
+"""Every activation in every direction, called in one way whatever the shape of its work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import fastact as fa
+from fastact import catalog
+
+WHAT_A_KIND_NEEDS = {"channels": {"weight": 0.25}, "random": {"seed": 7}, "pieces": {"pieces": 4}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One activation forward (`saved` empty) or backward from the array it saved."""
+
+    row: catalog.Row
+    saved: str = ""
+    parameters: dict = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        return f"{self.row.name}-{'backward-' + self.saved if self.saved else 'forward'}"
+
+    @property
+    def activation(self):
+        return fa.activations[self.row.name]
+
+    @property
+    def elements_are_alone(self) -> bool:
+        """Whether an element of the result depends on nothing but its value."""
+        return self.row.kind in ("elementwise", "channels")
+
+    @property
+    def keeps_shape(self) -> bool:
+        return self.row.kind != "pieces"
+
+    def __call__(self, *arrays, out=None, **parameters):
+        """The result for `(x,)` or `(dy, saved)`; of prelu's backward only dx."""
+        given = {**WHAT_A_KIND_NEEDS.get(self.row.kind, {}), **self.parameters, **parameters}
+        if not self.saved:
+            return self.activation(arrays[0], **given, out=out)
+        result = self.activation.backward(arrays[0], **{self.saved: arrays[1]}, **given, out=out)
+        return result[0] if isinstance(result, tuple) else result
+
+    def draw(self, shape, dtype, seed: int = 0) -> tuple[np.ndarray, ...]:
+        """Arrays to call it with; `shape` is that of the activation's output."""
+        random = np.random.default_rng(seed)
+        wide = shape
+        if not self.keeps_shape:
+            wide = (*shape[:-1], shape[-1] * WHAT_A_KIND_NEEDS["pieces"]["pieces"])
+        x = (3 * random.standard_normal(wide)).astype(dtype)
+        if not self.saved:
+            return (x,)
+        dy = np.asarray(random.standard_normal(shape), dtype)
+        return dy, (x if self.saved == "x" else np.asarray(Case(self.row, "", self.parameters)(x)))
+
+
+CASES = [Case(row, saved) for row in catalog.rows for saved in ("", *row.saves)]
+SAME_SHAPE = [case for case in CASES if case.keeps_shape]
+ELEMENTWISE = [case for case in CASES if case.row.kind in ("elementwise", "channels", "random")]
+
+
+def other_parameters(row: catalog.Row) -> list[dict]:
+    """Parameters that are not the defaults but meet every constraint: scaled, nought and negative."""
+    if row.kind == "channels":
+        return [{"weight": weight} for weight in (0.3, 2.5, 0.0, -1.5)]
+    numbers = {parameter.name: parameter.default for parameter in row.parameters}
+    scaled = [{name: factor * value for name, value in numbers.items()} for factor in (0.3, 2.5, 0.0, -1.5)]
+    constraints = [parameter.constraint for parameter in row.parameters if parameter.constraint]
+    return [values for values in scaled if values and all(eval(text, {}, values) for text in constraints)]
+
+
+def output_determines(row: catalog.Row, parameters: dict) -> bool:
+    """Whether backward takes `y` with these parameters."""
+    values = {**{parameter.name: parameter.default for parameter in row.parameters}, **parameters}
+    return not row.output_determines or bool(eval(row.output_determines, {}, values))
+
+
+def same_bits(a, b) -> bool:
+    """Whether two arrays hold the same bytes in C order (so -0.0 differs from 0.0 and NaN equals itself)."""
+    a, b = np.asarray(a), np.asarray(b)
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()

@@ -1,0 +1,189 @@
+"""What the catalog's formulas are worth: evaluated with mpmath at 60 digits, then rounded once.
+
+Nothing here knows how the kernels compute; the texts of the catalog are all that the two share.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+
+import mpmath
+import numpy as np
+
+from fastact import catalog
+
+mp = mpmath.MPContext()
+mp.dps = 60
+
+BEYOND = mp.mpf(10) ** 1000
+"""Stands for infinity: so large that rounding a formula's value there gives its limit in either dtype."""
+
+
+def _along_last_axis(reduction):
+    return lambda values: reduction(values, axis=-1, keepdims=True)
+
+
+def _sigmoid(x):
+    return 1 / (1 + mp.exp(-x))
+
+
+VOCABULARY = {
+    **{
+        name: np.frompyfunc(getattr(mp, name), 1, 1)
+        for name in ["exp", "expm1", "log", "log1p", "sqrt", "tanh", "erf", "erfc"]
+    },
+    "sigmoid": np.frompyfunc(_sigmoid, 1, 1),
+    "sign": np.frompyfunc(mp.sign, 1, 1),
+    "abs": np.abs,
+    "where": np.where,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "max": _along_last_axis(np.max),
+    "sum": _along_last_axis(np.sum),
+    "pi": +mp.pi,
+}
+
+
+def exact(values) -> np.ndarray:
+    """`values` as mpmath numbers, infinity as `BEYOND`."""
+
+    def one(value: float):
+        return mp.mpf(value) if abs(value) != np.inf else mp.sign(value) * BEYOND
+
+    numbers = np.asarray(values, np.float64)
+    assert not np.isnan(numbers).any(), "formulas say nothing about NaN"
+    return np.asarray(np.frompyfunc(one, 1, 1)(numbers.astype(object)), object)
+
+
+def evaluate(text: str, **names) -> np.ndarray:
+    """The value of a formula for arrays of mpmath numbers."""
+    return np.asarray(eval(text, {**VOCABULARY, **names}), object)
+
+
+def forward(row: catalog.Row, x, **parameters) -> np.ndarray:
+    """The activation of `x` as mpmath numbers; rows and pieces run along the last axis."""
+    return evaluate(row.formula, x=exact(x), **_exact_parameters(row, parameters))
+
+
+def backward(row: catalog.Row, dy, saved: str, value, **parameters) -> np.ndarray:
+    """dL/dx as mpmath numbers, as a function of the array `value` that is passed as `saved`."""
+    names = {"dy": exact(dy), saved: exact(value), **_exact_parameters(row, parameters)}
+    return evaluate(gradient_text(row, saved), **names)
+
+
+def largest_term_of_backward(row: catalog.Row, dy, saved: str, value, **parameters) -> np.ndarray:
+    """As `backward`, with every outermost sum replaced by its largest term, so that nothing cancels."""
+    names = {"dy": exact(dy), saved: exact(value), **_exact_parameters(row, parameters)}
+    text = _sums_to_largest_terms(gradient_text(row, saved))
+    return np.abs(evaluate(text, largest=lambda a, b: np.maximum(np.abs(a), np.abs(b)), **names))
+
+
+def gradient_text(row: catalog.Row, saved: str) -> str:
+    """dL/dx in terms of ``dy``: where a derivative's text mentions it, that is the whole already."""
+    text = row.derivatives[saved]
+    names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    return text if "dy" in names else f"dy * ({text})"
+
+
+def _exact_parameters(row: catalog.Row, parameters: dict) -> dict:
+    defaults = {parameter.name: parameter.default for parameter in row.parameters}
+    return {name: exact(value) for name, value in {**defaults, **parameters}.items()}
+
+
+class _LargestTerm(ast.NodeTransformer):
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.op, ast.Add | ast.Sub):
+            return node
+        return ast.Call(ast.Name("largest", ast.Load()), [node.left, node.right], [])
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        return self.generic_visit(node) if node.func.id == "where" else node
+
+
+def _sums_to_largest_terms(text: str) -> str:
+    return ast.unparse(ast.fix_missing_locations(_LargestTerm().visit(ast.parse(text, mode="eval"))))
+
+
+def rounded(values, dtype) -> np.ndarray:
+    """`values` correctly rounded to `dtype`: ties to even, subnormal results, overflow to infinity."""
+    limits = np.finfo(dtype)
+    smallest_exponent = int(limits.minexp) - int(limits.nmant)
+
+    def one(value) -> float:
+        value = mp.mpf(value)
+        if not value:
+            return 0.0
+        magnitude = mp.mag(value)
+        if magnitude > limits.maxexp:
+            return float(mp.sign(value)) * np.inf
+        if magnitude < smallest_exponent:
+            return float(mp.sign(value)) * 0.0
+        unit = max(magnitude - limits.nmant - 1, smallest_exponent)
+        steps = mp.nint(mp.ldexp(value, -unit))
+        if abs(steps) * mp.mpf(2) ** unit >= mp.mpf(2) ** int(limits.maxexp):
+            return float(mp.sign(value)) * np.inf
+        return float(mp.ldexp(steps, unit))
+
+    return np.asarray(np.frompyfunc(one, 1, 1)(np.asarray(values, object)), np.float64).astype(dtype)
+
+
+def ulps_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How many floats lie between `a` and `b`, subnormal ones counted; NaN is near NaN only."""
+    assert a.dtype == b.dtype
+    assert a.shape == b.shape
+    first, second = _ordinals(a), _ordinals(b)
+    larger, smaller = np.maximum(first, second), np.minimum(first, second)
+    distance = larger.astype(np.uint64) - smaller.astype(np.uint64)
+    return np.where(np.isnan(a) | np.isnan(b), np.where(np.isnan(a) == np.isnan(b), 0, 2**63), distance)
+
+
+def _ordinals(values: np.ndarray) -> np.ndarray:
+    bits = np.ascontiguousarray(values).view(f"i{values.itemsize}").reshape(values.shape)
+    return np.where(bits < 0, np.iinfo(bits.dtype).min - bits, bits).astype(np.int64)
+
+
+@cache
+def samples(dtype, count: int = 6000) -> np.ndarray:
+    """Inputs from every region: all magnitudes, the bend around 0, the tails, the ends of the range."""
+    limits = np.finfo(dtype)
+    random = np.random.default_rng(0)
+    exponents = random.uniform(float(limits.minexp - limits.nmant), float(limits.maxexp), count // 2)
+    tail = 1.05 * -float(np.log(np.finfo(dtype).smallest_subnormal.astype(np.float64)))
+    drawn = [
+        np.ldexp(1.0, exponents.astype(int)) * (1 + exponents % 1) * random.choice([-1, 1], count // 2) / 2,
+        random.uniform(-12, 12, count // 4),
+        random.uniform(-tail, tail, count // 4),
+    ]
+    ends = [0.0, 1.0, limits.max, limits.tiny, limits.smallest_subnormal]
+    with np.errstate(over="ignore"):
+        values = np.concatenate([*drawn, ends, np.negative(ends)]).astype(dtype)
+    return values[np.isfinite(values)]
+
+
+@cache
+def forward_rounded(row_name: str, dtype, parameters: tuple = (), count: int = 6000) -> np.ndarray:
+    """The correctly rounded activation of `samples`."""
+    return rounded(forward(row_of(row_name), samples(dtype, count), **dict(parameters)), dtype)
+
+
+def row_of(name: str) -> catalog.Row:
+    return next(row for row in catalog.rows if row.name == name)
+
+
+@cache
+def inner_zeros(row_name: str, parameters: tuple = ()) -> tuple[float, ...]:
+    """Where the derivative passes through 0 on its way from one sign to the other."""
+    row = row_of(row_name)
+
+    def derivative(x):
+        return mp.mpf(evaluate(row.derivatives["x"], x=x, **_exact_parameters(row, dict(parameters))).item())
+
+    grid = [mp.mpf(k) / 4 + mp.mpf(1) / 9 for k in range(-80, 80)]
+    values = [derivative(x) for x in grid]
+    changes = [
+        (a, b) for a, b, fa, fb in zip(grid, grid[1:], values, values[1:], strict=False) if fa * fb < 0
+    ]
+    crossings = [mp.findroot(derivative, ends, solver="anderson", verify=False) for ends in changes]
+    return tuple(float(x) for x in crossings if abs(derivative(x)) < mp.mpf(10) ** -20)

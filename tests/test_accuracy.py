@@ -1,0 +1,121 @@
+"""No result is further from the exact one than the contract allows, and the command that measures it says so.
+
+The sample is that of ``fastact accuracy``; with ``-m exhaustive`` it is every float32 input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import numpy as np
+import pytest
+from cases import other_parameters, output_determines
+
+import fastact as fa
+from fastact import accuracy, catalog, reference, samples
+
+DEFAULTS = accuracy.cases(list(fa.activations), list(accuracy.DTYPES))
+OTHERS = [
+    accuracy.Case(row, direction, dtype, tuple(parameters.items()))
+    for row in catalog.rows
+    for parameters in other_parameters(row)
+    for direction in ("forward", *row.saves)
+    if direction != "y" or output_determines(row, parameters)
+    for dtype in accuracy.DTYPES
+    if reference.can_judge(dtype)
+]
+
+
+def _assert_within(measurements):
+    assert measurements
+    beyond = [
+        f"{m.error:.3g} {m.unit} where {m.limit} are allowed, at {m.place}"
+        for m in measurements
+        if not m.within
+    ]
+    assert not beyond, "; ".join(beyond)
+
+
+@pytest.mark.parametrize("case", DEFAULTS, ids=str)
+def test_the_largest_error_in_every_region(case):
+    _assert_within(accuracy.measure(accuracy.batches(case)))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("case", DEFAULTS, ids=str)
+def test_the_largest_error_anywhere(case):
+    measurements = accuracy.measure(accuracy.batches(case, exhaustive=True))
+    _assert_within(measurements)
+    if case.dtype == np.float32 and case.direction != "y" and case.row.kind not in ("rows", "pieces"):
+        assert sum(m.count for m in measurements) == 2**32
+
+
+@pytest.mark.parametrize("case", OTHERS, ids=lambda case: f"{case} {dict(case.parameters)}")
+def test_the_largest_error_with_other_parameters(case):
+    _assert_within(accuracy.measure(accuracy.batches(case, count=2)))
+
+
+def test_a_wrong_result_is_found(monkeypatch):
+    """A kernel that is off by 5 ULP at a single input of the sample."""
+    case = next(case for case in DEFAULTS if str(case) == "silu forward float32")
+    wrong = np.float32(-3.5)
+
+    def computed(self, inputs):
+        y = fa.silu(inputs["x"])
+        return np.where(inputs["x"] == wrong, y + 5 * np.spacing(y), y)
+
+    monkeypatch.setattr(accuracy.Case, "compute", computed)
+    (found,) = accuracy.measure(accuracy.batches(case, count=1))
+    assert 4 < found.error < 8
+    assert found.at["x"] == wrong
+    assert not found.within
+
+
+def test_the_batches_hold_every_float32_once():
+    first, last = samples.every_float32(0), samples.every_float32(samples.FLOAT32_BATCHES - 1)
+    assert first.size * samples.FLOAT32_BATCHES == 2**32
+    assert first.view(np.uint32)[0] == 0
+    assert last.view(np.uint32)[-1] == 2**32 - 1
+    assert samples.every_float32(1).view(np.uint32)[0] == first.view(np.uint32)[-1] + 1
+
+
+@pytest.mark.parametrize("dtype", accuracy.DTYPES, ids=str)
+def test_the_sample_has_every_exponent_and_the_special_values(dtype):
+    values = samples.stratified(dtype, 0)
+    finite = np.abs(values[np.isfinite(values)])
+    limits = np.finfo(dtype)
+    exponents = set(np.frexp(finite[finite >= limits.tiny])[1].tolist())
+    assert exponents == set(range(int(limits.minexp) + 1, int(limits.maxexp) + 1))
+    assert {0.0, float(limits.max), float(limits.smallest_subnormal)} <= set(finite.tolist())
+    assert np.isnan(values).any()
+    assert set(values[np.isinf(values)].tolist()) == {-np.inf, np.inf}
+
+
+def _run(tmp_path, *options):
+    parser = argparse.ArgumentParser()
+    accuracy.add_arguments(parser)
+    files = ["--json", str(tmp_path / "a.json"), "--markdown", str(tmp_path / "a.md")]
+    return accuracy.main(parser.parse_args([*options, *files]))
+
+
+def test_the_command_writes_what_it_measured(tmp_path, capsys):
+    assert _run(tmp_path, "--activation", "relu", "--dtype", "float32") == 0
+    measured = json.loads((tmp_path / "a.json").read_text())["measurements"]
+    assert [m["direction"] for m in measured] == ["forward", "backward from y", "backward from x"]
+    assert all(m["error"] == 0 and m["count"] > 10**6 for m in measured)
+    page = (tmp_path / "a.md").read_text()
+    assert page.count("| relu |") == 3
+    assert "fastact accuracy --markdown" in page
+    assert capsys.readouterr().out.count("relu") == 3
+
+
+def test_the_command_fails_where_an_error_is_too_large(tmp_path, monkeypatch):
+    monkeypatch.setattr(accuracy.Case, "limit", -1.0)
+    assert _run(tmp_path, "--activation", "relu", "--dtype", "float32") == 1
+
+
+def test_an_unknown_activation_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        _run(tmp_path, "--activation", "reIu")
+    assert "relu" in capsys.readouterr().err

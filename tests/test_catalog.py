@@ -1,0 +1,178 @@
+"""A row of the catalog is an activation: complete, callable, documented."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import doctest
+import importlib
+import pickle
+import pkgutil
+import pydoc
+
+import mpmath_reference as reference
+import numpy as np
+import pytest
+from cases import Case
+
+import fastact as fa
+from fastact import catalog
+
+KINDS = ("elementwise", "channels", "random", "rows", "pieces")
+NAMES_THAT_A_KIND_ADDS = {"channels": {"weight"}, "random": {"slope"}, "rows": {"dy"}}
+SECTIONS = ("Parameters", "Returns", "References", "Examples")
+
+
+def _names_in(text: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
+
+
+def test_the_eleven_activations_are_there():
+    eleven = [
+        "sigmoid",
+        "tanh",
+        "relu",
+        "leaky_relu",
+        "prelu",
+        "rrelu",
+        "elu",
+        "maxout",
+        "softmax",
+        "silu",
+        "swish",
+    ]
+    assert set(eleven) <= set(fa.activations)
+
+
+def test_names_are_unique_and_all_of_them_are_objects():
+    names = [row.name for row in catalog.rows]
+    assert len(set(names)) == len(names)
+    assert list(fa.activations) == names
+
+
+def test_a_row_is_complete(row):
+    assert row.name.isidentifier()
+    assert row.kind in KINDS
+    for text in (row.formula, row.range, row.reference):
+        assert text.strip()
+    assert row.derivatives
+    assert set(row.derivatives) <= {"x", "y"}
+    assert row.saves == tuple(row.derivatives)
+    assert all(type(flag) is bool for flag in (row.monotonic, row.saturates, row.zero_centered))
+    for parameter in row.parameters:
+        assert parameter.name.isidentifier()
+        assert parameter.meaning.strip()
+
+
+def test_a_formula_uses_the_vocabulary_only(row):
+    own = {parameter.name for parameter in row.parameters} | NAMES_THAT_A_KIND_ADDS.get(row.kind, set())
+    assert _names_in(row.formula) <= {"x", *own, *catalog.VOCABULARY}
+    for saved, text in row.derivatives.items():
+        assert _names_in(text) <= {saved, *own, *catalog.VOCABULARY}
+    names = {parameter.name for parameter in row.parameters}
+    for text in [row.output_determines, *(parameter.constraint for parameter in row.parameters)]:
+        assert not text or _names_in(text) <= names
+
+
+def test_the_references_know_the_whole_vocabulary():
+    assert set(catalog.VOCABULARY) == set(reference.VOCABULARY)
+
+
+def test_defaults_meet_their_constraints(row):
+    defaults = {parameter.name: parameter.default for parameter in row.parameters}
+    texts = [parameter.constraint for parameter in row.parameters] + [row.output_determines]
+    assert all(eval(text, {}, defaults) for text in texts if text)
+
+
+def test_the_objects_attributes_are_the_rows(row):
+    activation = fa.activations[row.name]
+    assert activation is getattr(fa, row.name) is fa.get(row.name)
+    assert activation.name == row.name
+    for attribute in ["formula", "range", "monotonic", "saturates", "zero_centered", "reference", "saves"]:
+        assert getattr(activation, attribute) == getattr(row, attribute), attribute
+    for parameter in row.parameters:
+        assert activation.parameters[parameter.name] == parameter.default
+    assert row.name in fa.__all__
+    assert row.name in dir(fa)
+
+
+def test_a_row_computes_forward_and_backward_from_all_it_saves(row, dtype):
+    for saved in ("", *row.saves):
+        case = Case(row, saved)
+        arrays = case.draw((6, 8), dtype)
+        assert np.isfinite(case(*arrays)).all()
+
+
+def test_what_a_row_says_of_its_shape_holds(row):
+    """monotonic, saturates and zero_centered, as a curve of 2001 points shows them."""
+    if row.kind in ("rows", "pieces"):
+        pytest.skip("has no curve")
+    x = np.linspace(-40, 40, 2001)
+    y = Case(row)(x, **({"seed": None} if row.kind == "random" else {}))
+    assert row.monotonic == bool((np.diff(y) >= 0).all())
+    assert row.saturates == bool(abs(y[-1] - y[-200]) < 1e-6 and abs(y[0] - y[200]) < 1e-6)
+    assert row.zero_centered == bool(y.min() < -0.5 and y.max() > 0.5) or row.range == "(-inf, inf)"
+
+
+def test_parameters_by_position_or_by_name_or_left_out(row, dtype):
+    if not row.parameters:
+        pytest.skip("has no parameters")
+    x = np.linspace(-3, 3, 40).astype(dtype)
+    defaults = {parameter.name: parameter.default for parameter in row.parameters}
+    activation = fa.get(row.name)
+    expected = activation(x)
+    np.testing.assert_array_equal(activation(x, *defaults.values()), expected)
+    np.testing.assert_array_equal(activation(x, **defaults), expected)
+    np.testing.assert_array_equal(activation.backward(x, x=x, **defaults), activation.backward(x, x=x))
+
+
+@pytest.mark.parametrize("part", ["forward", "backward"])
+def test_docstrings_read_like_numpys(row, part):
+    activation = fa.get(row.name)
+    text = pydoc.getdoc(activation if part == "forward" else activation.backward)
+    sections = SECTIONS if part == "forward" else ("Parameters", "Returns")
+    positions = [text.find(f"\n{title}\n{'-' * len(title)}\n") for title in sections]
+    assert -1 not in positions, text
+    assert positions == sorted(positions), text
+    assert "out" in text
+    if part == "forward":
+        assert row.formula in text
+        assert row.reference.split(",")[0] in text
+        for parameter in row.parameters:
+            assert f"\n{parameter.name} : " in text
+            assert parameter.meaning.lower() in text.lower()
+
+
+def test_help_shows_the_activations_docstring(row):
+    text = pydoc.plain(pydoc.render_doc(fa.get(row.name)))
+    assert "Parameters\n" in text
+    assert row.name in text
+    assert row.formula in text
+
+
+def test_repr_names_the_activation(row):
+    assert row.name in repr(fa.get(row.name))
+
+
+def test_an_activation_survives_pickle_and_copy_as_itself(row):
+    activation = fa.get(row.name)
+    assert pickle.loads(pickle.dumps(activation)) is activation
+    assert copy.deepcopy(activation) is activation
+
+
+def test_the_packages_examples_run():
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    modules = [
+        importlib.import_module(f"fastact.{info.name}")
+        for info in pkgutil.iter_modules(fa.__path__)
+        if not info.name.startswith("_")
+    ]
+    for module in [fa, *modules]:
+        for test in finder.find(module):
+            runner.run(test)
+    for name, activation in fa.activations.items():
+        for text in (pydoc.getdoc(activation), pydoc.getdoc(activation.backward)):
+            runner.run(doctest.DocTestParser().get_doctest(text, {}, name, None, 0))
+    results = runner.summarize(verbose=False)
+    assert results.attempted > len(fa.activations)
+    assert results.failed == 0

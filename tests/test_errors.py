@@ -1,0 +1,334 @@
+"""What bad input gets: the named error, a message with the value and what is allowed, `out` untouched."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from cases import CASES, Case
+
+import fastact as fa
+
+BACKWARD = [case for case in CASES if case.saved]
+WITH_AXIS = [case for case in CASES if case.row.kind in ("rows", "pieces", "channels")]
+FLOAT_DTYPES = ("float32", "float64")
+
+
+def _refused(error: type[Exception], words, call, out: np.ndarray | None = None) -> None:
+    """`call` raises `error`, its message holds every word, and `out` keeps its bytes."""
+    before = None if out is None else out.tobytes()
+    with pytest.raises(error) as raised:
+        call()
+    assert type(raised.value) is error
+    for word in words:
+        assert word in str(raised.value), f"{word!r} is not in: {raised.value}"
+    assert out is None or out.tobytes() == before
+
+
+def _out_for(case: Case, arrays) -> np.ndarray:
+    result = case(*arrays)
+    return np.random.default_rng(3).standard_normal(result.shape).astype(result.dtype)
+
+
+UNSUPPORTED = [
+    np.array([1 + 2j] * 8),
+    np.array([1 + 2j] * 8, np.complex64),
+    np.array([object()] * 8),
+    np.array(["1.5"] * 8),
+    np.array([b"1.5"] * 8),
+    np.array(["2026-01-01"] * 8, "datetime64[D]"),
+    np.array([3] * 8, "timedelta64[s]"),
+    np.zeros(8, [("a", np.float32)]),
+]
+
+
+@pytest.mark.parametrize("bad", UNSUPPORTED, ids=lambda array: str(array.dtype))
+def test_an_unsupported_dtype(case, bad):
+    good = case.draw((2,) if not case.keeps_shape else (8,), np.float32)
+    out = _out_for(case, good)
+    for position in range(len(good)):
+        arrays = [bad if i == position else array for i, array in enumerate(good)]
+        _refused(TypeError, [str(bad.dtype), *FLOAT_DTYPES], lambda a=arrays: case(*a, out=out), out)
+        _refused(TypeError, [str(bad.dtype), *FLOAT_DTYPES], lambda a=arrays: case(*a))
+
+
+@pytest.mark.parametrize("wrong", [np.float32, np.float64, np.int32, np.complex128, object])
+def test_out_of_another_dtype(case, dtype, wrong):
+    if wrong is dtype:
+        pytest.skip("that is the right one")
+    arrays = case.draw((4, 8), dtype)
+    out = np.zeros(case(*arrays).shape, wrong)
+    _refused(TypeError, [str(np.dtype(wrong)), np.dtype(dtype).name], lambda: case(*arrays, out=out), out)
+
+
+@pytest.mark.parametrize("integer", [np.int32, np.int64, np.bool_])
+def test_integers_cannot_be_computed_in_place(same_shape_case, integer):
+    arrays = [np.ones((4, 8), integer) for _ in same_shape_case.draw((1,), np.float64)]
+    for out in arrays:
+        words = [np.dtype(integer).name, "float64"]
+        _refused(TypeError, words, lambda o=out: same_shape_case(*arrays, out=o), out)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda s: (*s, 1), lambda s: s[:-1], lambda s: (s[0] + 1, *s[1:]), lambda s: s[::-1]]
+)
+def test_out_of_another_shape(case, dtype, change):
+    arrays = case.draw((4, 8), dtype)
+    right = case(*arrays).shape
+    out = np.ones(change(right), dtype)
+    _refused(ValueError, [str(out.shape), str(right)], lambda: case(*arrays, out=out), out)
+
+
+@pytest.mark.parametrize("case", BACKWARD, ids=str)
+@pytest.mark.parametrize("shape", [(3, 8), (1, 8), (8,), (4, 8, 1), ()], ids=str)
+def test_gradient_and_saved_array_that_differ_in_shape(case, dtype, shape):
+    """Not even where NumPy would broadcast them."""
+    dy, saved = case.draw((4, 8), dtype)
+    out = _out_for(case, (dy, saved))
+    other = np.ones(shape, dtype)
+    _refused(ValueError, [str(shape), str(dy.shape)], lambda: case(other, saved, out=out), out)
+
+
+def test_a_read_only_out(case, dtype):
+    arrays = case.draw((4, 8), dtype)
+    out = _out_for(case, arrays)
+    out.flags.writeable = False
+    _refused(ValueError, ["read-only"], lambda: case(*arrays, out=out), out)
+
+
+def test_a_broadcast_out(same_shape_case, dtype):
+    arrays = same_shape_case.draw((4, 8), dtype)
+    out = np.broadcast_to(np.ones(8, dtype), (4, 8))
+    _refused(ValueError, ["read-only"], lambda: same_shape_case(*arrays, out=out), out)
+
+
+def test_an_out_that_is_no_array(case, dtype):
+    arrays = case.draw((4, 8), dtype)
+    for out in ([0.0] * 8, 3.0, "x", dtype(1)):
+        with pytest.raises(TypeError, match=re.escape(type(out).__name__)):
+            case(*arrays, out=out)
+
+
+@pytest.mark.parametrize("case", BACKWARD, ids=str)
+def test_backward_needs_exactly_one_saved_array(case, dtype):
+    dy, saved = case.draw((4, 8), dtype)
+    out = _out_for(case, (dy, saved))
+    needs = {"pieces": {"pieces": 4}, "channels": {"weight": 0.25}}.get(case.row.kind, {})
+    backward = case.activation.backward
+    accepted = [f"{name}=" for name in case.row.saves]
+    _refused(TypeError, [case.row.name, *accepted], lambda: backward(dy, **needs, out=out), out)
+    if case.row.kind != "pieces" and case.row.kind != "rows":
+        both = {"x": saved, "y": saved}
+        _refused(TypeError, [case.row.name, *accepted], lambda: backward(dy, **both, **needs, out=out), out)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in fa.catalog.rows if set(row.saves) != {"x", "y"}], ids=lambda r: r.name
+)
+def test_backward_refuses_what_the_derivative_is_no_function_of(row, dtype):
+    case = Case(row, row.saves[0])
+    dy, saved = case.draw((4, 8), dtype)
+    out = _out_for(case, (dy, saved))
+    needs = {"pieces": {"pieces": 4}, "channels": {"weight": 0.25}}.get(row.kind, {})
+    (unaccepted,) = {"x", "y"} - set(row.saves)
+    given = {unaccepted: saved}
+    _refused(
+        TypeError,
+        [row.name, f"{unaccepted}", f"{row.saves[0]}="],
+        lambda: case.activation.backward(dy, **given, **needs, out=out),
+        out,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "condition"),
+    [
+        ("leaky_relu", {"negative_slope": 0.0}, "negative_slope > 0"),
+        ("leaky_relu", {"negative_slope": -0.5}, "negative_slope > 0"),
+        ("elu", {"alpha": 0.0}, "alpha > 0"),
+        ("elu", {"alpha": -1.0}, "alpha > 0"),
+        ("rrelu", {"lower": 0.0, "upper": 0.5}, "lower > 0"),
+        ("rrelu", {"lower": -0.5, "upper": 0.5}, "lower > 0"),
+    ],
+)
+def test_backward_from_an_output_that_does_not_determine_it(name, parameters, condition, dtype):
+    y, dy, out = (np.full((4, 8), value, dtype) for value in (-0.5, 1, 9))
+    offending = repr(next(iter(parameters.values())))
+    call = fa.get(name).backward
+    _refused(ValueError, [condition, offending, "x="], lambda: call(dy, y=y, **parameters, out=out), out)
+    assert call(dy, x=y, **parameters, out=out) is out
+
+
+@pytest.mark.parametrize("case", WITH_AXIS, ids=str)
+@pytest.mark.parametrize("axis", [2, -3, 100])
+def test_an_axis_out_of_range(case, dtype, axis):
+    arrays = case.draw((4, 8), dtype)
+    out = _out_for(case, arrays)
+    parameters = {"weight": np.ones(8, dtype)} if case.row.kind == "channels" else {}
+    _refused(
+        np.exceptions.AxisError,
+        [str(axis), "2"],
+        lambda: case(*arrays, out=out, axis=axis, **parameters),
+        out,
+    )
+
+
+@pytest.mark.parametrize("case", [case for case in WITH_AXIS if case.row.kind != "channels"], ids=str)
+def test_a_0d_array_has_no_axis(case, dtype):
+    arrays = [np.ones((), dtype) for _ in range(2 if case.saved else 1)]
+    _refused(np.exceptions.AxisError, [], lambda: case(*arrays))
+
+
+@pytest.mark.parametrize("axis", [0.5, "last", (0, 1)])
+def test_an_axis_that_is_no_integer(axis, dtype):
+    x = np.ones((4, 8), dtype)
+    for call in (
+        lambda: fa.softmax(x, axis=axis),
+        lambda: fa.softmax.backward(x, y=x, axis=axis),
+        lambda: fa.maxout(x, 4, axis=axis),
+        lambda: fa.prelu(x, np.ones(8, dtype), axis=axis),
+    ):
+        _refused(TypeError, [], call)
+
+
+@pytest.mark.parametrize("pieces", [3, 5, 16, 0, -2])
+def test_pieces_that_do_not_divide_the_axis(pieces, dtype):
+    x, out = np.ones((4, 8), dtype), np.full((4, 2), 9, dtype)
+    _refused(ValueError, ["pieces", str(pieces), "8"], lambda: fa.maxout(x, pieces, out=out), out)
+    dx = np.full((4, 8), 9, dtype)
+    _refused(
+        ValueError, ["pieces", str(pieces)], lambda: fa.maxout.backward(out, x=x, pieces=pieces, out=dx), dx
+    )
+
+
+@pytest.mark.parametrize("pieces", [2.5, "2", None])
+def test_pieces_that_are_no_integer(pieces, dtype):
+    _refused(TypeError, ["pieces"], lambda: fa.maxout(np.ones((4, 8), dtype), pieces))
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_rrelu_with_lower_above_upper(seed, dtype):
+    x, out = np.ones(8, dtype), np.full(8, 9, dtype)
+    bounds = {"lower": 0.5, "upper": 0.25, "seed": seed}
+    words = ["lower", "0.5", "upper", "0.25"]
+    _refused(ValueError, words, lambda: fa.rrelu(x, **bounds, out=out), out)
+    _refused(ValueError, words, lambda: fa.rrelu.backward(x, x=x, **bounds, out=out), out)
+    _refused(ValueError, words, lambda: fa.rrelu.backward(x, y=x, **bounds, out=out), out)
+
+
+@pytest.mark.parametrize("seed", [1.5, "seven", [1, 2]])
+def test_a_seed_that_is_no_integer(seed, dtype):
+    x = np.ones(8, dtype)
+    _refused(TypeError, ["seed"], lambda: fa.rrelu(x, seed=seed))
+    _refused(TypeError, ["seed"], lambda: fa.rrelu.backward(x, x=x, seed=seed))
+
+
+@pytest.mark.parametrize("row", [row for row in fa.catalog.rows if row.parameters], ids=lambda row: row.name)
+def test_a_parameter_that_is_nan(row, dtype):
+    x, out = np.ones(8, dtype), np.full(8, 9, dtype)
+    for parameter in row.parameters:
+        given = {parameter.name: float("nan")}
+        words = [parameter.name, "nan"]
+        _refused(ValueError, words, lambda g=given: fa.get(row.name)(x, **g, out=out), out)
+        call = fa.get(row.name).backward
+        _refused(ValueError, words, lambda g=given, c=call: c(x, x=x, **g, out=out), out)
+
+
+@pytest.mark.parametrize("row", [row for row in fa.catalog.rows if row.parameters], ids=lambda row: row.name)
+@pytest.mark.parametrize("value", ["steep", None, [1.0, 2.0], 1j])
+def test_a_parameter_that_is_no_number(row, value, dtype):
+    x, out = np.ones(8, dtype), np.full(8, 9, dtype)
+    for parameter in row.parameters:
+        given = {parameter.name: value}
+        _refused(TypeError, [parameter.name], lambda g=given: fa.get(row.name)(x, **g, out=out), out)
+        call = fa.get(row.name).backward
+        _refused(TypeError, [parameter.name], lambda g=given, c=call: c(x, x=x, **g, out=out), out)
+
+
+def test_an_unknown_parameter(case, dtype):
+    arrays = case.draw((4, 8), dtype)
+    out = _out_for(case, arrays)
+    _refused(TypeError, ["steepness"], lambda: case(*arrays, out=out, steepness=3), out)
+
+
+def test_too_many_positional_arguments(row, dtype):
+    with pytest.raises(TypeError):
+        fa.get(row.name)(np.ones(8, dtype), 1, 1, 1, 1, 1)
+
+
+def test_no_array_at_all(row):
+    with pytest.raises(TypeError):
+        fa.get(row.name)()
+    with pytest.raises(TypeError):
+        fa.get(row.name).backward()
+
+
+@pytest.mark.parametrize("shape", [(3,), (9,), (4,), (8, 1), (1, 8)], ids=str)
+def test_prelu_weights_that_do_not_fit_the_axis(shape, dtype):
+    x, out = np.ones((4, 8, 2), dtype), np.full((4, 8, 2), 9, dtype)
+    weight = np.ones(shape, dtype)
+    words = ["weight", str(shape), "8"]
+    _refused(ValueError, words, lambda: fa.prelu(x, weight, out=out), out)
+    _refused(ValueError, words, lambda: fa.prelu.backward(x, x=x, weight=weight, out=out), out)
+
+
+@pytest.mark.parametrize("weight", [np.array([1j] * 8), np.array(["a"] * 8), np.array([None] * 8)], ids=str)
+def test_prelu_weights_of_an_unsupported_dtype(weight, dtype):
+    x, out = np.ones((4, 8), dtype), np.full((4, 8), 9, dtype)
+    words = [str(weight.dtype), *FLOAT_DTYPES]
+    _refused(TypeError, words, lambda: fa.prelu(x, weight, out=out), out)
+    _refused(TypeError, words, lambda: fa.prelu.backward(x, x=x, weight=weight, out=out), out)
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("sigmiod", "sigmoid"), ("Silu", "silu"), ("leaky-relu", "leaky_relu"), ("softmx", "softmax")],
+)
+def test_an_unknown_activation_names_close_matches(asked, meant):
+    _refused(ValueError, [repr(asked), meant], lambda: fa.get(asked))
+
+
+def test_an_unknown_activation_without_a_close_match_names_all():
+    _refused(ValueError, ["'qqqq'", *fa.activations], lambda: fa.get("qqqq"))
+
+
+@pytest.mark.parametrize("count", [0, -1, -(2**40), 2**40])
+def test_a_bad_thread_count(count):
+    before = fa.get_num_threads()
+    _refused(ValueError, [str(count), "1"], lambda: fa.set_num_threads(count))
+    _refused(ValueError, [str(count), "1"], lambda: fa.num_threads(count).__enter__())
+    assert fa.get_num_threads() == before
+
+
+@pytest.mark.parametrize("count", [1.5, "2", "two", None])
+def test_a_thread_count_that_is_no_integer(count):
+    before = fa.get_num_threads()
+    _refused(ValueError, [repr(count), "1"], lambda: fa.set_num_threads(count))
+    _refused(ValueError, [repr(count), "1"], lambda: fa.num_threads(count).__enter__())
+    assert fa.get_num_threads() == before
+
+
+@pytest.mark.parametrize("level", ["v9", "avx2", "V3 ", ""])
+def test_an_unknown_cpu_level_in_the_environment(fresh_python, level):
+    if level == "":
+        assert fresh_python("import fastact", FASTACT_CPU=level).returncode == 0, (
+            "an empty variable is not set"
+        )
+        return
+    run = fresh_python("import fastact", FASTACT_CPU=level)
+    error = run.stderr.strip().splitlines()[-1]
+    assert run.returncode != 0
+    assert error.startswith("ValueError")
+    assert "FASTACT_CPU" in error
+    assert all(word in error for word in (repr(level), "v1", "v3", "v4"))
+
+
+@pytest.mark.parametrize("count", ["0", "-2", "two", "1.5"])
+def test_a_bad_thread_count_in_the_environment(fresh_python, count):
+    run = fresh_python("import fastact", FASTACT_NUM_THREADS=count)
+    error = run.stderr.strip().splitlines()[-1]
+    assert run.returncode != 0
+    assert error.startswith("ValueError")
+    assert "FASTACT_NUM_THREADS" in error
+    assert repr(count) in error

@@ -1,0 +1,61 @@
+"""fastact leaves the floating-point environment alone, and raises no warning, whatever is computed."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+import fastact as fa
+from fastact import accuracy
+
+EVERYTHING_COMPUTED = """if True:
+    import ctypes
+    libm = ctypes.CDLL(None)
+
+    def mode():
+        state = ctypes.create_string_buffer(64)
+        assert libm.fegetenv(state) == 0
+        x87 = int.from_bytes(state.raw[:2], "little")
+        # The lowest six bits of MXCSR are flags that computing sets; above them are masks and modes.
+        mxcsr = int.from_bytes(state.raw[28:32], "little") & ~0x3F
+        return x87, mxcsr, libm.fegetround()
+
+    import numpy as np
+    before = mode()
+    from cases import CASES
+    assert mode() == before, "importing changed it"
+    for case in CASES:
+        for dtype in (np.float32, np.float64):
+            for shape in ((3, 8), (500, 800)):
+                case(*case.draw(shape, dtype))
+                assert mode() == before, f"{case} changed it"
+    for dtype in (np.float32, np.float64):
+        tiny = np.full(100_000, np.finfo(dtype).tiny)
+        assert ((tiny * dtype(0.5)) * dtype(2) == tiny).all(), "subnormal numbers are flushed"
+    print("unchanged")"""
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64") or sys.platform != "linux",
+    reason="reads glibc's x86-64 fenv_t",
+)
+@pytest.mark.parametrize("level", fa.config()["levels"])
+def test_rounding_masks_and_subnormals_are_as_before(fresh_python, level):
+    run = fresh_python(EVERYTHING_COMPUTED, FASTACT_CPU=level, FASTACT_NUM_THREADS="2")
+    assert run.stdout.strip() == "unchanged", run.stderr
+
+
+@pytest.mark.parametrize("case", accuracy.cases(list(fa.activations), list(accuracy.DTYPES)), ids=str)
+def test_no_input_raises_a_warning(case):
+    """Overflow, division by zero and invalid operations are part of computing, not news to the caller."""
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        for batch in accuracy.batches(case, count=1):
+            with np.errstate(all="ignore"):
+                blocks = list(batch.inputs())
+            for inputs, _ in blocks:
+                case.compute(inputs)

@@ -1,0 +1,244 @@
+"""NaN, infinities, signed zeros, the largest and the subnormal values; and what other libraries got wrong.
+
+The tests after "Known defects" are named after the defects that were reported of other libraries.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import mpmath_reference as reference
+import numpy as np
+import pytest
+from cases import CASES, ELEMENTWISE, Case, other_parameters
+
+import fastact as fa
+
+FORWARD = [case for case in ELEMENTWISE if not case.saved]
+FORWARD_ALL = [case for case in CASES if not case.saved]
+BACKWARD_FROM_X = [case for case in ELEMENTWISE if case.saved == "x"]
+LENGTH = 67
+"""Enough for every vector width and a scalar tail."""
+
+
+def _names(row, parameters: dict) -> dict:
+    if row.kind == "channels":
+        return {"weight": 0.25, **parameters}
+    if row.kind == "random":
+        bounds = {parameter.name: parameter.default for parameter in row.parameters} | parameters
+        return {"slope": (bounds["lower"] + bounds["upper"]) / 2}
+    return parameters
+
+
+def _call(case: Case, *arrays, **parameters):
+    if case.row.kind == "random":
+        parameters = {**parameters, "seed": None}
+    return case(*arrays, **parameters)
+
+
+@pytest.mark.parametrize("case", FORWARD_ALL, ids=str)
+def test_nan_in_gives_nan_out_and_only_there(case, dtype):
+    (x,) = case.draw((3, LENGTH), dtype)
+    clean = case(x)
+    for position in (0, 5, LENGTH - 1):
+        spoiled = x.copy()
+        spoiled[1, position] = np.nan
+        y = case(spoiled)
+        if case.row.kind == "rows":
+            assert np.isnan(y[1]).all()
+        elif case.row.kind == "pieces":
+            assert np.isnan(y[1, position // 4])
+        else:
+            assert np.isnan(y[1, position])
+            assert np.count_nonzero(np.isnan(y)) == 1
+        assert not np.isnan(y[[0, 2]]).any()
+        assert np.array_equal(y[[0, 2]], clean[[0, 2]])
+
+
+@pytest.mark.parametrize("case", FORWARD, ids=str)
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_forward_at_infinity_is_the_mathematical_limit(case, dtype, sign):
+    x = np.full(LENGTH, sign * np.inf, dtype)
+    for parameters in [{}, *other_parameters(case.row)]:
+        limit = reference.rounded(reference.forward(case.row, x, **_names(case.row, parameters)), dtype)
+        np.testing.assert_array_equal(_call(case, x, **parameters), limit, err_msg=str(parameters))
+
+
+@pytest.mark.parametrize("case", BACKWARD_FROM_X, ids=str)
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_backward_at_infinity_is_the_mathematical_limit(case, dtype, sign):
+    x = np.full(LENGTH, sign * np.inf, dtype)
+    dy = np.ones_like(x)
+    for parameters in [{}, *other_parameters(case.row)]:
+        names = _names(case.row, parameters)
+        limit = reference.rounded(reference.backward(case.row, dy, "x", x, **names), dtype)
+        np.testing.assert_array_equal(_call(case, dy, x, **parameters), limit, err_msg=str(parameters))
+
+
+@pytest.mark.parametrize("case", FORWARD, ids=str)
+def test_finite_values_stay_within_the_range_the_catalog_names(case, dtype):
+    if case.row.kind != "elementwise":
+        pytest.skip("its range depends on its weight or seed")
+    y = _call(case, reference.samples(dtype))
+    assert not np.isnan(y).any()
+    low, high = (part.strip(" []()") for part in case.row.range.split(","))
+    names = {parameter.name: parameter.default for parameter in case.row.parameters} | {"inf": np.inf}
+    assert y.min() >= eval(low, {}, names) - 1e-5
+    assert y.max() <= eval(high, {}, names)
+
+
+def test_no_numpy_warning(case, dtype):
+    """Neither overflow nor underflow nor an invalid operation is reported."""
+    arrays = case.draw((3, 64), dtype)
+    extremes = [
+        np.nan,
+        np.inf,
+        -np.inf,
+        np.finfo(dtype).max,
+        -np.finfo(dtype).max,
+        np.finfo(dtype).smallest_subnormal,
+    ]
+    for array in arrays:
+        array[0, : len(extremes)] = extremes
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        case(*arrays)
+
+
+# Anchors.
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_sigmoid_of_zero_is_one_half(dtype, zero):
+    assert fa.sigmoid(dtype(zero)) == 0.5
+
+
+def test_sigmoid_stays_between_zero_and_one(dtype):
+    y = fa.sigmoid(reference.samples(dtype))
+    assert y.min() >= 0
+    assert y.max() == 1
+
+
+def test_tanh_stays_between_minus_one_and_one(dtype):
+    y = fa.tanh(reference.samples(dtype))
+    assert y.min() == -1
+    assert y.max() == 1
+
+
+def test_tanh_is_odd(dtype):
+    x = reference.samples(dtype)
+    np.testing.assert_array_equal(fa.tanh(-x), -fa.tanh(x))
+
+
+@pytest.mark.parametrize("name", ["tanh", "elu", "leaky_relu", "silu"])
+def test_zero_keeps_its_sign(name, dtype):
+    x = np.array([0.0, -0.0] * 20, dtype)
+    np.testing.assert_array_equal(np.signbit(fa.get(name)(x)), np.signbit(x))
+
+
+@pytest.mark.parametrize("name", ["tanh", "elu"])
+def test_subnormal_values_pass_unchanged_where_the_slope_is_one(name, dtype):
+    tiny = np.finfo(dtype).smallest_subnormal
+    x = np.concatenate([np.arange(-40, 41).astype(dtype) * tiny, [np.finfo(dtype).tiny]]).astype(dtype)
+    np.testing.assert_array_equal(fa.get(name)(x), x)
+
+
+def test_slope_at_zero(dtype):
+    zero, one = np.zeros(LENGTH, dtype), np.ones(LENGTH, dtype)
+    at_zero = {
+        "relu": (fa.relu.backward(one, x=zero), 0),
+        "relu from y": (fa.relu.backward(one, y=zero), 0),
+        "leaky_relu": (fa.leaky_relu.backward(one, x=zero, negative_slope=0.3), dtype(0.3)),
+        "leaky_relu from y": (fa.leaky_relu.backward(one, y=zero, negative_slope=0.3), dtype(0.3)),
+        "prelu": (fa.prelu.backward(one, x=zero, weight=0.3)[0], dtype(0.3)),
+        "rrelu": (fa.rrelu.backward(one, x=zero, lower=0.25, upper=0.25), dtype(0.25)),
+        "elu": (fa.elu.backward(one, x=zero, alpha=2.0), 2),
+        "elu from y": (fa.elu.backward(one, y=zero, alpha=2.0), 2),
+    }
+    for name, (gradient, slope) in at_zero.items():
+        np.testing.assert_array_equal(gradient, np.full(LENGTH, slope, dtype), err_msg=name)
+
+
+# Known defects of other libraries.
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1.6732632423543772])
+def test_elu_of_minus_1e_7_is_not_exp_minus_one(dtype, alpha):
+    x = np.full(LENGTH, -1e-7, dtype)
+    exact = reference.rounded(reference.forward(reference.row_of("elu"), x, alpha=alpha), dtype)
+    assert reference.ulps_between(fa.elu(x, alpha), exact).max() <= 4
+
+
+@pytest.mark.parametrize("activation", [fa.silu, fa.swish], ids=lambda a: a.name)
+def test_silu_of_minus_infinity_is_zero_and_of_infinity_infinity(dtype, activation):
+    y = activation(np.array([-np.inf, np.inf] * 20, dtype))
+    np.testing.assert_array_equal(y, [0, np.inf] * 20)
+
+
+def test_tanh_saturates_at_one(dtype):
+    x = np.array([20, 100, 1e10, np.finfo(dtype).max, np.inf], dtype)
+    np.testing.assert_array_equal(fa.tanh(x), np.ones(5))
+    np.testing.assert_array_equal(fa.tanh(-x), -np.ones(5))
+
+
+def test_sigmoid_is_not_flushed_where_it_is_small(dtype):
+    """Below -88.7 a float32 sigmoid is subnormal, not 0; and nothing is clipped at -20."""
+    x = np.array({np.float32: [-25, -88, -95, -103], np.float64: [-25, -710, -730, -745]}[dtype], dtype)
+    exact = reference.rounded(reference.forward(reference.row_of("sigmoid"), x), dtype)
+    assert reference.ulps_between(fa.sigmoid(x), exact).max() <= 4
+    assert (fa.sigmoid(x) > 0).all()
+
+
+def test_relu_of_nan_is_nan(dtype):
+    assert np.isnan(fa.relu(np.full(LENGTH, np.nan, dtype))).all()
+
+
+def test_relu_of_minus_infinity_is_zero(dtype):
+    np.testing.assert_array_equal(fa.relu(np.full(LENGTH, -np.inf, dtype)), np.zeros(LENGTH))
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu"])
+def test_backward_at_minus_infinity_multiplies_no_mask(name, dtype):
+    x, dy = np.full(LENGTH, -np.inf, dtype), np.ones(LENGTH, dtype)
+    assert np.isfinite(fa.get(name).backward(dy, x=x)).all()
+
+
+def test_relu_backward_of_an_infinite_gradient_is_zero_where_the_unit_is_off(dtype):
+    dy = np.full(LENGTH, np.inf, dtype)
+    np.testing.assert_array_equal(fa.relu.backward(dy, x=-np.ones(LENGTH, dtype)), np.zeros(LENGTH))
+
+
+@pytest.mark.parametrize("slope", [0.0, -0.2])
+def test_leaky_relu_with_slope_not_above_zero_has_no_gradient_from_the_output(dtype, slope):
+    y = fa.leaky_relu(np.linspace(-1, 1, 9).astype(dtype), slope)
+    with pytest.raises(ValueError, match=r"x="):
+        fa.leaky_relu.backward(np.ones_like(y), y=y, negative_slope=slope)
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0])
+def test_elu_with_alpha_not_above_zero_has_no_gradient_from_the_output(dtype, alpha):
+    y = fa.elu(np.linspace(-1, 1, 9).astype(dtype), alpha)
+    with pytest.raises(ValueError, match=r"x="):
+        fa.elu.backward(np.ones_like(y), y=y, alpha=alpha)
+
+
+def test_elu_with_negative_alpha_is_computed_from_x(dtype):
+    x = np.linspace(-3, 3, LENGTH).astype(dtype)
+    exact = reference.rounded(reference.forward(reference.row_of("elu"), x, alpha=-2.0), dtype)
+    assert reference.ulps_between(fa.elu(x, alpha=-2.0), exact).max() <= 4
+
+
+def test_backward_does_not_write_the_saved_array(dtype):
+    for case in CASES:
+        if case.saved:
+            dy, saved = case.draw((3, 64), dtype)
+            before = dy.tobytes(), saved.tobytes()
+            case(dy, saved)
+            assert before == (dy.tobytes(), saved.tobytes()), str(case)
+
+
+def test_an_array_of_more_than_2_to_the_31_bytes_is_no_int(dtype):
+    """Sizes are not cut to an int: a view of 2^32 + 2 elements keeps its length when it is refused."""
+    huge = np.broadcast_to(dtype(1), (2**32 + 2,))
+    with pytest.raises(ValueError, match=str(2**32 + 2)):
+        fa.relu(huge, out=np.empty(2, dtype))

@@ -1,0 +1,169 @@
+"""Threads: their count, where it comes from, several Python threads at once, and a forked child."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from cases import CASES, same_bits
+
+import fastact as fa
+
+
+def test_the_count_that_is_set_is_the_count_that_is_got():
+    for count in (1, 2, 3, np.int64(2)):
+        fa.set_num_threads(count)
+        assert fa.get_num_threads() == count
+
+
+def test_the_context_manager_restores_the_count():
+    fa.set_num_threads(2)
+    with fa.num_threads(3):
+        assert fa.get_num_threads() == 3
+        with fa.num_threads(1):
+            assert fa.get_num_threads() == 1
+        assert fa.get_num_threads() == 3
+    assert fa.get_num_threads() == 2
+
+
+def test_the_context_manager_is_for_the_thread_that_enters_it():
+    fa.set_num_threads(2)
+    with fa.num_threads(3), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(fa.get_num_threads).result() == 2
+
+
+def test_the_context_manager_restores_the_count_after_an_error():
+    fa.set_num_threads(2)
+    with pytest.raises(RuntimeError, match="inside"), fa.num_threads(1):
+        raise RuntimeError("inside")
+    assert fa.get_num_threads() == 2
+
+
+PRINT_COUNT = "import fastact as fa; print(fa.get_num_threads())"
+
+
+@pytest.mark.parametrize(
+    ("environment", "count"),
+    [
+        ({"FASTACT_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"FASTACT_NUM_THREADS": "1", "OMP_NUM_THREADS": "3"}, 1),
+        ({"FASTACT_NUM_THREADS": "", "OMP_NUM_THREADS": "3"}, 3),
+    ],
+    ids=str,
+)
+def test_the_environment_sets_the_first_count(fresh_python, environment, count):
+    run = fresh_python(PRINT_COUNT, **environment)
+    assert run.stdout.strip() == str(count), run.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a CPU affinity that can be set")
+def test_without_them_the_affinity_bounds_the_count(fresh_python):
+    one = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}}); "
+    run = fresh_python(one + PRINT_COUNT)
+    assert run.stdout.strip() == "1", run.stderr
+    run = fresh_python(PRINT_COUNT)
+    assert 1 <= int(run.stdout) <= len(os.sched_getaffinity(0)), run.stderr
+
+
+@pytest.mark.parametrize("level", ["v1", "v3", "v4"])
+def test_the_environment_caps_the_cpu_level(fresh_python, level):
+    levels = fa.config()["levels"]
+    if level not in levels:
+        pytest.skip(f"this processor or build runs {', '.join(levels)} only")
+    run = fresh_python(
+        "import fastact as fa; print(fa.config()['level']); fa.show_config()", FASTACT_CPU=level
+    )
+    assert run.stdout.split()[0] == level, run.stderr
+
+
+def test_show_config_prints_level_threads_compiler_and_openmp(capsys):
+    fa.set_num_threads(3)
+    fa.show_config()
+    printed = capsys.readouterr().out
+    config = fa.config()
+    for word in ("level", str(config["level"]), "threads", "3", "compiler", str(config["compiler"])):
+        assert word in printed, printed
+    assert "openmp" in printed.lower()
+
+
+def test_several_python_threads_at_once(threads):
+    """Twelve tasks on four Python threads give what each gives alone."""
+    drawn = [(case, case.draw((64, 2048), np.float32, seed=i)) for i, case in enumerate(CASES)]
+    expected = [case(*arrays) for case, arrays in drawn]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            results = pool.map(lambda pair: pair[0](*pair[1]), drawn)
+            for (case, _), result, alone in zip(drawn, results, expected, strict=True):
+                assert same_bits(result, alone), str(case)
+
+
+def test_a_large_call_releases_the_gil():
+    """With a switch interval of 100 s the main thread runs during the call only if the call lets it."""
+    x = np.zeros(20_000_000, np.float32)
+    finished = []
+
+    def compute() -> None:
+        fa.tanh(x, out=x)
+        finished.append(True)
+
+    worker = threading.Thread(target=compute)
+    fa.set_num_threads(1)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(100)
+    try:
+        worker.start()
+        ran_meanwhile = not finished
+        worker.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert ran_meanwhile
+
+
+FORK = """if True:
+    import os, sys
+    import numpy as np
+    import fastact as fa
+    fa.set_num_threads(2)
+    x = np.linspace(-5, 5, 2_000_000).astype(np.float32)
+    rows = x.reshape(1000, 2000)
+    w = np.linspace(0, 1, 2000).astype(np.float32)
+    def compute():
+        y = fa.softmax(rows)
+        return [fa.tanh(x), y, fa.softmax.backward(rows, y=y), *fa.prelu.backward(rows, x=rows, weight=w)]
+    expected = compute()
+    child = os.fork()
+    if child == 0:
+        same = all(np.array_equal(a, b) for a, b in zip(compute(), expected))
+        fa.set_num_threads(2)
+        same &= all(np.array_equal(a, b) for a, b in zip(compute(), expected))
+        os._exit(0 if same else 3)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    assert fa.get_num_threads() == 2
+    assert all(np.array_equal(a, b) for a, b in zip(compute(), expected))"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_child_forked_after_openmp_was_used_computes_and_ends(fresh_python):
+    """Even when it asks for threads again; libgomp's would hang for ever."""
+    run = fresh_python(FORK)
+    assert (run.returncode, run.stdout.strip()) == (0, "0"), run.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_pool_of_forked_workers_computes_and_ends(fresh_python):
+    code = """if True:
+        import multiprocessing
+        import numpy as np
+        import fastact as fa
+        fa.set_num_threads(2)
+        x = np.linspace(-5, 5, 500_000)
+        expected = float(fa.silu(x).sum())
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(all(abs(float(y.sum()) - expected) < 1e-6 for y in pool.map(fa.silu.__call__, [x] * 4)))"""
+    run = fresh_python(code)
+    assert run.stdout.strip() == "True", run.stderr
