@@ -117,6 +117,29 @@ template <> inline constexpr double tanh_tail<double>[] = {
     8.812081042659541e-05,
     -2.706429950120291e-05,
     4.799188079510226e-06};
+// (log(1 + f) - f + f^2 / 2) / f^3 where -1/4 <= f <= 1/2, relative to log(1 + f)
+template <class T> inline constexpr T log1p_tail = 0;
+// error 2^-26.74
+template <> inline constexpr float log1p_tail<float>[] = {
+    0.3333345f,
+    -0.25000095f,
+    0.1999086f,
+    -0.16647315f,
+    0.14478414f,
+    -0.13161184f,
+    0.1046287f,
+    -0.045073118f};
+// (2 atanh(s) - 2 s) / s^3 in w = s^2 where -1/7 <= s <= 1/5, relative to 2 atanh(s)
+template <class T> inline constexpr T atanh_tail = 0;
+// error 2^-55.9
+template <> inline constexpr double atanh_tail<double>[] = {
+    0.6666666666667269,
+    0.39999999996170166,
+    0.28571429394031483,
+    0.22222138587250803,
+    0.18186353136694988,
+    0.15250237507575695,
+    0.15367875596682423};
 
 // -- Bits ----------------------------------------------------------------------
 
@@ -298,6 +321,73 @@ template <class T> T tanh(T x) {
     const T u = x * x;
     const T inner = fma(magnitude * u, horner(u, tanh_tail<T>), magnitude);
     return with_sign(twice > T(1.4) ? 1 - 2 / (1 + e) : inner, x);
+}
+
+// -- Logarithms ------------------------------------------------------------------
+
+// log(1 + f) - f where -1/4 <= f <= 1/2. A polynomial is cheap enough for a float;
+// for a double, s = f / (2 + f) makes 2 atanh(s) of it, of much faster convergence
+// (as in fdlibm, Sun Microsystems 1993).
+template <class T> T log1p_correction(T f) {
+    if constexpr (sizeof(T) == 4) {
+        return f * f * fma(f, horner(f, log1p_tail<T>), T(-0.5));
+    } else {
+        const T s = f / (2 + f), w = s * s, half_square = f * f * T(0.5);
+        return fma(s, fma(w, horner(w, atanh_tail<T>), half_square), -half_square);
+    }
+}
+
+// log(1 + e) where 0 <= e <= 1.
+template <class T> T log1p01(T e) {
+    const bool upper = e >= T(0.5);
+    const T f = upper ? fma(T(0.5), e, T(-0.5)) : e;
+    const T low = upper ? ln2_low<T> : T(0), high = upper ? ln2_high<T> : T(0);
+    return high + (f + (log1p_correction(f) + low));
+}
+
+// x > 0 as m * 2^n with 3/4 <= m < 3/2.
+template <class T> struct Logarithm {
+    T n;
+    Bits<T> power;
+
+    explicit Logarithm(T x) {
+        constexpr Bits<T> centre = one_bits<T> - std::bit_cast<Bits<T>>(T(0.75));
+        constexpr T shift = T(sizeof(T) == 4 ? 0x1p23 : 0x1p52);
+        const Bits<T> exponent = bits(x) + centre;
+        power = (exponent & exponent_mask<T>)-one_bits<T>;
+        n = from_bits<T>((exponent >> mantissa_bits<T>) | std::bit_cast<Bits<T>>(shift)) -
+            (shift + exponent_bias<T>);
+    }
+};
+
+// log(x) for every x.
+template <class T> T log(T x) {
+    using Limits = std::numeric_limits<T>;
+    constexpr T many = T(sizeof(T) == 4 ? 0x1p32 : 0x1p64);
+    const bool subnormal = x < Limits::min();
+    const T normal = subnormal ? x * many : x;
+    const Logarithm<T> parts(normal);
+    const T n = parts.n - (subnormal ? T(sizeof(T) == 4 ? 32 : 64) : T(0));
+    const T f = from_bits<T>(bits(normal) - parts.power) - 1;
+    const T finite = fma(n, ln2_high<T>, f + fma(n, ln2_low<T>, log1p_correction(f)));
+    const T positive = x < Limits::infinity() ? finite : x;
+    const T nonzero = x < 0 ? Limits::quiet_NaN() : positive;
+    return x == 0 ? -Limits::infinity() : nonzero;
+}
+
+// log(1 + x) for every x.
+// Method: n from 1 + x, but f = (1 + x) / 2^n - 1 from x itself.
+template <class T> T log1p(T x) {
+    using Limits = std::numeric_limits<T>;
+    const Logarithm<T> parts(1 + x);
+    // 4 / 2^n, since 1 / 2^n is not a normal number for the largest n.
+    const T scale = from_bits<T>(one_bits<T> + (Bits<T>(2) << mantissa_bits<T>)-parts.power);
+    const T f = fma(x * T(0.25), scale, scale * T(0.25) - 1);
+    const T finite = fma(parts.n, ln2_high<T>, f + fma(parts.n, ln2_low<T>, log1p_correction(f)));
+    const T defined = abs(x) < Limits::epsilon() / 4 ? x : finite;
+    const T positive = x < Limits::infinity() ? defined : x;
+    const T inside = x < -1 ? Limits::quiet_NaN() : positive;
+    return x == -1 ? -Limits::infinity() : inside;
 }
 
 }  // namespace fastact::math

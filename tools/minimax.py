@@ -125,6 +125,15 @@ def _tanh_tail(u):
     return (mp.tanh(x) - x) / x**3
 
 
+def _log1p_tail(f):
+    return (mp.log1p(f) - f + f**2 / 2) / f**3
+
+
+def _atanh_tail(w):
+    s = mp.sqrt(w)
+    return 2 * (mp.atanh(s) - s) / (s * w)
+
+
 # A little wider than the reductions leave, for what they round.
 FITS = (
     Fit(
@@ -158,6 +167,22 @@ FITS = (
         lambda u: u**1.5 / mp.tanh(mp.sqrt(u)),
         ("0", "0.4901"),
         {"float": 5, "double": 11},
+    ),
+    Fit(
+        "log1p_tail",
+        "(log(1 + f) - f + f^2 / 2) / f^3 where -1/4 <= f <= 1/2, relative to log(1 + f)",
+        _log1p_tail,
+        lambda f: abs(f**3 / mp.log1p(f)),
+        ("-0.25", "0.5"),
+        {"float": 7},
+    ),
+    Fit(
+        "atanh_tail",
+        "(2 atanh(s) - 2 s) / s^3 in w = s^2 where -1/7 <= s <= 1/5, relative to 2 atanh(s)",
+        _atanh_tail,
+        lambda w: w**1.5 / mp.atanh(mp.sqrt(w)) / 2,
+        ("0", "0.04001"),
+        {"double": 6},
     ),
 )
 
