@@ -26,7 +26,15 @@ else:
 # -ffast-math would change results and the floating-point mode of the process.
 # Contraction is off so that the only fused operations are those that vmath.hpp
 # writes down, in vector bodies and scalar tails alike.
-COMPILE = ["-std=c++20", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fvisibility=hidden", "-g0"]
+COMPILE = [
+    "-std=c++20",
+    "-O3",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=off",
+    "-fvisibility=hidden",
+    "-g0",
+]
 
 DIRECTIVES = {
     "language_level": 3,
@@ -75,7 +83,9 @@ class BuildExtensions(build_ext):
                 file.write("#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n")
             try:
                 objects = self.compiler.compile([source], output_dir=folder, extra_postargs=["-fopenmp"])
-                self.compiler.link_executable(objects, os.path.join(folder, "openmp"), extra_postargs=["-fopenmp"])
+                self.compiler.link_executable(
+                    objects, os.path.join(folder, "openmp"), extra_postargs=["-fopenmp"]
+                )
             except Exception:
                 return False
         return True

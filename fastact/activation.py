@@ -33,7 +33,9 @@ class Described:
         self.formula, self.range, self.reference = row.formula, row.range, row.reference
         self.monotonic, self.saturates = row.monotonic, row.saturates
         self.zero_centered, self.saves = row.zero_centered, row.saves
-        own = tuple((p.name, inspect.Parameter.empty if p.default is None else p.default) for p in row.parameters)
+        own = tuple(
+            (p.name, inspect.Parameter.empty if p.default is None else p.default) for p in row.parameters
+        )
         self.parameters = {name: None if d is inspect.Parameter.empty else d for name, d in own + self.extra}
         self.__signature__ = inspect.Signature(
             [inspect.Parameter("x", EITHER)]
@@ -54,7 +56,9 @@ class Described:
         """The row's parameters of a call, checked, in the order of the kernel."""
         names = [p.name for p in self.row.parameters]
         if len(args) > len(names):
-            raise TypeError(f"{self.name} takes x and {len(names)} parameters {names}; {len(args)} were given")
+            raise TypeError(
+                f"{self.name} takes x and {len(names)} parameters {names}; {len(args)} were given"
+            )
         given = dict(zip(names, args, strict=False))
         for key, value in kwargs.items():
             if key not in names:
@@ -66,8 +70,8 @@ class Described:
         for parameter in self.row.parameters:
             if parameter.constraint and not eval(parameter.constraint, {}, values):
                 raise ValueError(
-                    f"{self.name}: {parameter.name}={values[parameter.name]}; allowed is {parameter.constraint}"
-                    f" (given {', '.join(f'{name}={value}' for name, value in values.items())})"
+                    f"{self.name}: {parameter.name}={values[parameter.name]}; "
+                    f"allowed is {parameter.constraint} (given {', '.join(f'{name}={value}' for name, value in values.items())})"
                 )
         return tuple(values.values())
 
@@ -447,7 +451,8 @@ class Pieces(Described):
             raise TypeError(f"{self.name}: pieces={pieces!r}; allowed is a whole number")
         if pieces < 1 or shape[axis] % pieces:
             raise ValueError(
-                f"{self.name}: pieces={pieces}; allowed are the divisors of {shape[axis]}, x's extent along axis {axis}"
+                f"{self.name}: pieces={pieces}; allowed are the divisors of {shape[axis]}, "
+                f"x's extent along axis {axis}"
             )
         return (*shape[:axis], shape[axis] // pieces, *shape[axis + 1 :])
 

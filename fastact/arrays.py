@@ -53,7 +53,9 @@ def computing_dtype(dtype: np.dtype) -> np.dtype:
     return FLOAT32 if is_half(dtype) else dtype
 
 
-def as_output(out: Any, shape: tuple[int, ...], dtype: np.dtype, like: np.ndarray | None = None) -> np.ndarray:
+def as_output(
+    out: Any, shape: tuple[int, ...], dtype: np.dtype, like: np.ndarray | None = None
+) -> np.ndarray:
     """`out`, checked, or a new array in the memory order of `like`.
 
     Raises
@@ -160,9 +162,7 @@ def along_axis(
     """
     if outputs[0].size == 0:
         return
-    inputs = [
-        a.copy() if any(_overlap_partly(a, out) for out in outputs) else a for a in inputs
-    ]
+    inputs = [a.copy() if any(_overlap_partly(a, out) for out in outputs) else a for a in inputs]
     arrays = [*inputs, *outputs]
     if all(is_ready(a, t) for a, t in zip(arrays, dtypes, strict=True)):
         run(inputs, outputs)

@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 VOCABULARY = (
-    "exp expm1 log log1p sqrt tanh sigmoid erf erfc abs sign where maximum minimum max sum pi"
-).split()
+    "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "erf", "erfc",
+    "abs", "sign", "where", "maximum", "minimum", "max", "sum", "pi",
+)  # fmt: skip
 """Names a formula may use beside ``x``, ``y`` and its parameters; ``max`` and ``sum`` run along ``axis``."""
 
 
@@ -121,7 +122,8 @@ rows = (
         monotonic=True,
         saturates=False,
         zero_centered=False,
-        reference="Xu, Wang, Chen, Li (2015), Empirical Evaluation of Rectified Activations in Convolutional Network",
+        reference="Xu, Wang, Chen, Li (2015), Empirical Evaluation of Rectified Activations in Convolutional "
+        "Network",
         parameters=(
             Parameter("lower", 1 / 8, "smallest slope where x is negative"),
             Parameter("upper", 1 / 3, "largest slope where x is negative", "lower <= upper"),
@@ -172,7 +174,8 @@ rows = (
         monotonic=False,
         saturates=False,
         zero_centered=False,
-        reference="Elfwing, Uchibe, Doya (2018), Sigmoid-Weighted Linear Units for Neural Network Function Approximation",
+        reference="Elfwing, Uchibe, Doya (2018), Sigmoid-Weighted Linear Units for Neural Network Function "
+        "Approximation",
     ),
     Row(
         name="swish",

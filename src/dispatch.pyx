@@ -157,7 +157,6 @@ cdef inline object flat(cnp.ndarray array):
     return array if cnp.PyArray_NDIM(array) == 1 else cnp.PyArray_Ravel(array, cnp.NPY_CORDER)
 
 
-
 cdef class Kernel:
     """The elementwise kernels of one activation, and the short path of its calls."""
 
