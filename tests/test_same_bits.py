@@ -69,7 +69,7 @@ def test_any_memory_layout_of_out(case, dtype, layout):
     assert same_bits(out.astype(dtype), expected)
 
 
-@pytest.mark.parametrize("shape", [(300, 400), (2, 3, 70_001), (150_000, 2)])
+@pytest.mark.parametrize("shape", [(300, 400), (2, 3, 20_001), (70_000, 4)])
 def test_large_arrays_in_any_layout(case, dtype, threads, shape):
     arrays = case.draw(shape, dtype)
     expected = case(*arrays)
