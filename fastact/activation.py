@@ -69,9 +69,10 @@ class Described:
         values = {p.name: self._number(p.name, given.get(p.name, p.default)) for p in self.row.parameters}
         for parameter in self.row.parameters:
             if parameter.constraint and not eval(parameter.constraint, {}, values):
+                given_values = ", ".join(f"{name}={value}" for name, value in values.items())
                 raise ValueError(
                     f"{self.name}: {parameter.name}={values[parameter.name]}; "
-                    f"allowed is {parameter.constraint} (given {', '.join(f'{name}={value}' for name, value in values.items())})"
+                    f"allowed is {parameter.constraint} (given {given_values})"
                 )
         return tuple(values.values())
 

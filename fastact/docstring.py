@@ -77,7 +77,8 @@ def _returns(row: Row) -> str:
         if row.kind == "pieces"
         else ""
     )
-    return f"y : numpy.ndarray or scalar\n    The result, in {row.range}; `out` itself where it was given.{which}"
+    result = f"The result, in {row.range}; `out` itself where it was given."
+    return f"y : numpy.ndarray or scalar\n    {result}{which}"
 
 
 def _notes(row: Row) -> str:
