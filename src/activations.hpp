@@ -17,7 +17,7 @@
 
 namespace fastact {
 
-using math::exp_parts;
+using math::exp_parts_negative;
 
 // The leading bits of a random word as a number in [0, 1).
 template <class T> T unit_interval(std::uint64_t bits) {
@@ -27,53 +27,40 @@ template <class T> T unit_interval(std::uint64_t bits) {
         return std::bit_cast<double>((bits >> 12) | 0x3ff0000000000000u) - 1;
 }
 
-// sigma(u) and sigma(-u) from one exponential of -|u|, which never overflows.
-// sigma(u) = upper * tail: `tail` is the last power of two of a small value,
-// multiplied in at the end of a formula, so that products with sigma(u) keep
-// their relative accuracy where sigma(u) itself would be subnormal.
-template <class T> struct Gate {
-    T upper, tail, lower;
+// In all sigmoid-like formulas e = exp(-|u|), which never overflows, and u < 0 decides
+// on which side of 1/2 the result lies. A power of two is multiplied in last where
+// e itself may be subnormal while its product with something large is not.
 
-    explicit Gate(T u) {
-        const auto e = exp_parts(-math::abs(u));
-        const T small = e.m * e.s * e.s, ratio = 1 / (1 + small);
-        upper = (u < 0 ? e.m * e.s : T(1)) * ratio;
-        tail = u < 0 ? e.s : T(1);
-        lower = (u < 0 ? T(1) : small) * ratio;
-    }
-};
-
-// dy * sigma'(u) = dy * e / (1 + e)^2 with e = exp(-|u|): sigma(1 - sigma) would
-// cancel where sigma rounds to 1.
+// dy * sigma'(u) = dy * e / (1 + e)^2: sigma(1 - sigma) would cancel where sigma
+// rounds to 1.
 template <class T> T sigmoid_backward(T dy, T u) {
-    const auto e = exp_parts(-math::abs(u));
-    const T ratio = 1 / (1 + e.m * e.s * e.s);
-    return dy * (e.m * e.s) * (ratio * ratio) * e.s;
+    const auto e = exp_parts_negative(-math::abs(u));
+    const T ratio = 1 / (1 + e.value());
+    return dy * (e.m * e.lower) * (ratio * ratio) * e.upper;
 }
 
-// x * sigma(u). The division comes last: x / (1 + e) rounds once less than
-// x * (1 / (1 + e)). Where sigma(u) underflows even times the largest x, x is
-// replaced by zero, so that -inf gives the limit 0 and not -inf * 0.
-template <class T> T times_sigmoid(T x, T u) {
-    const auto e = exp_parts(-math::abs(u));
-    const T factor = u < 0 ? e.m * e.s : T(1);
-    const T finite = u < -math::exp_limit<T> ? T(0) : x;
-    return finite * factor / (1 + e.m * e.s * e.s) * (u < 0 ? e.s : T(1));
+// x * sigma(u), where `inside` is x, but finite where u < 0. Where the numerator is
+// subnormal the denominator is 1, so nothing is rounded twice.
+template <class T> T times_sigmoid(T x, T inside, T u) {
+    const auto e = exp_parts_negative(-math::abs(u));
+    return (u < 0 ? inside * e.m * e.lower * e.upper : x) / (1 + e.value());
 }
 
-// dy * d(x sigma(u))/dx with u = beta * x, where beta drops out: sigma(u)(1 + u sigma(-u)).
+// dy * d(x sigma(u))/dx with u = beta * x, where beta drops out: h(u) = sigma(u)(1 + u sigma(-u)).
+// h(-|u|) = e / (1 + e) * (1 - |u| / (1 + e)), and h(u) + h(-u) = 1.
 template <class T> T times_sigmoid_backward(T dy, T u) {
-    const Gate<T> gate(u);
-    const T above = u < -math::exp_limit<T> ? -math::exp_limit<T> : u;
-    const T finite = above > math::exp_limit<T> ? math::exp_limit<T> : above;
-    return dy * (gate.upper * math::fma(finite, gate.lower, T(1))) * gate.tail;
+    const T inside = math::at_least(-math::exp_limit<T>, -math::abs(u));
+    const auto e = exp_parts_negative(inside);
+    const T ratio = 1 / (1 + e.value());
+    const T h = e.m * e.lower * (ratio * math::fma(inside, ratio, T(1)));
+    return dy * (u < 0 ? h : 1 - h * e.upper) * (u < 0 ? e.upper : T(1));
 }
 
 template <class T> struct Sigmoid {
     explicit Sigmoid(const double*) {}
 
     T forward(T x) const {
-        const T e = math::exp(-math::abs(x));
+        const T e = math::exp_negative(-math::abs(x));
         return (x < 0 ? e : T(1)) / (1 + e);
     }
     T backward_x(T dy, T x) const { return sigmoid_backward(dy, x); }
@@ -89,10 +76,15 @@ template <class T> struct Tanh {
 };
 
 // slope * x where x is not positive, and the limit 0 of a slope of 0 at -inf.
-template <class T> T leaky(T x, T slope) {
-    const T product = slope * x;
-    return x > 0 ? x : slope == 0 && x < 0 ? T(0) : product;
-}
+template <class T> struct Leaky {
+    T slope, lowest;
+
+    explicit Leaky(T slope)
+        : slope(slope),
+          lowest(slope == 0 ? std::numeric_limits<T>::lowest() : -std::numeric_limits<T>::infinity()) {}
+
+    T operator()(T x) const { return x > 0 ? x : slope * math::at_least(lowest, x); }
+};
 
 template <class T> struct Relu {
     explicit Relu(const double*) {}
@@ -103,12 +95,12 @@ template <class T> struct Relu {
 };
 
 template <class T> struct LeakyRelu {
-    T negative_slope;
+    Leaky<T> leaky;
 
-    explicit LeakyRelu(const double* parameters) : negative_slope(T(parameters[0])) {}
+    explicit LeakyRelu(const double* parameters) : leaky(T(parameters[0])) {}
 
-    T forward(T x) const { return leaky(x, negative_slope); }
-    T backward_x(T dy, T x) const { return x > 0 ? dy : negative_slope * dy; }
+    T forward(T x) const { return leaky(x); }
+    T backward_x(T dy, T x) const { return x > 0 ? dy : leaky.slope * dy; }
     T backward_y(T dy, T y) const { return backward_x(dy, y); }
 };
 
@@ -130,7 +122,7 @@ template <class T> struct RRelu {
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
         return math::fma(width, unit_interval<T>(z ^ (z >> 31)), lower);
     }
-    T forward(T x, std::uint64_t index) const { return leaky(x, slope(index)); }
+    T forward(T x, std::uint64_t index) const { return Leaky<T>(slope(index))(x); }
     T backward_x(T dy, T x, std::uint64_t index) const { return x > 0 ? dy : slope(index) * dy; }
     T backward_y(T dy, T y, std::uint64_t index) const { return backward_x(dy, y, index); }
 };
@@ -142,8 +134,8 @@ template <class T> struct Elu {
 
     T forward(T x) const { return x > 0 ? x : alpha * math::expm1_negative(x > 0 ? T(0) : x); }
     T backward_x(T dy, T x) const {
-        const auto e = exp_parts(x > 0 ? T(0) : x);
-        return x > 0 ? dy : dy * (alpha * e.m * e.s) * e.s;
+        const auto e = exp_parts_negative(x > 0 ? T(0) : x);
+        return x > 0 ? dy : dy * (alpha * e.m * e.lower) * e.upper;
     }
     T backward_y(T dy, T y) const { return y > 0 ? dy : dy * (y + alpha); }
 };
@@ -151,7 +143,7 @@ template <class T> struct Elu {
 template <class T> struct Silu {
     explicit Silu(const double*) {}
 
-    T forward(T x) const { return times_sigmoid(x, x); }
+    T forward(T x) const { return times_sigmoid(x, math::at_least(-math::exp_limit<T>, x), x); }
     T backward_x(T dy, T x) const { return times_sigmoid_backward(dy, x); }
 };
 
@@ -166,7 +158,10 @@ template <class T> struct Swish {
         const T above = x < -largest ? -largest : x;
         return beta * (above > largest ? largest : above);
     }
-    T forward(T x) const { return times_sigmoid(x, gate(x)); }
+    T forward(T x) const {
+        const T u = gate(x);
+        return times_sigmoid(x, u < -math::exp_limit<T> ? T(0) : x, u);
+    }
     T backward_x(T dy, T x) const { return times_sigmoid_backward(dy, gate(x)); }
 };
 

@@ -21,6 +21,9 @@ namespace fastact {
 // (ARCHITECTURE.md, "Large arrays", has the measurement).
 inline constexpr Size block = 256, ahead = 2048;
 
+// Smaller arrays (in bytes) are in the L2 cache, where asking costs more than it gives.
+inline constexpr Size cached = 1 << 18;
+
 template <class T> void prefetch(const T* start) {
     for (Size line = 0; line < Size(block * sizeof(T)); line += 64)
         __builtin_prefetch(reinterpret_cast<const char*>(start) + line);
@@ -34,7 +37,7 @@ template <template <class> class Op, class T>
     T* out = static_cast<T*>(out_);
     for (Size start = 0; start < size; start += block) {
         const Size stop = std::min(start + block, size);
-        if (start + ahead + block <= size) {
+        if (size * Size(sizeof(T)) > cached && start + ahead + block <= size) {
             prefetch(x + start + ahead);
             if (x != out) prefetch(out + start + ahead);
         }
@@ -71,7 +74,7 @@ template <class From, template <class> class Op, class T>
     T* out = static_cast<T*>(out_);
     for (Size start = 0; start < size; start += block) {
         const Size stop = std::min(start + block, size);
-        if (start + ahead + block <= size) {
+        if (size * Size(sizeof(T)) > cached && start + ahead + block <= size) {
             prefetch(dy + start + ahead);
             prefetch(saved + start + ahead);
             if (out != dy && out != saved) prefetch(out + start + ahead);
@@ -248,11 +251,11 @@ void prelu(const void* x_, const void* weight_, void* out_, Axis axis, Size firs
         if (axis.inner == 1) {
             const T* w = weight + channel - at;
 #pragma GCC ivdep
-            for (Size i = at; i < stop; ++i) out[i] = leaky(x[i], w[i]);
+            for (Size i = at; i < stop; ++i) out[i] = Leaky<T>(w[i])(x[i]);
         } else {
-            const T w = weight[channel];
+            const Leaky<T> leaky(weight[channel]);
 #pragma GCC ivdep
-            for (Size i = at; i < stop; ++i) out[i] = leaky(x[i], w);
+            for (Size i = at; i < stop; ++i) out[i] = leaky(x[i]);
         }
     });
 }

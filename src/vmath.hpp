@@ -234,25 +234,27 @@ template <class T> Powers<T> powers(Bits<T> exponent) {
 // e^r where |r| <= ln(2) / 2.
 template <class T> T exp_reduced(T r) { return fma(r, fma(r, horner(r, exp_tail<T>), T(1)), T(1)); }
 
-// e^x = m * s * s.
+// e^x = m * lower * upper, where 0.7 < m < 1.5 and the others are powers of two. m * lower
+// is always a normal number, so a formula that multiplies by `upper` last rounds a
+// subnormal result once.
 template <class T> struct Scaled {
-    T m, s;
+    T m, lower, upper;
+
+    T value() const { return m * lower * upper; }
 };
 
-// Beyond these, m * s * s is 0 or infinity even after a product with any finite number.
+// Beyond these, m * lower * upper is 0 or infinity even after a product with any finite number.
 template <class T> inline constexpr T exp_limit = T(sizeof(T) == 4 ? 174 : 1416);
 template <class T> T at_least(T low, T x) { return x < low ? low : x; }
 template <class T> T at_most(T high, T x) { return x > high ? high : x; }
 
+// e^x in parts, for every x; their product is within 0.91 ULP (float) and 0.9 ULP (double).
+// Method: x = n ln 2 + r; e^r a polynomial of degree 6 (11). Cost 9 (14), and 2 for the product.
 template <class T> Scaled<T> exp_parts_inside(T x) {
     const auto [r, exponent] = reduce(x, halved<T>);
-    const Bits<T> odd = (exponent << mantissa_bits<T>) & (Bits<T>(1) << mantissa_bits<T>);
-    return {exp_reduced(r) * from_bits<T>(odd + one_bits<T>), powers<T>(exponent).lower};
+    const auto [lower, upper] = powers<T>(exponent);
+    return {exp_reduced(r), lower, upper};
 }
-
-// e^x = m * s * s with 0.7 < m < 2.9 and s a power of two, for every x; the product
-// is within 0.91 ULP (float) and 0.9 ULP (double).
-// Method: x = n ln 2 + r; e^r a polynomial of degree 6 (11). Cost 10 (15).
 template <class T> Scaled<T> exp_parts(T x) {
     // On the magnitude: gcc makes more of two comparisons of the same number.
     return exp_parts_inside(with_sign(at_most(exp_limit<T>, abs(x)), x));
@@ -261,17 +263,8 @@ template <class T> Scaled<T> exp_parts(T x) {
 // The same for x <= 0, with one comparison less.
 template <class T> Scaled<T> exp_parts_negative(T x) { return exp_parts_inside(at_least(-exp_limit<T>, x)); }
 
-template <class T> T exp_inside(T x) {
-    const auto [r, exponent] = reduce(x, halved<T>);
-    const auto [lower, upper] = powers<T>(exponent);
-    return exp_reduced(r) * lower * upper;
-}
-
-// e^x for every x, within 0.91 ULP (float) and 0.9 ULP (double). Cost 11 (16).
-template <class T> T exp(T x) { return exp_inside(with_sign(at_most(exp_limit<T>, abs(x)), x)); }
-
-// The same for x <= 0, with one comparison less.
-template <class T> T exp_negative(T x) { return exp_inside(at_least(-exp_limit<T>, x)); }
+template <class T> T exp(T x) { return exp_parts(x).value(); }
+template <class T> T exp_negative(T x) { return exp_parts_negative(x).value(); }
 
 // e^(a - b) for a <= b. The rounding error of a large difference would be hundreds
 // of ULP of the result, so it is computed too (TwoSum, Knuth 1969) and added to the
