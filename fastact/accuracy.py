@@ -191,7 +191,7 @@ EXHAUSTIVE = {
     "rows": 4 * samples.ROW_BATCHES,
     "pieces": 64,
 }
-SAMPLED = {"float32": 32, "float64": 16, "rows": samples.ROW_BATCHES, "pieces": 8}
+SAMPLED = {"float32": 64, "float64": 16, "rows": samples.ROW_BATCHES, "pieces": 8}
 """Numbers of batches."""
 
 
@@ -337,7 +337,7 @@ def markdown(measurements: list[Measurement], exhaustive: bool) -> str:
         "# Accuracy",
         "",
         f"Written by `fastact accuracy{' --exhaustive' if exhaustive else ''} --markdown FILE`, not by hand.",
-        f"Inputs: {what}. fastact {built['version']}, level {built['level']}, {built['compiler']}.",
+        f"Inputs: {what}. fastact {built['version']}, level {built['level']}, compiler {built['compiler']}.",
         "float32 is judged by float64, float64 by long double, both from the formulas of the catalog.",
         "",
         *(f"- {unit}: {meaning}" for unit, meaning in UNIT_MEANINGS.items()),

@@ -40,9 +40,9 @@ def stratified(
 ) -> np.ndarray:
     """Numbers of an interval from every region.
 
-    Those are: each exponent of both signs, evenly between the tails, around 0, and close to the ends of
-    the interval. The first batch adds the special values and the neighbourhoods of `points` and of
-    those where exponentials change their reduction or leave the dtype's range.
+    Those are: each exponent of both signs, evenly between the tails and between -16 and 16, and close
+    to the ends of the interval. The first batch adds the special values and the neighbourhoods of
+    `points` and of those where exponentials change their reduction or leave the dtype's range.
     """
     random = np.random.default_rng(batch)
     reach = tail(dtype)
@@ -50,7 +50,7 @@ def stratified(
     strata = [
         _every_exponent(dtype, random),
         random.uniform(low, high, STRATUM),
-        random.normal(0, 3, STRATUM),
+        random.uniform(max(low, -16), min(high, 16), STRATUM),
         _near_the_ends(interval, random, int(np.finfo(dtype).nmant)),
     ]
     if batch == 0:
