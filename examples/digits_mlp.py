@@ -25,22 +25,23 @@ TOLERANCE = 1e-5
 
 
 class FastactLayer:
-    """An activation on a fixed array of pre-activations, by fastact."""
+    """An activation on fixed arrays of pre-activations `z` and gradients `dy`, by fastact."""
 
     def __init__(self, name: str, z: np.ndarray, settings: dict) -> None:
         self.activation, self.z, self.settings = fa.get(name), z, settings
         self.from_output = self.activation.saves[0] == "y"
         # A derivative that needs x must find it again, so y goes elsewhere.
         self.y = z if self.from_output else output_like(z, settings)
+        self.dy = np.empty_like(self.y)
         self.weight_gradient = None
 
     def forward(self) -> np.ndarray:
         return self.activation(self.z, **self.settings, out=self.y)
 
-    def backward(self, dy: np.ndarray) -> np.ndarray:
+    def backward(self) -> np.ndarray:
         saved = {"y": self.y} if self.from_output else {"x": self.z}
-        out = self.z if "pieces" in self.settings else dy
-        dx = self.activation.backward(dy, **saved, **self.settings, out=out)
+        out = self.z if "pieces" in self.settings else self.dy
+        dx = self.activation.backward(self.dy, **saved, **self.settings, out=out)
         if "weight" in self.settings:
             dx, self.weight_gradient = dx
         return dx
@@ -54,18 +55,13 @@ class NumpyLayer:
         saves = row.saves[0]
         self.y = z if saves == "y" else output_like(z, settings)
         self.dy = np.empty_like(self.y)
-        axis = {"axis": 1} if "weight" in settings else {}
-        self.forward = numpy_baseline.forward(row, z, out=self.y, **{**settings, **axis})
+        self.forward = numpy_baseline.forward(row, z, out=self.y, **settings)
         saved = self.y if saves == "y" else z
-        self.calls = numpy_baseline.backward(row, saves, self.dy, saved, **{**settings, **axis})
+        self.backward = numpy_baseline.backward(row, saves, self.dy, saved, **settings)
 
     @property
     def weight_gradient(self) -> np.ndarray | None:
-        return self.calls.weight_gradient
-
-    def backward(self, dy: np.ndarray) -> np.ndarray:
-        np.copyto(self.dy, dy)
-        return self.calls()
+        return self.backward.weight_gradient
 
 
 def output_like(z: np.ndarray, settings: dict) -> np.ndarray:
@@ -96,11 +92,12 @@ class Network:
         """One step of gradient descent; returns the mean loss before it."""
         chosen = np.arange(len(digits)), digits
         likelihood = self.forward(images)[chosen]
-        dy = np.zeros_like(self.z2)
-        dy[chosen] = -1 / (len(digits) * likelihood)
-        dz2 = self.output.backward(dy)
-        dw2, db2, dy1 = self.hidden.y.T @ dz2, dz2.sum(axis=0), dz2 @ self.w2.T
-        dz1 = self.hidden.backward(dy1)
+        self.output.dy[:] = 0
+        self.output.dy[chosen] = -1 / (len(digits) * likelihood)
+        dz2 = self.output.backward()
+        dw2, db2 = self.hidden.y.T @ dz2, dz2.sum(axis=0)
+        np.matmul(dz2, self.w2.T, out=self.hidden.dy)
+        dz1 = self.hidden.backward()
         gradients = [(self.w2, dw2), (self.b2, db2), (self.w1, images.T @ dz1), (self.b1, dz1.sum(axis=0))]
         if "weight" in self.settings:
             weight = self.settings["weight"]

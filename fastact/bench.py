@@ -42,8 +42,8 @@ Where it is not, up to five times as long, and two repetitions however long they
 QUICK_SECONDS = 0.01
 REPETITIONS = 5
 
-POOL_BYTES = 2**15
-"""Bytes of the copies of a small array that one repetition runs over."""
+POOL_BYTES, POOL_COPIES = 2**15, 32
+"""Most bytes and most copies of a small array that one repetition runs over."""
 
 ROW_LENGTH = 512
 CHANNELS, POSITIONS = 16, 64
@@ -133,7 +133,8 @@ class Workload:
             self.settings = {"weight": np.linspace(0.1, 0.4, x.shape[1], dtype=x.dtype), "axis": 1}
         if cell.row.kind == "pieces":
             self.settings = {"pieces": pieces_of(cell.size)}
-            self.out = np.empty(x.size // self.settings["pieces"], x.dtype)
+            if cell.direction == "forward":
+                self.out = np.empty(x.size // self.settings["pieces"], x.dtype)
         self.dy, self.saved = None, None
         self.original = x
         if cell.direction == "backward":
@@ -141,7 +142,8 @@ class Workload:
             self.dy, self.saved = _normal(y.shape, cell.dtype), y if cell.saves == "y" else x
             # maxout's gradient has the shape of x, and takes its place.
             self.original = self.saved if cell.row.kind == "pieces" else self.dy
-        self.copies = [self.original.copy() for _ in range(max(1, POOL_BYTES // x.nbytes))]
+        copies = min(max(1, POOL_BYTES // x.nbytes), POOL_COPIES)
+        self.copies = [self.original.copy() for _ in range(copies)]
 
     def restore(self) -> None:
         """Give every copy that a call has overwritten its values again."""

@@ -26,7 +26,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -35,6 +35,7 @@ import numpy as np
 from .catalog import Row
 
 NONE: Mapping[str, float] = MappingProxyType({})
+Constants = tuple[tuple[str, float], ...]
 
 WEIGHT_GRADIENT = "sum(dy * minimum(x, 0))"
 """prelu's gradient of its weight, summed over every axis but that of the channels."""
@@ -153,7 +154,7 @@ def _pair_sigmoids(factors: list[Node]) -> list[Node]:
             continue
         a = first.args[0]
         other = Node("sigmoid", (make("negative", a),))
-        if other in factors:
+        if other in factors and other != first:
             e = make("exp", make("negative", _absolute(a)))
             rest = [factor for factor in factors if factor not in (first, other)]
             return [*rest, make("divide", e, make("square", make("add", ONE, e)))]
@@ -236,12 +237,12 @@ def _unmask(node: Node) -> Node | None:
 
 
 def _at(formula: Node, a: Node, value: Node) -> Node:
-    """The formula with `value` in place of `a`; a product with 0 is 0 (parameters are finite)."""
+    """The formula with `value` in place of `a`; at 0 a product with it is 0, as parameters are finite."""
 
     def change(node: Node) -> Node | None:
         if node == a:
             return value
-        return ZERO if node.op == "multiply" and ZERO in node.args else None
+        return ZERO if value == ZERO and node.op == "multiply" and ZERO in node.args else None
 
     return formula.replace(change)
 
@@ -452,7 +453,7 @@ def forward(
         arrays["x"], target, axis = _in_groups(x, pieces), target[..., None], -1
     if weight is not None:
         arrays["weight"] = _along(weight, x.ndim, axis)
-    root = simplify(parse(row.formula, constants, tuple(arrays)), form)
+    root = _forward_root(row.formula, tuple(constants.items()), tuple(arrays), form)
     return _returning(Binder(arrays, target, axis, scratch).bind(root), x if out is None else out)
 
 
@@ -481,11 +482,8 @@ def backward(
         arrays, target, axis = {"dy": dy[..., None], saves: groups}, groups, -1
     if weight is not None:
         arrays["weight"] = _along(weight, dy.ndim, axis)
-    root = parse(row.derivatives[saves], constants, tuple(arrays))
-    gradient = Node("array", name="dy")
-    if gradient not in root.walk():
-        root = make("multiply", gradient, root.replace(_unmask))
-    calls = Binder(arrays, target, axis, scratch).bind(simplify(root, form))
+    root = _backward_root(row.derivatives[saves], tuple(constants.items()), tuple(arrays), form)
+    calls = Binder(arrays, target, axis, scratch).bind(root)
     if weight is not None:
         first = _weight_gradient(arrays, axis, scratch)
         steps, lines = first.steps + calls.steps, first.lines + calls.lines
@@ -493,10 +491,24 @@ def backward(
     return _returning(calls, saved if row.kind == "pieces" else dy)
 
 
+@cache
+def _forward_root(formula: str, constants: Constants, arrays: tuple[str, ...], form: str) -> Node:
+    return simplify(parse(formula, dict(constants), arrays), form)
+
+
+@cache
+def _backward_root(derivative: str, constants: Constants, arrays: tuple[str, ...], form: str) -> Node:
+    """dy times the derivative; a derivative that names dy is the whole gradient."""
+    root, gradient = parse(derivative, dict(constants), arrays), Node("array", name="dy")
+    if gradient not in root.walk():
+        root = make("multiply", gradient, root.replace(_unmask))
+    return simplify(root, form)
+
+
 def _weight_gradient(arrays: Mapping[str, np.ndarray], axis: int, scratch: list[np.ndarray]) -> Calls:
     others = tuple(i for i in range(arrays["x"].ndim) if i != axis % arrays["x"].ndim)
     total = np.empty_like(arrays["weight"])
-    root = simplify(parse(WEIGHT_GRADIENT, NONE, tuple(arrays)))
+    root = _forward_root(WEIGHT_GRADIENT, (), tuple(arrays), "expm1")
     return Binder({**arrays, "dweight": total}, total, others, scratch).bind(root)
 
 

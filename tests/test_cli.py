@@ -1,0 +1,189 @@
+"""The command ``fastact``: what it prints, what it writes, and what wrong arguments get."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastact as fa
+from fastact import bench, catalog, cli
+
+FEW = ("bench", "--quick", "--size", "16,1K", "--threads", "1")
+
+
+@pytest.fixture(autouse=True)
+def few_repetitions(monkeypatch):
+    """What a figure is worth is not tested here, only that it is there."""
+    monkeypatch.setattr(bench, "QUICK_SECONDS", 0.0)
+
+
+def one_line_error(capsys, *arguments: str) -> str:
+    """The message of wrong arguments, which end the command with status 2."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    out, err = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    return err
+
+
+def test_info_prints_the_configuration(capsys):
+    assert cli.main(["info"]) == 0
+    printed = capsys.readouterr().out
+    fa.show_config()
+    assert printed == capsys.readouterr().out
+    assert fa.config()["level"] in printed
+
+
+def test_the_module_is_the_command(fresh_python):
+    code = "import runpy, sys; sys.argv[1:] = ['info']; runpy.run_module('fastact', run_name='__main__')"
+    result = fresh_python(code)
+    assert result.returncode == 0, result.stderr
+    assert "level" in result.stdout
+
+
+def test_bench_measures_every_activation_in_both_directions_and_dtypes(tmp_path, capsys):
+    file = tmp_path / "measured.json"
+    assert cli.main([*FEW, "--json", str(file)]) == 0
+    record = json.loads(file.read_text())
+    measured = {(m["activation"], m["direction"], m["dtype"], m["size"]) for m in record["measurements"]}
+    assert measured == {
+        (row.name, direction, dtype, size)
+        for row in catalog.rows
+        for direction in ("forward", "backward")
+        for dtype in ("float32", "float64")
+        for size in (16, 1024)
+    }
+    assert record["level"] == fa.config()["level"]
+    table = capsys.readouterr().out
+    for words in ("ns/element", "GB/s", "× NumPy", "% scale", "geometric mean", *fa.activations):
+        assert words in table
+
+
+def test_the_figures_of_a_measurement_fit_together(tmp_path):
+    file = tmp_path / "measured.json"
+    assert cli.main([*FEW, "--activation", "silu,softmax", "--json", str(file)]) == 0
+    for m in json.loads(file.read_text())["measurements"]:
+        arrays = 2 if m["direction"] == "forward" else 3
+        item = np.dtype(m["dtype"]).itemsize
+        assert m["ns_per_element"] > 0
+        assert m["gb_per_s"] == pytest.approx(arrays * item / m["ns_per_element"])
+        assert m["speedup_over_numpy"] == pytest.approx(m["numpy_ns_per_element"] / m["ns_per_element"])
+        assert m["bandwidth_share"] > 0
+
+
+def test_options_choose_what_is_measured(tmp_path, capsys):
+    file = tmp_path / "measured.json"
+    chosen = ["--activation", "relu,tanh", "--dtype", "float64", "--size", "2k", "--threads", "1,2"]
+    assert cli.main(["bench", "--quick", *chosen, "--json", str(file)]) == 0
+    measured = json.loads(file.read_text())["measurements"]
+    assert {m["activation"] for m in measured} == {"relu", "tanh"}
+    assert {m["dtype"] for m in measured} == {"float64"}
+    assert {m["size"] for m in measured} == {2048}
+    assert {m["threads"] for m in measured} == {1, 2}
+    assert "2 threads" in capsys.readouterr().out
+
+
+def test_bench_leaves_the_thread_count_as_it_was():
+    fa.set_num_threads(2)
+    cli.main([*FEW, "--activation", "relu"])
+    assert fa.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["bench", "--activation", "sigmoyd"], ["--activation", "'sigmoyd'", *fa.activations]),
+        (["bench", "--activation", "relu,"], ["--activation", "''", "relu"]),
+        (["bench", "--dtype", "float16"], ["--dtype", "'float16'", "float32, float64"]),
+        (["bench", "--size", "large"], ["--size", "'large'", "16, 64K or 1M"]),
+        (["bench", "--size", "0"], ["--size", "'0'", "64K"]),
+        (["bench", "--size", "-1K"], ["--size"]),
+        (["bench", "--size", ""], ["--size", "''", "64K"]),
+        (["bench", "--threads", "0"], ["--threads", "'0'", "1 to 1024"]),
+        (["bench", "--threads", "all"], ["--threads", "'all'", "1 to 1024"]),
+        (["bench", "--json", "missing/folder/file.json"], ["--json", "a directory that exists"]),
+        (["bench", "--unknown"], ["--unknown"]),
+        (["benhc"], ["benhc", "bench", "accuracy", "info"]),
+        ([], ["command"]),
+    ],
+    ids=" ".join,
+)
+def test_wrong_arguments_get_one_line_with_the_choices(capsys, arguments, words):
+    message = one_line_error(capsys, *arguments)
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("size", [1, 16, 1000, 2**10, 3 * 2**16, 2**24])
+def test_a_size_is_printed_as_it_can_be_given(size):
+    assert cli._size(cli.size_text(size)) == size
+
+
+def test_a_missing_rich_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "rich", None)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    assert cli.main(["bench"]) == 1
+    assert capsys.readouterr().err == "fastact bench needs rich; install it with: pip install rich\n"
+
+
+def test_measuring_needs_neither_rich_nor_the_command(fresh_python):
+    code = "import fastact.bench, sys; assert not {'rich', 'fastact.cli'} & set(sys.modules)"
+    result = fresh_python(code)
+    assert result.returncode == 0, result.stderr
+
+
+def test_importing_fastact_imports_none_of_the_command(fresh_python):
+    code = "import fastact, sys; print(*(m for m in sys.modules if m.startswith(('fastact', 'rich'))))"
+    loaded = fresh_python(code).stdout.split()
+    assert "fastact" in loaded
+    assert not {"rich", "fastact.cli", "fastact.bench", "fastact.numpy_baseline", "fastact.accuracy"} & set(
+        loaded
+    )
+
+
+@pytest.mark.parametrize("row", catalog.rows, ids=lambda row: row.name)
+@pytest.mark.parametrize("direction", bench.DIRECTIONS)
+def test_every_repetition_sees_the_same_values(row, direction):
+    work = bench.Workload(bench.Cell(row, direction, "float32", 1024))
+    seen = []
+
+    def once() -> None:
+        seen.append([copy.copy() for copy in work.copies])
+        for call in work.fastact():
+            call()
+
+    bench.fastest([once], work.restore, seconds=0.0)
+    assert len(seen) >= 2
+    for copies in seen:
+        for copy in copies:
+            np.testing.assert_array_equal(copy, work.original)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_scale_counts_what_it_reads_and_writes(threads, monkeypatch):
+    seconds = iter(range(10**6))
+    monkeypatch.setattr(bench, "perf_counter", lambda: float(next(seconds)))
+    rate = bench.scale_gb_per_s("float64", 2**20, 1, seconds=0.0)
+    assert rate == 2 * 8 * 2**20 / 1e9
+    assert bench.scale_gb_per_s("float32", 1000, threads, seconds=0.0) > 0
+
+
+def test_every_row_has_its_benchmarks():
+    folder = Path(__file__).parents[1] / "bench"
+    if not folder.is_dir():
+        pytest.skip("the benchmarks are part of the source tree, not of the wheel")
+    listed = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-o", "addopts=-q", str(folder)],
+        cwd=folder.parent, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    for row in catalog.rows:
+        for direction in ("forward", "backward"):
+            for library in ("fastact", "numpy"):
+                assert f"test_{library}[{row.name}-{direction}-float32]" in listed
