@@ -330,7 +330,8 @@ class Channels(Described):
                 *ins, slopes, outs[0], self._split(ins[0].shape, axis, slopes)
             ),
         )  # fmt: skip
-        dweight = total.astype(dtype).reshape(np.shape(weight))
+        with np.errstate(over="ignore"):  # a sum beyond the dtype's range is infinite, as in a kernel
+            dweight = total.astype(dtype).reshape(np.shape(weight))
         return arrays.finish(result, out), dweight[()]
 
     def _weights(self, weight: Any, x: np.ndarray, axis: int) -> tuple[np.ndarray, int]:

@@ -27,41 +27,30 @@ template <class T> T unit_interval(std::uint64_t bits) {
         return std::bit_cast<double>((bits >> 12) | 0x3ff0000000000000u) - 1;
 }
 
-// In all sigmoid-like formulas e = exp(-|u|), which never overflows, and u < 0 decides
-// on which side of 1/2 the result lies. A power of two is multiplied in last where
-// e itself may be subnormal while its product with something large is not.
+using math::OnePlusExp;
 
-// dy * sigma'(u) = dy * e / (1 + e)^2: sigma(1 - sigma) would cancel where sigma
-// rounds to 1.
+// dy * sigma'(u) = dy * sigma(-a)(1 - sigma(-a)) with a = |u|: sigma(a) would round to 1.
+// The power of two comes last, so that a large dy finds sigma(-a) not yet underflown.
 template <class T> T sigmoid_backward(T dy, T u) {
-    const auto e = exp_parts_negative(-math::abs(u));
-    const T ratio = 1 / (1 + e.value());
-    return dy * (e.m * e.lower) * (ratio * ratio) * e.upper;
+    const auto [d, scale] = math::one_plus_exp(math::abs(u));
+    const T inverse = 1 / d;
+    return dy * (inverse * (1 - inverse * scale)) * scale;
 }
 
-// x * sigma(u), where `inside` is x, but finite where u < 0. Where the numerator is
-// subnormal the denominator is 1, so nothing is rounded twice.
-template <class T> T times_sigmoid(T x, T inside, T u) {
-    const auto e = exp_parts_negative(-math::abs(u));
-    return (u < 0 ? inside * e.m * e.lower * e.upper : x) / (1 + e.value());
-}
-
-// dy * d(x sigma(u))/dx with u = beta * x, where beta drops out: h(u) = sigma(u)(1 + u sigma(-u)).
-// h(-|u|) = e / (1 + e) * (1 - |u| / (1 + e)), and h(u) + h(-u) = 1.
-template <class T> T times_sigmoid_backward(T dy, T u) {
-    const T inside = math::at_least(-math::exp_limit<T>, -math::abs(u));
-    const auto e = exp_parts_negative(inside);
-    const T ratio = 1 / (1 + e.value());
-    const T h = e.m * e.lower * (ratio * math::fma(inside, ratio, T(1)));
-    return dy * (u < 0 ? h : 1 - h * e.upper) * (u < 0 ? e.upper : T(1));
+// dy * h(u), h(u) = d(u sigma(u))/du = sigma(u)(1 + u sigma(-u)), from 1 + e^|u|.
+// h(-a) = sigma(-a)(1 - a sigma(a)), and h(a) = 1 - h(-a).
+template <class T> T times_sigmoid_backward(T dy, T u, OnePlusExp<T> sum) {
+    const T a = math::at_most(math::exp_limit<T>, math::abs(u)), inverse = 1 / sum.d;
+    const T h = inverse * math::fma(-a, 1 - inverse * sum.scale, T(1));
+    return dy * (u < 0 ? h : 1 - h * sum.scale) * (u < 0 ? sum.scale : T(1));
 }
 
 template <class T> struct Sigmoid {
     explicit Sigmoid(const double*) {}
 
     T forward(T x) const {
-        const T e = math::exp_negative(-math::abs(x));
-        return (x < 0 ? e : T(1)) / (1 + e);
+        const auto [d, scale] = math::one_plus_exp(-x);
+        return scale / d;
     }
     T backward_x(T dy, T x) const { return sigmoid_backward(dy, x); }
     T backward_y(T dy, T y) const { return dy * (y * (1 - y)); }
@@ -143,26 +132,43 @@ template <class T> struct Elu {
 template <class T> struct Silu {
     explicit Silu(const double*) {}
 
-    T forward(T x) const { return times_sigmoid(x, math::at_least(-math::exp_limit<T>, x), x); }
-    T backward_x(T dy, T x) const { return times_sigmoid_backward(dy, x); }
+    // Where sigma underflows even times x, x is held, so that -inf gives 0.
+    T forward(T x) const {
+        const auto [d, scale] = math::one_plus_exp(-x);
+        return math::at_least(-math::exp_limit<T>, x) / d * scale;
+    }
+    T backward_x(T dy, T x) const {
+        return times_sigmoid_backward(dy, x, math::one_plus_exp(math::abs(x)));
+    }
 };
 
+// beta * x is carried in two parts: rounded to one, its error would be multiplied by
+// its size in the exponential.
 template <class T> struct Swish {
-    T beta;
+    T beta, beta_low;
 
-    explicit Swish(const double* parameters) : beta(T(parameters[0])) {}
+    explicit Swish(const double* parameters)
+        : beta(T(parameters[0])), beta_low(T(parameters[0] - double(beta))) {}
 
-    // Finite, so that beta = 0 gives x / 2 at infinity too.
-    T gate(T x) const {
+    struct Product {
+        T high, low;
+    };
+    // Of a finite x, so that beta = 0 gives x / 2 at infinity too.
+    Product times_beta(T x) const {
         constexpr T largest = std::numeric_limits<T>::max();
-        const T above = x < -largest ? -largest : x;
-        return beta * (above > largest ? largest : above);
+        const T finite = math::at_most(largest, math::at_least(-largest, x)), high = beta * finite;
+        return {high, math::fma(beta_low, finite, math::product_error(beta, finite, high))};
     }
     T forward(T x) const {
-        const T u = gate(x);
-        return times_sigmoid(x, u < -math::exp_limit<T> ? T(0) : x, u);
+        const auto u = times_beta(x);
+        const auto [d, scale] = math::one_plus_exp(-u.high, -u.low);
+        return (u.high < -math::exp_limit<T> ? T(0) : x) / d * scale;
     }
-    T backward_x(T dy, T x) const { return times_sigmoid_backward(dy, gate(x)); }
+    T backward_x(T dy, T x) const {
+        const auto u = times_beta(x);
+        return times_sigmoid_backward(
+            dy, u.high, math::one_plus_exp(math::abs(u.high), math::with_sign_of(u.low, u.high)));
+    }
 };
 
 }  // namespace fastact

@@ -122,14 +122,19 @@ template <class T, Size Width> struct Sums {
             for (Size lane = 0; lane < lanes; ++lane)
                 for (Size c = 0; c < columns; ++c) partial[lane][c] = 0;
             accumulate(start, stop, columns, term);
-            for (Size width = lanes / 2; width > 0; width /= 2)
-                for (Size lane = 0; lane < width; ++lane)
-                    for (Size c = 0; c < columns; ++c) partial[lane][c] += partial[lane + width][c];
-            for (Size c = 0; c < columns; ++c) total[c].add(double(partial[0][c]));
+            for (Size c = 0; c < columns; ++c) total[c].add(add_up(c));
         }
     }
 
   private:
+    double add_up(Size c) const {
+        double sums[lanes];
+        for (Size lane = 0; lane < lanes; ++lane) sums[lane] = double(partial[lane][c]);
+        for (Size width = lanes / 2; width > 0; width /= 2)
+            for (Size lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
+        return sums[0];
+    }
+
     template <class Term> void accumulate(Size start, Size stop, Size columns, Term term) {
         if constexpr (Width == 1) {
             Size i = start;
@@ -171,10 +176,19 @@ template <class T, Size Width>
     const Sums<T, Width> sums(length, columns, [&](Size i, Size c) {
         return out[i * stride + c] = math::exp_difference(x[i * stride + c], largest[c]);
     });
-    T scale[Width];
-    for (Size c = 0; c < columns; ++c) scale[c] = T(1 / sums.total[c].value());
+    // The reciprocal in two parts: one rounding less for every element.
+    T high[Width], low[Width];
+    for (Size c = 0; c < columns; ++c) {
+        const double sum = sums.total[c].value(), reciprocal = 1 / sum;
+        high[c] = T(reciprocal);
+        low[c] = T(math::fma(-double(high[c]), sum, 1.0) * reciprocal);
+    }
     for (Size i = 0; i < length; ++i)
-        for (Size c = 0; c < columns; ++c) out[i * stride + c] *= scale[c];
+#pragma GCC ivdep
+        for (Size c = 0; c < columns; ++c) {
+            const T e = out[i * stride + c];
+            out[i * stride + c] = math::fma(e, high[c], e * low[c]);
+        }
 }
 
 // y * (dy - sum(dy * y)); the sum is kept in two parts, since dy may be close to it.

@@ -160,6 +160,9 @@ template <class T> T with_sign(T magnitude, T sign) {
     return from_bits<T>(bits(magnitude) | (bits(sign) & sign_bit<T>));
 }
 
+// `x` negated where `sign` is negative: |sign + x| = |sign| + this, for small x.
+template <class T> T with_sign_of(T x, T sign) { return from_bits<T>(bits(x) ^ (bits(sign) & sign_bit<T>)); }
+
 // a * b + c, rounded once where the CPU level can.
 template <class T> T fma(T a, T b, T c) {
 #if defined(__FMA__) || defined(__aarch64__)
@@ -275,6 +278,49 @@ template <class T> T exp_difference(T a, T b) {
     const auto [r, exponent] = reduce(at_least(-exp_limit<T>, high), halved<T>);
     const auto [lower, upper] = powers<T>(exponent);
     return exp_reduced(r + (high < -exp_limit<T> ? T(0) : error)) * lower * upper;
+}
+
+// 1 + e^x = d / scale, `scale` a power of two which keeps d far from overflow.
+template <class T> struct OnePlusExp {
+    T d, scale;
+};
+
+// Where e^x is lost beside 1.
+template <class T> inline constexpr T exp_negligible = T(sizeof(T) == 4 ? -18 : -40);
+
+template <class T> OnePlusExp<T> one_plus_exp_reduced(Reduced<T> reduced) {
+    const auto [lower, upper] = powers<T>(reduced.exponent);
+    const T scale = from_bits<T>(2 * one_bits<T> - bits(lower));
+    const T r = reduced.r, em1 = r * fma(r, horner(r, exp_tail<T>), T(1));
+    return {fma(em1, upper, upper + scale), scale};
+}
+template <class T> T sum_range(T x) { return at_most(exp_limit<T>, at_least(exp_negligible<T>, x)); }
+
+// For every x; d is within 1 ULP: e^x is not rounded before 1 is added, because
+// 1 + 2^n e^r = (1 + 2^n) + 2^n (e^r - 1), of which the first sum is exact wherever it
+// matters. Cost 13 (18).
+template <class T> OnePlusExp<T> one_plus_exp(T x) {
+    return one_plus_exp_reduced(reduce(sum_range(x), halved<T>));
+}
+
+// The same for x + low, where |low| is below the rounding error of x; any low is
+// ignored where x is beyond the range (there it may be NaN).
+template <class T> OnePlusExp<T> one_plus_exp(T x, T low) {
+    auto reduced = reduce(sum_range(x), halved<T>);
+    reduced.r += abs(x) > exp_limit<T> ? T(0) : low;
+    return one_plus_exp_reduced(reduced);
+}
+
+// The rounding error of `product` = a * b, exactly (without fma: Dekker 1971).
+template <class T> T product_error(T a, T b, T product) {
+#if defined(__FMA__) || defined(__aarch64__)
+    return fma(a, b, -product);
+#else
+    constexpr T splitter = T(sizeof(T) == 4 ? 4097 : 134217729);
+    const T a_high = splitter * a - (splitter * a - a), a_low = a - a_high;
+    const T b_high = splitter * b - (splitter * b - b), b_low = b - b_high;
+    return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+#endif
 }
 
 // e^r - 1 where r^2 * tail = e^r - 1 - r.
