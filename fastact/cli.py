@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import platform
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -152,6 +153,7 @@ def bench(arguments: argparse.Namespace) -> int:
     cells = measurement.cells(arguments.activation, arguments.dtype, sizes)
     comparison = measurement.Comparison(arguments.threads, seconds)
     results: list[measurement.Measurement] = []
+    busy = _busy_processors()
     columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=len(cells))
@@ -163,10 +165,20 @@ def bench(arguments: argparse.Namespace) -> int:
             results += comparison.measure(cell)
             progress.advance(task)
     _print_results(results, arguments.threads)
+    if busy >= 0.5:
+        print(
+            f"Other processes kept {busy:.1f} processors busy when this began: figures suffer, "
+            "those of several threads most (each call waits for its slowest thread)."
+        )
     if arguments.json:
         record = {"machine": machine(), **fa.config(), "measurements": [asdict(m) for m in results]}
         arguments.json.write_text(json.dumps(record, indent=1) + "\n")
     return 0
+
+
+def _busy_processors() -> float:
+    """Mean number of busy processors in the last minute, where the system tells it."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def machine() -> str:

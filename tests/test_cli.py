@@ -90,6 +90,13 @@ def test_options_choose_what_is_measured(tmp_path, capsys):
     assert "2 threads" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("load", "said"), [(3.25, True), (0.1, False)])
+def test_a_busy_machine_is_said(monkeypatch, capsys, load, said):
+    monkeypatch.setattr(cli.os, "getloadavg", lambda: (load, 0.0, 0.0))
+    cli.main([*FEW, "--activation", "relu"])
+    assert (f"Other processes kept {load:.1f} processors busy" in capsys.readouterr().out) == said
+
+
 def test_bench_leaves_the_thread_count_as_it_was():
     fa.set_num_threads(2)
     cli.main([*FEW, "--activation", "relu"])
