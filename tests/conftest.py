@@ -13,11 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import CASES, ELEMENTWISE, SAME_SHAPE
 from hypothesis import settings
+
+# The tests use more threads than there may be cores: those that wait shall sleep, not spin. OpenMP reads
+# this when fastact is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from cases import CASES, ELEMENTWISE, SAME_SHAPE
 
 import fastact as fa
 from fastact import catalog
+
+OF_THREADS = ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS", "OMP_WAIT_POLICY")
 
 settings.register_profile("contract", max_examples=25, deadline=None, derandomize=True, database=None)
 settings.load_profile("contract")
@@ -76,11 +83,7 @@ def fresh_python(tmp_path):
     """Runs code in a new interpreter that imports the fastact under test, away from the source tree."""
 
     def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS")
-        }
+        inherited = {name: value for name, value in os.environ.items() if name not in OF_THREADS}
         search_path = os.pathsep.join([str(Path(fa.__file__).parents[1]), str(Path(__file__).parent)])
         return subprocess.run(
             [sys.executable, "-c", code],
