@@ -28,11 +28,6 @@ class Case:
         return fa.activations[self.row.name]
 
     @property
-    def elements_are_alone(self) -> bool:
-        """Whether an element of the result depends on nothing but its value."""
-        return self.row.kind in ("elementwise", "channels")
-
-    @property
     def keeps_shape(self) -> bool:
         return self.row.kind != "pieces"
 
@@ -58,8 +53,14 @@ class Case:
 
 
 CASES = [Case(row, saved) for row in catalog.rows for saved in ("", *row.saves)]
+BACKWARD = [case for case in CASES if case.saved]
 SAME_SHAPE = [case for case in CASES if case.keeps_shape]
+SAME_SHAPE_BACKWARD = [case for case in SAME_SHAPE if case.saved]
 ELEMENTWISE = [case for case in CASES if case.row.kind in ("elementwise", "channels", "random")]
+ALONE = [case for case in CASES if case.row.kind in ("elementwise", "channels")]
+"""Those whose every element of the result depends on nothing but its value."""
+IN_GROUPS = [case for case in CASES if case.row.kind in ("rows", "pieces")]
+"""Those whose elements of one row or group depend on each other."""
 
 
 def other_parameters(row: catalog.Row) -> list[dict]:

@@ -145,7 +145,7 @@ def _ordinals(values: np.ndarray) -> np.ndarray:
 
 
 @cache
-def samples(dtype, count: int = 6000) -> np.ndarray:
+def samples(dtype, count: int = 3000) -> np.ndarray:
     """Inputs from every region: all magnitudes, the bend around 0, the tails, the ends of the range."""
     limits = np.finfo(dtype)
     random = np.random.default_rng(0)
@@ -163,7 +163,7 @@ def samples(dtype, count: int = 6000) -> np.ndarray:
 
 
 @cache
-def forward_rounded(row_name: str, dtype, parameters: tuple = (), count: int = 6000) -> np.ndarray:
+def forward_rounded(row_name: str, dtype, parameters: tuple = (), count: int = 3000) -> np.ndarray:
     """The correctly rounded activation of `samples`."""
     return rounded(forward(row_of(row_name), samples(dtype, count), **dict(parameters)), dtype)
 

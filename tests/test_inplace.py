@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from cases import same_bits
+from cases import SAME_SHAPE_BACKWARD, same_bits
 
 import fastact as fa
 
@@ -98,26 +98,24 @@ def test_overlap_in_another_order_gives_the_disjoint_result(same_shape_case, dty
             assert same_bits(out, expected)
 
 
-def test_backward_when_gradient_and_saved_array_overlap_out(same_shape_case, dtype):
-    if not same_shape_case.saved:
-        pytest.skip("forward has one argument")
-    dy, saved = same_shape_case.draw((3000,), dtype)
-    expected = same_shape_case(dy, saved)
+@pytest.mark.parametrize("case", SAME_SHAPE_BACKWARD, ids=str)
+def test_backward_when_gradient_and_saved_array_overlap_out(case, dtype):
+    dy, saved = case.draw((3000,), dtype)
+    expected = case(dy, saved)
     buffer = np.zeros((2, 3001), dtype)
     buffer[0, :-1], buffer[1, 1:] = dy, saved
     flat = buffer.reshape(-1)
     out = flat[1500:4500]
-    same_shape_case(buffer[0, :-1], buffer[1, 1:], out=out)
+    case(buffer[0, :-1], buffer[1, 1:], out=out)
     assert same_bits(out, expected)
 
 
-def test_one_array_as_gradient_and_saved(same_shape_case, dtype):
+@pytest.mark.parametrize("case", SAME_SHAPE_BACKWARD, ids=str)
+def test_one_array_as_gradient_and_saved(case, dtype):
     """`backward(a, x=a, out=a)`: odd, but every element is read before it is written."""
-    if not same_shape_case.saved:
-        pytest.skip("forward has one argument")
-    array = same_shape_case.draw((3000,), dtype)[1]
-    expected = same_shape_case(array.copy(), array.copy())
-    same_shape_case(array, array, out=array)
+    array = case.draw((3000,), dtype)[1]
+    expected = case(array.copy(), array.copy())
+    case(array, array, out=array)
     assert same_bits(array, expected)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import CASES, same_bits
+from cases import ALONE, BACKWARD, IN_GROUPS, same_bits
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -83,11 +83,10 @@ def test_broadcast_views(case, dtype):
     assert all(not array.flags.writeable for array in arrays)
 
 
+@pytest.mark.parametrize("case", ALONE, ids=str)
 @pytest.mark.parametrize("length", AROUND_VECTOR_WIDTHS)
 def test_every_length_and_offset(case, dtype, length):
     """The last few elements are computed like the others, wherever the array starts."""
-    if not case.elements_are_alone:
-        pytest.skip("its elements depend on their neighbours or their index")
     arrays = case.draw((length + 40,), dtype)
     whole = case(*arrays)
     for offset in range(0, 40, 3):
@@ -95,13 +94,10 @@ def test_every_length_and_offset(case, dtype, length):
         assert same_bits(case(*[array[part] for array in arrays]), whole[part])
 
 
-@pytest.mark.parametrize("length", AROUND_VECTOR_WIDTHS)
+@pytest.mark.parametrize("case", IN_GROUPS, ids=str)
+@pytest.mark.parametrize("length", AROUND_VECTOR_WIDTHS[1:])
 def test_every_row_length_and_position(case, dtype, length):
     """A row's or group's result is the same alone as among others."""
-    if case.elements_are_alone or case.row.kind == "random":
-        pytest.skip("has no rows")
-    if length == 0 and case.row.kind == "pieces":
-        pytest.skip("test_maxout.py says what no group gives")
     arrays = case.draw((11, length), dtype)
     whole = case(*arrays)
     for i in range(11):
@@ -119,10 +115,9 @@ def test_any_thread_count(case, dtype, length):
     assert same_bits(results[0], results[2])
 
 
+@pytest.mark.parametrize("case", IN_GROUPS, ids=str)
 @pytest.mark.parametrize("shape", [(3, 100_001), (100_001, 3), (1, 400_000), (400, 1000), (17, 13, 1001)])
 def test_any_thread_count_over_rows(case, dtype, shape):
-    if case.elements_are_alone:
-        pytest.skip("has no rows")
     arrays = case.draw(shape, dtype)
     with fa.num_threads(1):
         expected = case(*arrays)
@@ -196,7 +191,7 @@ def test_integers_and_bools_give_float64(case, dtype):
     assert same_bits(out, result)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.saved], ids=str)
+@pytest.mark.parametrize("case", BACKWARD, ids=str)
 def test_backward_promotes_dtypes_that_differ(case):
     dy, saved = case.draw((6, 20), np.float32)
     for mixed in ((dy.astype(np.float64), saved), (dy, saved.astype(np.float64))):

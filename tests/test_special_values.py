@@ -75,10 +75,8 @@ def test_backward_at_infinity_is_the_mathematical_limit(case, dtype, sign):
         np.testing.assert_array_equal(_call(case, dy, x, **parameters), limit, err_msg=str(parameters))
 
 
-@pytest.mark.parametrize("case", FORWARD, ids=str)
+@pytest.mark.parametrize("case", [case for case in FORWARD if case.row.kind == "elementwise"], ids=str)
 def test_finite_values_stay_within_the_range_the_catalog_names(case, dtype):
-    if case.row.kind != "elementwise":
-        pytest.skip("its range depends on its weight or seed")
     y = _call(case, reference.samples(dtype))
     assert not np.isnan(y).any()
     low, high = (part.strip(" []()") for part in case.row.range.split(","))
