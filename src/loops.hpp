@@ -94,7 +94,7 @@ template <class From, template <class> class Op, class T>
 // alike on all of them and does not depend on the thread count. Short stretches
 // keep a lane's rounding errors few; the sum of stretches carries its error along
 // (TwoSum, Knuth 1969), so that rows of any length are as accurate as short ones.
-inline constexpr Size lanes = 32, stretch = 256;
+inline constexpr Size lanes = 32, stretch = 128;
 
 struct Total {
     double high = 0, low = 0;
@@ -122,17 +122,24 @@ template <class T, Size Width> struct Sums {
             for (Size lane = 0; lane < lanes; ++lane)
                 for (Size c = 0; c < columns; ++c) partial[lane][c] = 0;
             accumulate(start, stop, columns, term);
-            for (Size c = 0; c < columns; ++c) total[c].add(add_up(c));
+            for (Size c = 0; c < columns; ++c) add_up(c);
         }
     }
 
   private:
-    double add_up(Size c) const {
-        double sums[lanes];
+    // In float64 the float32 lanes lose nothing here; float64 lanes carry their errors along.
+    void add_up(Size c) {
+        double sums[lanes], errors[lanes] = {};
         for (Size lane = 0; lane < lanes; ++lane) sums[lane] = double(partial[lane][c]);
         for (Size width = lanes / 2; width > 0; width /= 2)
-            for (Size lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
-        return sums[0];
+            for (Size lane = 0; lane < width; ++lane) {
+                const double a = sums[lane], b = sums[lane + width], sum = a + b, part = sum - a;
+                sums[lane] = sum;
+                if constexpr (sizeof(T) == 8)
+                    errors[lane] += errors[lane + width] + ((a - (sum - part)) + (b - part));
+            }
+        total[c].add(sums[0]);
+        total[c].low += errors[0];
     }
 
     template <class Term> void accumulate(Size start, Size stop, Size columns, Term term) {
@@ -179,9 +186,10 @@ template <class T, Size Width>
     // The reciprocal in two parts: one rounding less for every element.
     T high[Width], low[Width];
     for (Size c = 0; c < columns; ++c) {
-        const double sum = sums.total[c].value(), reciprocal = 1 / sum;
+        const auto [sum, error] = sums.total[c];
+        const double reciprocal = 1 / sum;
         high[c] = T(reciprocal);
-        low[c] = T(math::fma(-double(high[c]), sum, 1.0) * reciprocal);
+        low[c] = T((math::fma(-double(high[c]), sum, 1.0) - double(high[c]) * error) * reciprocal);
     }
     for (Size i = 0; i < length; ++i)
 #pragma GCC ivdep

@@ -270,14 +270,17 @@ template <class T> T exp(T x) { return exp_parts(x).value(); }
 template <class T> T exp_negative(T x) { return exp_parts_negative(x).value(); }
 
 // e^(a - b) for a <= b. The rounding error of a large difference would be hundreds
-// of ULP of the result, so it is computed too (TwoSum, Knuth 1969) and added to the
-// reduced argument. Cost 18 (23).
+// of ULP of the result, so it is computed too (TwoSum, Knuth 1969) and the
+// reduced argument kept in two parts. Cost 21 (26).
 template <class T> T exp_difference(T a, T b) {
     const T high = a - b, part = high - a;
     const T error = (a - (high - part)) - (b + part);
-    const auto [r, exponent] = reduce(at_least(-exp_limit<T>, high), halved<T>);
-    const auto [lower, upper] = powers<T>(exponent);
-    return exp_reduced(r + (high < -exp_limit<T> ? T(0) : error)) * lower * upper;
+    const T inside = at_least(-exp_limit<T>, high), shifted = fma(inside, log2_e<T>, rounder<T>(halved<T>));
+    const T n = shifted - rounder<T>(halved<T>), head = fma(n, -ln2_high<T>, inside);
+    const T tail = fma(n, -ln2_low<T>, high < -exp_limit<T> ? T(0) : error);
+    const T r = head + tail, rest = (head - r) + tail;
+    const auto [lower, upper] = powers<T>(bits(shifted));
+    return (1 + fma(r, fma(r, horner(r, exp_tail<T>), T(1)), rest)) * lower * upper;
 }
 
 // 1 + e^x = d / scale, `scale` a power of two which keeps d far from overflow.
@@ -291,14 +294,16 @@ template <class T> inline constexpr T exp_negligible = T(sizeof(T) == 4 ? -18 : 
 template <class T> OnePlusExp<T> one_plus_exp_reduced(Reduced<T> reduced) {
     const auto [lower, upper] = powers<T>(reduced.exponent);
     const T scale = from_bits<T>(2 * one_bits<T> - bits(lower));
+    const T sum = upper + scale, lost = scale - (sum - upper);
     const T r = reduced.r, em1 = r * fma(r, horner(r, exp_tail<T>), T(1));
-    return {fma(em1, upper, upper + scale), scale};
+    return {fma(em1, upper, lost) + sum, scale};
 }
 template <class T> T sum_range(T x) { return at_most(exp_limit<T>, at_least(exp_negligible<T>, x)); }
 
 // For every x; d is within 1 ULP: e^x is not rounded before 1 is added, because
-// 1 + 2^n e^r = (1 + 2^n) + 2^n (e^r - 1), of which the first sum is exact wherever it
-// matters. Cost 13 (18).
+// 1 + 2^n e^r = (1 + 2^n) + 2^n (e^r - 1), where a 1 that is lost beside 2^n is found
+// again (Fast2Sum, Dekker 1971) in the last two binades before it ceases to matter.
+// Cost 16 (21).
 template <class T> OnePlusExp<T> one_plus_exp(T x) {
     return one_plus_exp_reduced(reduce(sum_range(x), halved<T>));
 }
