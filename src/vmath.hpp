@@ -246,7 +246,8 @@ template <class T> struct Scaled {
     T value() const { return m * lower * upper; }
 };
 
-// Beyond these, m * lower * upper is 0 or infinity even after a product with any finite number.
+// Beyond these, m * lower * upper is 0 or infinity, even after a product with a
+// number up to 2^90 (2^945).
 template <class T> inline constexpr T exp_limit = T(sizeof(T) == 4 ? 174 : 1416);
 template <class T> T at_least(T low, T x) { return x < low ? low : x; }
 template <class T> T at_most(T high, T x) { return x > high ? high : x; }
