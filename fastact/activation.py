@@ -319,11 +319,7 @@ class Channels(Described):
         result = arrays.as_output(out, source.shape, dtype)
         compute = arrays.computing_dtype(dtype)
         slopes = slopes.astype(compute)
-        # The sum's order follows the array's shape, so it is taken over whole arrays.
-        whole = [np.ascontiguousarray(np.atleast_1d(a), dtype=compute) for a in (gradient, source)]
-        total = np.zeros(slopes.size)
-        if source.size:
-            total = _dispatch.prelu_gradient(*whole, self._split(whole[0].shape, axis, slopes))
+        total = self._weight_gradient(gradient, source, axis, slopes.size, compute)
         arrays.along_axis(
             [np.atleast_1d(gradient), np.atleast_1d(source)], [np.atleast_1d(result)], axis, [compute] * 3,
             lambda ins, outs: _dispatch.prelu_backward(
@@ -333,6 +329,18 @@ class Channels(Described):
         with np.errstate(over="ignore"):  # a sum beyond the dtype's range is infinite, as in a kernel
             dweight = total.astype(dtype).reshape(np.shape(weight))
         return arrays.finish(result, out), dweight[()]
+
+    def _weight_gradient(
+        self, dy: np.ndarray, x: np.ndarray, axis: int, count: int, dtype: np.dtype
+    ) -> np.ndarray:
+        """Sum of dy * x where x is not positive, per weight, in an order that the shape alone decides."""
+        total = np.zeros(count)
+        split = (1, 1, x.size) if count == 1 else arrays.split_axis(x.shape, axis)
+        span = max(2 * arrays.CHUNK, count)
+        for (gradient, source), index in arrays.blocks_in_c_order([dy, x], dtype, span):
+            for part in _dispatch.prelu_gradient(gradient, source, split, index, span):
+                total += part
+        return total
 
     def _weights(self, weight: Any, x: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
         """The slopes as a 1-d array, and the axis they belong to."""

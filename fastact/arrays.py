@@ -10,8 +10,8 @@ import numpy as np
 
 SUPPORTED = "float16, bfloat16, float32, float64, integers and bools"
 
-CHUNK = 16384
-"""Elements per buffer where an array is not contiguous: two or three of them stay in the L2 cache."""
+CHUNK = 8192
+"""Elements per buffer where an array is not contiguous: a few of them fit into the L2 cache."""
 
 
 FLOATS = (np.float32, np.float64)
@@ -168,13 +168,32 @@ def along_axis(
         run(inputs, outputs)
         return
     shape = arrays[0].shape
-    for slab in _slabs(shape, axis, 4 * CHUNK):
+    for slab in _slabs(shape, axis, 8 * CHUNK):
         # The axis has another length in maxout's other arrays; every other extent is shared.
         views = [a[(*slab[:axis], slice(None), *slab[axis + 1 :])] for a in arrays]
         ready = [np.array(v, dtype=t, order="C") for v, t in zip(views, dtypes, strict=True)]
         run(ready[: len(inputs)], ready[len(inputs) :])
         for view, result in zip(views[len(inputs) :], ready[len(inputs) :], strict=True):
             view[...] = result
+
+
+def blocks_in_c_order(
+    arrays: list[np.ndarray], dtype: np.dtype, span: int
+) -> Iterator[tuple[list[np.ndarray], int]]:
+    """Flat contiguous blocks of all arrays with the position of their first element.
+
+    Ready arrays come in views of many whole spans, others in copies of one span
+    (the last may be shorter either way).
+    """
+    size = arrays[0].size
+    if all(is_ready(a, dtype) for a in arrays):
+        flat = [a.reshape(-1) for a in arrays]
+        for start in range(0, size, 64 * span):
+            yield [a[start : start + 64 * span] for a in flat], start
+        return
+    iterators = [a.flat for a in arrays]
+    for start in range(0, size, span):
+        yield [np.asarray(a[start : start + span], dtype) for a in iterators], start
 
 
 def _overlap_partly(a: np.ndarray, out: np.ndarray) -> bool:

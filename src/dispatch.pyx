@@ -29,7 +29,8 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
     ctypedef void (*ChannelsBackward)(
         const void*, const void*, const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef void (*ChannelsGradient)(
-        const void*, const void*, double*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
+        const void*, const void*, double*, Axis, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+        Py_ssize_t) noexcept nogil
     ctypedef void (*PiecesForward)(
         const void*, void*, int*, Axis, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef void (*PiecesBackward)(
@@ -55,7 +56,6 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
         ChannelsGradient prelu_gradient[2]
         PiecesForward maxout[2]
         PiecesBackward maxout_backward[2]
-    const Py_ssize_t segments
 
 cdef extern from "processor.hpp" namespace "fastact" nogil:
     int supported_level()
@@ -507,21 +507,19 @@ def prelu(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, tuple axis):
         channels_forward[float](tables.prelu[0], flat(x), weight, flat(out), a, threads)
 
 
-def prelu_gradient(cnp.ndarray dy, cnp.ndarray x, tuple axis):
-    """Gradient of PReLU's weights in float64, the same for every thread count."""
+def prelu_gradient(cnp.ndarray dy, cnp.ndarray x, tuple axis, Py_ssize_t index, Py_ssize_t span):
+    """Gradient of PReLU's weights in float64, one row for each `span` of flat elements from `index` on."""
     cdef Axis a = axis_of(axis)
-    cdef int threads = useful_threads(cnp.PyArray_SIZE(x), LIGHT_NS)
+    cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
     cdef cnp.npy_intp shape[2]
-    shape[0], shape[1] = segments, a.length
+    shape[0], shape[1] = (size + span - 1) // span, a.length
+    cdef int threads = units_threads(size, shape[0], LIGHT_NS)
     cdef cnp.ndarray partial = cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE, 0)
     if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
-        channels_gradient[double](tables.prelu_gradient[1], flat(dy), flat(x), partial, a, threads)
+        channels_gradient[double](tables.prelu_gradient[1], dy, x, partial, a, index, span, threads)
     else:
-        channels_gradient[float](tables.prelu_gradient[0], flat(dy), flat(x), partial, a, threads)
-    total = partial[0]
-    for segment in partial[1:]:
-        total += segment
-    return total
+        channels_gradient[float](tables.prelu_gradient[0], dy, x, partial, a, index, span, threads)
+    return partial
 
 
 def prelu_backward(cnp.ndarray dy, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, tuple axis):

@@ -303,30 +303,22 @@ void prelu_backward(const void* dy_, const void* x_, const void* weight_, void* 
 }
 
 template <class T>
-void prelu_gradient(const void* dy_, const void* x_, double* partial, Axis axis, Size first, Size last) {
-    const T* dy = static_cast<const T*>(dy_);
-    const T* x = static_cast<const T*>(x_);
+void prelu_gradient(const void* dy_, const void* x_, double* partial, Axis axis, Size index, Size size,
+                    Size range, Size first, Size last) {
+    const T* dy = static_cast<const T*>(dy_) - index;
+    const T* x = static_cast<const T*>(x_) - index;
     const auto term = [&](Size i) { return x[i] > 0 ? 0.0 : double(dy[i]) * double(x[i]); };
-    const Size along = axis.outer > 1 ? axis.outer : axis.inner;
-    for (Size segment = first; segment < last; ++segment) {
-        const Size from = along * segment / segments, to = along * (segment + 1) / segments;
-        double* sum = partial + segment * axis.length;
-        const Size outer_from = axis.outer > 1 ? from : 0, outer_to = axis.outer > 1 ? to : 1;
-        const Size inner_from = axis.outer > 1 ? 0 : from, inner_to = axis.outer > 1 ? axis.inner : to;
-        for (Size outer = outer_from; outer < outer_to; ++outer) {
-            const Size row = outer * axis.length;
-            if (axis.inner == 1) {
-                if (inner_from < inner_to)
-                    for (Size c = 0; c < axis.length; ++c) sum[c] += term(row + c);
-                continue;
-            }
-            for (Size c = 0; c < axis.length; ++c) {
-                const Size at = (row + c) * axis.inner;
-                sum[c] += Sums<double, 1>(inner_to - inner_from, 1, [&](Size i, Size) {
-                              return term(at + inner_from + i);
-                          }).total[0].value();
-            }
-        }
+    for (Size unit = first; unit < last; ++unit) {
+        const Size from = index + unit * range, to = index + std::min((unit + 1) * range, size);
+        double* sum = partial + unit * axis.length;
+        channels(axis, from, to, [&](Size at, Size stop, Size channel) {
+            if (axis.inner == 1)
+                for (Size i = at; i < stop; ++i) sum[channel + i - at] += term(i);
+            else
+                sum[channel] += Sums<double, 1>(stop - at, 1, [&](Size i, Size) {
+                                    return term(at + i);
+                                }).total[0].value();
+        });
     }
 }
 

@@ -111,12 +111,13 @@ cdef int channels_gradient(
     const real[::1] dy,                      # IN
     const real[::1] x,                       # IN
     double[:, ::1] partial,                  # OUT
-    Axis axis, int threads,
+    Axis axis, Py_ssize_t index, Py_ssize_t span, int threads,
 ) except -1:
     cdef Py_ssize_t units = partial.shape[0]
     cdef int thread
     for thread in prange(threads, nogil=True, schedule="static", chunksize=1, num_threads=threads):
-        kernel(&dy[0], &x[0], &partial[0, 0], axis, part(units, thread, threads), part(units, thread + 1, threads))
+        kernel(&dy[0], &x[0], &partial[0, 0], axis, index, dy.shape[0], span,
+               part(units, thread, threads), part(units, thread + 1, threads))
     return 0
 
 

@@ -23,7 +23,7 @@ struct Axis {
 // Kernels along an axis work on the units first <= unit < last of their shape of
 // work, so that threads can share an array: columns (outer * inner of them, each
 // of `length` elements) for rows, output elements for pieces, input elements for
-// channels, segments for the gradient of a channel's weight.
+// channels, ranges of input elements for the gradient of their weights.
 using RowsForward = void (*)(const void* x, void* out, Axis axis, Size first, Size last);
 using RowsBackward = void (*)(const void* dy, const void* y, void* out, Axis axis, Size first, Size last);
 
@@ -31,20 +31,18 @@ using ChannelsForward = void (*)(const void* x, const void* weight, void* out, A
                                  Size last);
 using ChannelsBackward = void (*)(const void* dy, const void* x, const void* weight, void* out, Axis axis,
                                   Size first, Size last);
-using ChannelsGradient = void (*)(const void* dy, const void* x, double* partial, Axis axis, Size first,
-                                  Size last);
+// Sums the weights' gradient over ranges of `range` elements in C order: range r of the
+// `size` elements at `dy` and `x`, of which the first has C-order position `index`, goes
+// to row r of `partial`. The caller adds the rows up in order, so neither the number of
+// threads nor the way in which the elements were brought here changes the sum.
+using ChannelsGradient = void (*)(const void* dy, const void* x, double* partial, Axis axis, Size index,
+                                  Size size, Size range, Size first, Size last);
 
 // `pieces` consecutive positions on the axis make one group; axis.length counts groups.
 using PiecesForward = void (*)(const void* x, void* out, std::int32_t* which, Axis axis, Size pieces,
                                Size first, Size last);
 using PiecesBackward = void (*)(const void* dy, const void* x, const std::int32_t* which, void* out,
                                 Axis axis, Size pieces, Size first, Size last);
-
-// The gradient of the weights is summed in `segments` parts per channel, a number
-// that depends on the array's size alone; the caller adds them up in order. A part
-// covers a share of the outer positions, or of the inner ones where there is only
-// one outer.
-inline constexpr Size segments = 64;
 
 // Every entry holds float32, then float64.
 inline constexpr int dtypes = 2;

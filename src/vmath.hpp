@@ -317,7 +317,8 @@ template <class T> OnePlusExp<T> one_plus_exp(T x, T low) {
     return one_plus_exp_reduced(reduced);
 }
 
-// The rounding error of `product` = a * b, exactly (without fma: Dekker 1971).
+// The rounding error of `product` = a * b, exactly (without fma: Dekker 1971, and 0
+// where its parts overflow).
 template <class T> T product_error(T a, T b, T product) {
 #if defined(__FMA__) || defined(__aarch64__)
     return fma(a, b, -product);
@@ -325,7 +326,8 @@ template <class T> T product_error(T a, T b, T product) {
     constexpr T splitter = T(sizeof(T) == 4 ? 4097 : 134217729);
     const T a_high = splitter * a - (splitter * a - a), a_low = a - a_high;
     const T b_high = splitter * b - (splitter * b - b), b_low = b - b_high;
-    return ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+    const T error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+    return error - error == 0 ? error : T(0);
 #endif
 }
 
