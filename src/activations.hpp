@@ -38,10 +38,12 @@ template <class T> T sigmoid_backward(T dy, T u) {
 }
 
 // dy * h(u), h(u) = d(u sigma(u))/du = sigma(u)(1 + u sigma(-u)), from 1 + e^|u|.
-// h(-a) = sigma(-a)(1 - a sigma(a)), and h(a) = 1 - h(-a).
-template <class T> T times_sigmoid_backward(T dy, T u, OnePlusExp<T> sum) {
+// h(-a) = sigma(-a)(1 - a sigma(a)), and h(a) = 1 - h(-a). `a_low` is what |u| lost in
+// rounding, where it lost anything.
+template <class T, class... Low> T times_sigmoid_backward(T dy, T u, OnePlusExp<T> sum, Low... a_low) {
     const T a = math::at_most(math::exp_limit<T>, math::abs(u)), inverse = 1 / sum.d;
-    const T h = inverse * math::fma(-a, 1 - inverse * sum.scale, T(1));
+    const T sigma = 1 - inverse * sum.scale;
+    const T h = inverse * math::fma(-a, sigma, (T(1) - ... - (a_low * sigma)));
     return dy * (u < 0 ? h : 1 - h * sum.scale) * (u < 0 ? sum.scale : T(1));
 }
 
@@ -166,8 +168,9 @@ template <class T> struct Swish {
     }
     T backward_x(T dy, T x) const {
         const auto u = times_beta(x);
-        return times_sigmoid_backward(
-            dy, u.high, math::one_plus_exp(math::abs(u.high), math::with_sign_of(u.low, u.high)));
+        const T a = math::abs(u.high), low = math::with_sign_of(u.low, u.high);
+        return times_sigmoid_backward(dy, u.high, math::one_plus_exp(a, low),
+                                      a > math::exp_limit<T> ? T(0) : low);
     }
 };
 
