@@ -21,11 +21,11 @@ namespace fastact {
 // (ARCHITECTURE.md, "Large arrays", has the measurement).
 inline constexpr Size block = 256, ahead = 2048;
 
-// Smaller arrays (in bytes) are in the L2 cache, where asking costs more than it gives.
-inline constexpr Size cached = 1 << 18;
+// Smaller arrays (in bytes) come from a cache, where asking costs more than it gives.
+inline constexpr Size cached = 1 << 23;
 
-template <class T> void prefetch(const T* start) {
-    for (Size line = 0; line < Size(block * sizeof(T)); line += 64)
+template <class T> void prefetch(const T* start, Size size = block) {
+    for (Size line = 0; line < Size(size * sizeof(T)); line += 64)
         __builtin_prefetch(reinterpret_cast<const char*>(start) + line);
 }
 
@@ -111,7 +111,9 @@ struct Total {
 // the sums of each are associated as if it stood alone, hence the same bits.
 inline constexpr Size tile = 64;
 
-template <class T, Size Width> struct Sums {
+// Where terms may cancel (a gradient's), errors are judged by the largest term, and
+// what `careful` sums carry along beside float64 lanes is not worth its time.
+template <class T, Size Width, bool careful> struct Sums {
     Total total[Width];
     T partial[lanes][Width];
 
@@ -135,7 +137,7 @@ template <class T, Size Width> struct Sums {
             for (Size lane = 0; lane < width; ++lane) {
                 const double a = sums[lane], b = sums[lane + width], sum = a + b, part = sum - a;
                 sums[lane] = sum;
-                if constexpr (sizeof(T) == 8)
+                if constexpr (careful && sizeof(T) == 8)
                     errors[lane] += errors[lane + width] + ((a - (sum - part)) + (b - part));
             }
         total[c].add(sums[0]);
@@ -180,7 +182,7 @@ template <class T, Size Width>
             for (Size c = 0; c < columns; ++c)
                 largest[c] = x[i * stride + c] > largest[c] ? x[i * stride + c] : largest[c];
     }
-    const Sums<T, Width> sums(length, columns, [&](Size i, Size c) {
+    const Sums<T, Width, true> sums(length, columns, [&](Size i, Size c) {
         return out[i * stride + c] = math::exp_difference(x[i * stride + c], largest[c]);
     });
     // The reciprocal in two parts: one rounding less for every element.
@@ -203,7 +205,7 @@ template <class T, Size Width>
 template <class T, Size Width>
 [[gnu::flatten]] void softmax_backward_columns(const T* dy, const T* y, T* out, Size length, Size inner, Size columns) {
     const Size stride = Width == 1 ? 1 : inner;
-    const Sums<T, Width> sums(length, columns, [&](Size i, Size c) {
+    const Sums<T, Width, false> sums(length, columns, [&](Size i, Size c) {
         return dy[i * stride + c] * y[i * stride + c];
     });
     T high[Width], low[Width];
@@ -215,6 +217,13 @@ template <class T, Size Width>
 #pragma GCC ivdep
         for (Size c = 0; c < columns; ++c)
             out[i * stride + c] = y[i * stride + c] * ((dy[i * stride + c] - high[c]) - low[c]);
+}
+
+// Whether rows are worth prefetching one ahead: whole rows lie in memory one after
+// another, fit into the L1 cache and come from beyond the last one. A row is read more
+// than once, so without that the memory idles while the caches work.
+template <class T> bool prefetches_rows(Axis axis, Size first, Size last) {
+    return axis.inner == 1 && axis.length <= 2048 && (last - first) * axis.length * Size(sizeof(T)) > cached;
 }
 
 // Calls `columns(offset, count)` for the side-by-side columns of units first..last.
@@ -230,7 +239,9 @@ template <class Columns> void tiles(Axis axis, Size first, Size last, Columns co
 template <class T> void softmax(const void* x_, void* out_, Axis axis, Size first, Size last) {
     const T* x = static_cast<const T*>(x_);
     T* out = static_cast<T*>(out_);
+    const bool ahead_of_use = prefetches_rows<T>(axis, first, last);
     tiles(axis, first, last, [&](Size at, Size count) {
+        if (ahead_of_use) prefetch(x + at + axis.length, axis.length);
         if (axis.inner == 1)
             softmax_columns<T, 1>(x + at, out + at, axis.length, 1, 1);
         else
@@ -243,7 +254,12 @@ void softmax_backward(const void* dy_, const void* y_, void* out_, Axis axis, Si
     const T* dy = static_cast<const T*>(dy_);
     const T* y = static_cast<const T*>(y_);
     T* out = static_cast<T*>(out_);
+    const bool ahead_of_use = prefetches_rows<T>(axis, first, last);
     tiles(axis, first, last, [&](Size at, Size count) {
+        if (ahead_of_use) {
+            prefetch(dy + at + axis.length, axis.length);
+            prefetch(y + at + axis.length, axis.length);
+        }
         if (axis.inner == 1)
             softmax_backward_columns<T, 1>(dy + at, y + at, out + at, axis.length, 1, 1);
         else
@@ -315,7 +331,7 @@ void prelu_gradient(const void* dy_, const void* x_, double* partial, Axis axis,
             if (axis.inner == 1)
                 for (Size i = at; i < stop; ++i) sum[channel + i - at] += term(i);
             else
-                sum[channel] += Sums<double, 1>(stop - at, 1, [&](Size i, Size) {
+                sum[channel] += Sums<double, 1, false>(stop - at, 1, [&](Size i, Size) {
                                     return term(at + i);
                                 }).total[0].value();
         });
