@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 #include "activations.hpp"
 #include "tables.hpp"
@@ -113,7 +115,7 @@ inline constexpr Size tile = 64;
 
 // Where terms may cancel (a gradient's), errors are judged by the largest term, and
 // what `careful` sums carry along beside float64 lanes is not worth its time.
-template <class T, Size Width, bool careful> struct Sums {
+template <class T, Size Width, bool careful, Size stretch = fastact::stretch> struct Sums {
     Total total[Width];
     T partial[lanes][Width];
 
@@ -319,11 +321,14 @@ void prelu_backward(const void* dy_, const void* x_, const void* weight_, void* 
 }
 
 template <class T>
-void prelu_gradient(const void* dy_, const void* x_, double* partial, Axis axis, Size index, Size size,
-                    Size range, Size first, Size last) {
+[[gnu::flatten]] void prelu_gradient(const void* dy_, const void* x_, double* partial, Axis axis,
+                                     Size index, Size size, Size range, Size first, Size last) {
     const T* dy = static_cast<const T*>(dy_) - index;
     const T* x = static_cast<const T*>(x_) - index;
-    const auto term = [&](Size i) { return x[i] > 0 ? 0.0 : double(dy[i]) * double(x[i]); };
+    const auto term = [&](Size i) {
+        const double product = double(dy[i]) * double(x[i]);
+        return x[i] > 0 ? 0.0 : product;
+    };
     for (Size unit = first; unit < last; ++unit) {
         const Size from = index + unit * range, to = index + std::min((unit + 1) * range, size);
         double* sum = partial + unit * axis.length;
@@ -331,95 +336,124 @@ void prelu_gradient(const void* dy_, const void* x_, double* partial, Axis axis,
             if (axis.inner == 1)
                 for (Size i = at; i < stop; ++i) sum[channel + i - at] += term(i);
             else
-                sum[channel] += Sums<double, 1, false>(stop - at, 1, [&](Size i, Size) {
+                sum[channel] += Sums<double, 1, false, 2048>(stop - at, 1, [&](Size i, Size) {
                                     return term(at + i);
                                 }).total[0].value();
         });
     }
 }
 
-// The first of the largest of x[0], x[stride], …; a NaN counts as the largest.
-template <class T> Size winner(const T* x, Size stride, Size pieces) {
-    Size best = 0;
+// A number that the compiler knows, where `run` below can be told one: a loop with known
+// strides is vectorised.
+template <Size value> using Known = std::integral_constant<Size, value>;
+
+// body(0), …, body(count - 1), without a loop where the count is known.
+template <class Count, class Body> void each(Count count, Body body) {
+    if constexpr (std::is_same_v<Count, Size>)
+        for (Size piece = 0; piece < count; ++piece) body(piece);
+    else
+        [&]<Size... piece>(std::integer_sequence<Size, piece...>) {
+            (body(piece), ...);
+        }(std::make_integer_sequence<Size, Count::value>());
+}
+
+// The first of the largest of x[0], x[stride], …; the first NaN counts as the largest.
+// Two selects in a row, because gcc 12 makes a branch of two conditions joined.
+template <class T, class Stride, class Count>
+math::Bits<T> winner(const T* x, Stride stride, Count count) {
+    math::Bits<T> best = 0;
     T largest = x[0];
-    for (Size piece = 1; piece < pieces; ++piece) {
+    each(count, [&](Size piece) {
         const T value = x[piece * stride];
-        const bool better = value > largest || (value != value && largest == largest);
-        best = better ? piece : best;
-        largest = better ? value : largest;
-    }
+        const math::Bits<T> next = value <= largest ? best : math::Bits<T>(piece);
+        const T greater = value <= largest ? largest : value;
+        best = largest == largest ? next : best;
+        largest = largest == largest ? greater : largest;
+    });
     return best;
 }
 
-template <class T, Size Pieces>
-void maxout_runs(const T* x, T* out, std::int32_t* which, Size inner, Size pieces, Size first, Size last) {
-    const Size count = Pieces ? Pieces : pieces;
-    for (Size unit = first; unit < last; ++unit) {
-        const T* group = x + unit / inner * count * inner + unit % inner;
-        const Size best = winner(group, inner, count);
-        out[unit] = group[best * inner];
-        if (which) which[unit] = std::int32_t(best);
+// Calls `run(unit, stop, at, count, step, stride)` for output elements unit..stop whose
+// groups lie side by side: the first value of the first group is at `at`, the next group's
+// `step` on, and the `count` values of a group are `stride` apart.
+template <class Run> void groups(Size inner, Size pieces, Size first, Size last, Run run) {
+    if (inner == 1) {
+        const Known<1> adjacent;
+        if (pieces == 2)
+            run(first, last, first * 2, Known<2>(), Known<2>(), adjacent);
+        else if (pieces == 4)
+            run(first, last, first * 4, Known<4>(), Known<4>(), adjacent);
+        else
+            run(first, last, first * pieces, pieces, pieces, adjacent);
+        return;
+    }
+    for (Size unit = first; unit < last;) {
+        const Size stop = std::min(last, unit + inner - unit % inner);
+        const Size at = unit / inner * pieces * inner + unit % inner;
+        if (pieces == 2)
+            run(unit, stop, at, Known<2>(), Known<1>(), inner);
+        else
+            run(unit, stop, at, pieces, Known<1>(), inner);
+        unit = stop;
     }
 }
 
-// Without `which` the maximum alone is needed, which vectorises.
-template <class T, Size Pieces>
-void maxout_largest(const T* x, T* out, Size inner, Size pieces, Size first, Size last) {
-    const Size count = Pieces ? Pieces : pieces;
-    const auto keep = [](T largest, T value) {
-        return value > largest || value != value ? value : largest;
-    };
-    for (Size unit = first; unit < last;) {
-        const Size group = unit / inner, at = unit % inner;
-        if (inner == 1) {
+// Without `which` the maximum alone is needed, which is less work.
+template <class T>
+[[gnu::flatten]] void maxout(const void* x_, void* out_, std::int32_t* which, Axis axis, Size pieces,
+                             Size first, Size last) {
+    const T* x = static_cast<const T*>(x_);
+    T* out = static_cast<T*>(out_);
+    groups(axis.inner, pieces, first, last, [&](Size unit, Size stop, Size at, auto count, auto step,
+                                                auto stride) {
+        const T* group = x + at;
+        if (which) {
 #pragma GCC ivdep
-            for (Size i = unit; i < last; ++i) {
-                T largest = x[i * count];
-                for (Size piece = 1; piece < count; ++piece) largest = keep(largest, x[i * count + piece]);
-                out[i] = largest;
+            for (Size i = 0; i < stop - unit; ++i) {
+                const auto best = winner(group + i * step, stride, count);
+                out[unit + i] = group[i * step + Size(best) * stride];
+                which[unit + i] = std::int32_t(best);
             }
             return;
         }
-        const Size run = std::min(inner - at, last - unit);
-        const T* pieces_of = x + group * count * inner + at;
-        for (Size i = 0; i < run; ++i) {
-            T largest = pieces_of[i];
-            for (Size piece = 1; piece < count; ++piece)
-                largest = keep(largest, pieces_of[piece * inner + i]);
+#pragma GCC ivdep
+        for (Size i = 0; i < stop - unit; ++i) {
+            T largest = group[i * step];
+            each(count, [&](Size piece) {
+                const T value = group[i * step + piece * stride];
+                const T greater = value <= largest ? largest : value;
+                largest = largest == largest ? greater : largest;
+            });
             out[unit + i] = largest;
         }
-        unit += run;
-    }
-}
-
-template <class T>
-void maxout(const void* x_, void* out_, std::int32_t* which, Axis axis, Size pieces, Size first, Size last) {
-    const T* x = static_cast<const T*>(x_);
-    T* out = static_cast<T*>(out_);
-    if (which)
-        maxout_runs<T, 0>(x, out, which, axis.inner, pieces, first, last);
-    else if (pieces == 2)
-        maxout_largest<T, 2>(x, out, axis.inner, pieces, first, last);
-    else if (pieces == 4)
-        maxout_largest<T, 4>(x, out, axis.inner, pieces, first, last);
-    else
-        maxout_largest<T, 0>(x, out, axis.inner, pieces, first, last);
+    });
 }
 
 // `out` may be the saved x: a group is read whole before it is written.
 template <class T>
-void maxout_backward(const void* dy_, const void* x_, const std::int32_t* which, void* out_, Axis axis,
-                     Size pieces, Size first, Size last) {
+[[gnu::flatten]] void maxout_backward(const void* dy_, const void* x_, const std::int32_t* which,
+                                      void* out_, Axis axis, Size pieces, Size first, Size last) {
     const T* dy = static_cast<const T*>(dy_);
     const T* x = static_cast<const T*>(x_);
     T* out = static_cast<T*>(out_);
-    const Size inner = axis.inner;
-    for (Size unit = first; unit < last; ++unit) {
-        const Size at = unit / inner * pieces * inner + unit % inner;
-        const Size best = which ? Size(which[unit]) : winner(x + at, inner, pieces);
-        for (Size piece = 0; piece < pieces; ++piece)
-            out[at + piece * inner] = piece == best ? dy[unit] : T(0);
-    }
+    groups(axis.inner, pieces, first, last, [&](Size unit, Size stop, Size at, auto count, auto step,
+                                                auto stride) {
+        const auto spread = [&](auto winner_of) {
+#pragma GCC ivdep
+            for (Size i = 0; i < stop - unit; ++i) {
+                T* group = out + at + i * step;
+                const T gradient = dy[unit + i];
+                const math::Bits<T> best = winner_of(i);
+                each(count, [&](Size piece) {
+                    group[piece * stride] = best == math::Bits<T>(piece) ? gradient : T(0);
+                });
+            }
+        };
+        if (which)
+            spread([&](Size i) { return math::Bits<T>(which[unit + i]); });
+        else
+            spread([&](Size i) { return winner(x + at + i * step, stride, count); });
+    });
 }
 
 }  // namespace fastact

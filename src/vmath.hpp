@@ -140,6 +140,123 @@ template <> inline constexpr double atanh_tail<double>[] = {
     0.18186353136694988,
     0.15250237507575695,
     0.15367875596682423};
+// R(a) in z = a - 0.5234375 where 0 <= a <= 1.125, relative
+template <class T> inline constexpr T mills_near = 0;
+// error 2^-26.04
+template <> inline constexpr float mills_near<float>[] = {
+    0.34443027f,
+    -0.21865454f,
+    0.114989296f,
+    -0.052822627f,
+    0.02183221f,
+    -0.008266088f,
+    0.00293213f,
+    -0.0010226158f,
+    0.00028367754f};
+// R(a) in z = a - 0.51171875 where 0 <= a <= 1.125, relative
+// error 2^-56.35
+template <> inline constexpr double mills_near<double>[] = {
+    0.3470085012133457,
+    -0.22137152392116594,
+    0.11686427085340628,
+    -0.05385662844013261,
+    0.02232620606716361,
+    -0.008486378035846983,
+    0.0029972612188866395,
+    -0.0009932318962513652,
+    0.00031112571331999616,
+    -9.266921641130575e-05,
+    2.637063814749778e-05,
+    -7.197821578668949e-06,
+    1.8900829994103309e-06,
+    -4.787081992241859e-07,
+    1.1866091217959999e-07,
+    -2.9370966321736586e-08,
+    5.594649357262666e-09};
+// -log(sqrt(2 pi) a R(a)) where a >= 1.125, absolute
+template <class T> inline constexpr T mills_excess_numerator = 0;
+template <class T> inline constexpr T mills_excess_denominator = 0;
+// error 2^-27.25
+template <> inline constexpr float mills_excess_numerator<float>[] = {
+    3.0303125f,
+    3.7160254f,
+    1.3050058f,
+    0.3591622f};
+template <> inline constexpr float mills_excess_denominator<float>[] = {
+    1.0f,
+    6.17568f,
+    6.4937263f,
+    4.5913615f,
+    1.3063011f,
+    0.35913295f};
+// -log(sqrt(2 pi) a R(a)) where a >= 1.125, absolute
+// error 2^-57.9
+template <> inline constexpr double mills_excess_numerator<double>[] = {
+    4.516812224351841,
+    73.33455137667288,
+    230.053414220034,
+    234.25006628048305,
+    134.31780540875982,
+    51.12705601966428,
+    13.453063398894155,
+    2.5061299343388086,
+    0.30091753910697927,
+    0.022248440954298725};
+template <> inline constexpr double mills_excess_denominator<double>[] = {
+    1.0,
+    31.97329789769365,
+    199.40960507194342,
+    445.13671164888376,
+    496.6553253138615,
+    347.7646382461088,
+    166.1197121436988,
+    57.25704232287884,
+    14.205357088486728,
+    2.5617510394313467,
+    0.3009175390796729,
+    0.02224844095442007};
+// R(a) where a >= 0, relative
+template <class T> inline constexpr T mills_numerator = 0;
+template <class T> inline constexpr T mills_denominator = 0;
+// error 2^-24.89
+template <> inline constexpr float mills_numerator<float>[] = {
+    0.5f,
+    0.44561476f,
+    0.18871303f,
+    0.04249451f,
+    0.004396298f};
+template <> inline constexpr float mills_denominator<float>[] = {
+    1.0f,
+    1.6891147f,
+    1.2251376f,
+    0.48394206f,
+    0.10652222f,
+    0.011019816f};
+// R(a) where a >= 0, relative
+// error 2^-52.88
+template <> inline constexpr double mills_numerator<double>[] = {
+    0.5,
+    0.7754974254219484,
+    0.5949503515570178,
+    0.289978856437013,
+    0.09798960049587106,
+    0.023711163643160314,
+    0.0041081749640998946,
+    0.0004931470513012812,
+    3.750228541075417e-05,
+    1.3967618630807512e-06};
+template <> inline constexpr double mills_denominator<double>[] = {
+    1.0,
+    2.3488794116467515,
+    2.564035320855035,
+    1.7172837231775135,
+    0.7838672490800802,
+    0.2557331508987907,
+    0.060664207635037826,
+    0.01039167180054168,
+    0.001239637505308052,
+    9.400428897190469e-05,
+    3.50116277893389e-06};
 
 // -- Bits ----------------------------------------------------------------------
 
@@ -435,6 +552,94 @@ template <class T> T log1p(T x) {
     const T positive = x < Limits::infinity() ? defined : x;
     const T inside = x < -1 ? Limits::quiet_NaN() : positive;
     return x == -1 ? -Limits::infinity() : inside;
+}
+
+// -- The normal distribution -------------------------------------------------------
+
+// Choices by mask, where gcc would make two paths of what follows the choice.
+template <class T> Bits<T> mask_if(bool condition) { return Bits<T>(0) - Bits<T>(condition); }
+template <class T> T keep(std::type_identity_t<Bits<T>> mask, T x) { return from_bits<T>(bits(x) & mask); }
+
+// As fma, and nearly as exact where the CPU level has none (TwoSum, Knuth 1969).
+template <class T> T accurate_fma(T a, T b, T c) {
+#if defined(__FMA__) || defined(__aarch64__)
+    return fma(a, b, c);
+#else
+    const T product = a * b, sum = product + c, part = sum - product;
+    return sum + (((product - (sum - part)) + (c - part)) + product_error(a, b, product));
+#endif
+}
+
+// horner(u, c), the last three steps accurate at every level.
+template <class T, std::size_t N> T horner_accurate(T u, const T (&c)[N]) {
+    T sum = c[N - 1];
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+        ((sum = N - 2 - I < 3 ? accurate_fma(sum, u, c[N - 2 - I]) : fma(sum, u, c[N - 2 - I])), ...);
+    }(std::make_index_sequence<N - 1>());
+    return sum;
+}
+
+// Phi(-a) = R(a) e^(-a^2 / 2) for a >= 0; R is Mills' ratio over sqrt(2 pi).
+// Below `join` it is a polynomial around `centre`.
+template <class T> struct Mills {
+    static constexpr bool single = sizeof(T) == 4;
+    static constexpr T join = T(1.125), centre = T(single ? 0.5234375 : 0.51171875);
+    static constexpr T rounder = T(single ? 0x1.8p11 : 0x1.8p40);
+    // Where e^(-a^2 / 2) is beyond all scales.
+    static constexpr T largest = T(single ? 18.5 : 53);
+};
+
+template <class T> inline constexpr T inverse_sqrt_2_pi = T(0x1.9884533d43651p-2);
+
+// log(sqrt(2 pi)), with few enough bits that subtracting it in a reduction is exact.
+template <class T> inline constexpr T log_sqrt_2_pi_high = T(0x1.d68p-1);
+template <class T> inline constexpr T log_sqrt_2_pi_low = T(-0x1.c6f368296b2dbp-18);
+
+// x Phi(x) for every x, with its relative accuracy in the negative tail, down to
+// subnormal results: within 1.88 ULP (float, at -0.81) and 1.9 ULP (double, at -1.45);
+// 2 ULP without fused operations.
+// Method: for a = |x|, a Phi(-a) is a R(a) e^(-a^2/2) below the join. Above it is
+// e^(-a^2/2 - log sqrt(2 pi) - excess), one exponential whose argument is accurate
+// because its large terms are exact; no product follows it. Cost 35 (60) and a division.
+template <class T> T times_normal_cdf(T x) {
+    const T a = at_most(Mills<T>::largest, abs(x));
+    const Bits<T> near = mask_if<T>(a < Mills<T>::join), far = ~near;
+    const T ratio = horner_accurate(a - Mills<T>::centre, mills_near<T>);
+    const T excess = horner_accurate(a, mills_excess_numerator<T>) / horner_accurate(a, mills_excess_denominator<T>);
+    // A multiple of 2^-12, so that the sums below are exact.
+    const T high = ((log_sqrt_2_pi_high<T> + excess) + Mills<T>::rounder) - Mills<T>::rounder;
+    const T low = (excess - (high - log_sqrt_2_pi_high<T>)) + log_sqrt_2_pi_low<T>;
+
+    const T square = a * a, square_low = product_error(a, a, square), u = T(-0.5) * square;
+    const T further = keep(far, high), further_low = keep(far, low);
+    const T shifted = fma(u - further, log2_e<T>, rounder<T>(halved<T>));
+    const T n = shifted - rounder<T>(halved<T>);
+    const T large = fma(n, -ln2_high<T>, -further) + u;
+    const T r = fma(n, -ln2_low<T>, large) - fma(T(0.5), square_low, further_low);
+
+    const T product = a * ratio;
+    const T factor = from_bits<T>((near & bits(product)) | (far & one_bits<T>));
+    const T factor_low = keep(near, product_error(a, ratio, product));
+    const T growth = accurate_fma(r * r, horner(r, exp_tail<T>), r);
+    const auto [lower, upper] = powers<T>(bits(shifted));
+    const T tail = (factor + fma(factor, growth, factor_low)) * lower * upper;
+    return x < 0 ? -tail : x - tail;
+}
+
+// dy (Phi(x) + x phi(x)), the derivative of x Phi(x) times dy, for every x.
+// Beyond 1 from its zero at -0.75 within 3.5 ULP (float) and 3.2 ULP (double), 4 without
+// fused operations; near the zero the error is below 2^-24 |dy| (2^-53 |dy|).
+// Method: R as one quotient, good enough here, and Phi(-a) - a phi(a) as one product.
+// Cost 27 (42) and a division.
+template <class T> T times_normal_cdf_backward(T dy, T x) {
+    const T a = at_most(Mills<T>::largest, abs(x));
+    const T ratio = horner_accurate(a, mills_numerator<T>) / horner_accurate(a, mills_denominator<T>);
+    const T square = a * a, square_low = product_error(a, a, square);
+    const auto [r, exponent] = reduce(T(-0.5) * square, halved<T>);
+    const auto [lower, upper] = powers<T>(exponent);
+    const T e = exp_reduced(fma(T(-0.5), square_low, r)) * lower;
+    const T tail = accurate_fma(-inverse_sqrt_2_pi<T>, a, ratio) * e;
+    return x < 0 ? dy * tail * upper : dy * fma(-tail, upper, T(1));
 }
 
 }  // namespace fastact::math

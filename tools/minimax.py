@@ -1,9 +1,10 @@
 """Minimax fits: prints every table of coefficients that src/vmath.hpp holds.
 
-Each fit is P(u) ~ f(u) on an interval, the largest |weight(u) * (P(u) - f(u))| as small as a polynomial
-of that degree allows (Remez's exchange, 1934). The weight turns the error of P into the relative error of
-the function it is a part of. The parts are chosen so that terms in which rounding a coefficient to its
-dtype would matter are exact (1, r, 1/2) and not in the table. Run as a script:
+Each fit is P(u) ~ f(u), or P(u) / Q(u) ~ f(u), on an interval, the largest |weight(u) * (P(u) / Q(u) - f(u))|
+as small as these degrees allow: Remez's exchange (1934) for polynomials, and Loeb's iteration (1957) around
+it for quotients. The weight turns the error of the fit into the relative error of the function it is a part
+of. The parts are chosen so that terms in which rounding a coefficient to its dtype would matter most are
+exact (1, r, 1/2) and not in the table, or expanded around a point where they happen to be. Run as a script:
 
     python tools/minimax.py            all tables
     python tools/minimax.py exp log    those whose name begins so
@@ -12,7 +13,7 @@ dtype would matter are exact (1, r, 1/2) and not in the table. Run as a script:
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import mpmath
@@ -20,72 +21,98 @@ import mpmath
 mp = mpmath.MPContext()
 mp.dps = 70
 
-Function = Callable[[mpmath.mpf], mpmath.mpf]
+Number = mpmath.mpf
+Function = Callable[[Number], Number]
+Equation = tuple[list[Number], Number, Number]
+"""One row of a linear system in the coefficients, its target and the weight of their difference."""
 
 BITS = {"float": 24, "double": 53}
 
 
 @dataclass(frozen=True)
 class Fit:
-    """One table: what is fitted, where, and with how many coefficients per dtype."""
+    """What is fitted, where, and with which degrees of P and Q per dtype."""
 
     name: str
     meaning: str
     function: Function
     weight: Function
     interval: tuple[str, str]
-    degrees: dict[str, int]
+    degrees: dict[str, tuple[int, int]]
+
+    def points(self, count: int) -> list[Number]:
+        """Dense towards both ends; for a quotient, whose interval is long, in 1 / (u + 1)."""
+        low, high = map(mp.mpf, self.interval)
+        if all(degree == 0 for _, degree in self.degrees.values()):
+            return chebyshev_points(low, high, count)
+        return [1 / t - 1 for t in reversed(chebyshev_points(1 / (high + 1), 1 / (low + 1), count))]
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rounded coefficients of a fit, lowest first, and their largest weighted error."""
+    """The coefficients of P and Q, lowest first, and their largest weighted error."""
 
-    coefficients: tuple[mpmath.mpf, ...]
-    error: mpmath.mpf
+    numerator: list[Number]
+    denominator: list[Number]
+    error: Number
 
 
-def horner(coefficients, u):
+def horner(coefficients: Sequence[Number], u: Number) -> Number:
     total = mp.zero
     for coefficient in reversed(coefficients):
         total = total * u + coefficient
     return total
 
 
-def chebyshev_points(low, high, count: int) -> list:
-    """Dense towards both ends; none at the origin, where most weights vanish."""
+def chebyshev_points(low: Number, high: Number, count: int) -> list[Number]:
+    """None of them at the origin, where most weights vanish."""
     middle, half = (low + high) / 2, (high - low) / 2
     points = [middle - half * mp.cos(mp.pi * k / (count - 1)) for k in range(count)]
     return [u if abs(u) > half / 10**6 else u + half / 10**3 for u in points]
 
 
-def remez(function: Function, weight: Function, interval, degree: int, rounds: int = 12) -> list:
-    """The coefficients of the minimax polynomial, lowest first."""
-    low, high = map(mp.mpf, interval)
-    points = chebyshev_points(low, high, degree + 2)
-    grid = chebyshev_points(low, high, 24 * (degree + 2))
-    values = [(u, function(u), weight(u)) for u in grid]
-    coefficients: list = []
-    for _ in range(rounds):
-        rows = [[u**k for k in range(degree + 1)] + [(-1) ** i / weight(u)] for i, u in enumerate(points)]
-        solution = mp.lu_solve(mp.matrix(rows), mp.matrix([function(u) for u in points]))
-        coefficients, level = list(solution[: degree + 1]), abs(solution[degree + 1])
-        errors = [(u, w * (horner(coefficients, u) - f)) for u, f, w in values]
-        points = _alternating_peaks(errors, degree + 2)
-        if max(abs(error) for _, error in errors) < level * mp.mpf("1.002"):
+def minimax(fit: Fit, degree: int, below: int = 0) -> tuple[list[Number], list[Number]]:
+    """P of `degree` and Q = 1 + ... of degree `below`, lowest first.
+
+    Loeb: with the Q of the last round in the weight, P - f Q is linear in the coefficients.
+    """
+    unknowns = degree + below + 1
+    start, grid = fit.points(unknowns + 1), fit.points(24 * (unknowns + 1))
+    numerator, denominator = [], [mp.one]
+    for _ in range(6 if below else 1):
+
+        def equation(u: Number, last: Sequence[Number] = denominator) -> Equation:
+            value = fit.function(u)
+            row = [u**k for k in range(degree + 1)] + [-value * u**k for k in range(1, below + 1)]
+            return row, value, fit.weight(u) / horner(last, u)
+
+        solution = exchange(equation, start, grid)
+        numerator, denominator = solution[: degree + 1], [mp.one, *solution[degree + 1 :]]
+    return numerator, denominator
+
+
+def exchange(equation: Callable[[Number], Equation], start: list[Number], grid: list[Number]) -> list[Number]:
+    """Coefficients c with the smallest largest |weight * (row . c - target)| over the grid (Remez)."""
+    equations, points, solution = [equation(u) for u in grid], start, []
+    for _ in range(12):
+        system = [(row, target, weight) for row, target, weight in map(equation, points)]
+        rows = [[*row, (-1) ** i / weight] for i, (row, _, weight) in enumerate(system)]
+        *solution, level = mp.lu_solve(mp.matrix(rows), mp.matrix([target for _, target, _ in system]))
+        errors = [weight * (mp.fdot(row, solution) - target) for row, target, weight in equations]
+        points = _alternating_peaks(list(zip(grid, errors, strict=True)), len(start))
+        if max(map(abs, errors)) < abs(level) * mp.mpf("1.002"):
             break
-    return coefficients
+    return solution
 
 
-def _alternating_peaks(errors, count: int) -> list:
+def _alternating_peaks(errors: list[tuple[Number, Number]], count: int) -> list[Number]:
     """Where the error peaks between its changes of sign; of too many, those next to the largest."""
     peaks = [errors[0]]
     for u, error in errors[1:]:
-        if error * peaks[-1][1] > 0:
-            if abs(error) > abs(peaks[-1][1]):
-                peaks[-1] = (u, error)
-        else:
+        if error * peaks[-1][1] <= 0:
             peaks.append((u, error))
+        elif abs(error) > abs(peaks[-1][1]):
+            peaks[-1] = (u, error)
     while len(peaks) > count:
         peaks.pop(0 if abs(peaks[0][1]) < abs(peaks[-1][1]) else -1)
     if len(peaks) < count:
@@ -93,45 +120,81 @@ def _alternating_peaks(errors, count: int) -> list:
     return [u for u, _ in peaks]
 
 
-def rounded(value, bits: int):
+def rounded(value: Number, bits: int) -> Number:
     """`value` to nearest with a significand of `bits` bits."""
     with mp.workprec(bits):
         return +value
 
 
 def table(fit: Fit, dtype: str) -> Table:
-    coefficients = [
-        rounded(c, BITS[dtype]) for c in remez(fit.function, fit.weight, fit.interval, fit.degrees[dtype])
-    ]
-    return Table(tuple(coefficients), largest_error(fit, coefficients))
+    """The coefficients as the dtype holds them, and the error that they have then."""
+    numerator, denominator = (
+        [rounded(c, BITS[dtype]) for c in part] for part in minimax(fit, *fit.degrees[dtype])
+    )
+    return Table(numerator, denominator, largest_error(fit, numerator, denominator))
 
 
-def largest_error(fit: Fit, coefficients) -> mpmath.mpf:
-    low, high = map(mp.mpf, fit.interval)
-    grid = chebyshev_points(low, high, 400)
-    return max(abs(fit.weight(u) * (horner(coefficients, u) - fit.function(u))) for u in grid)
+def largest_error(fit: Fit, numerator: Sequence[Number], denominator: Sequence[Number]) -> Number:
+    return max(
+        abs(fit.weight(u) * (horner(numerator, u) / horner(denominator, u) - fit.function(u)))
+        for u in fit.points(400)
+    )
 
 
-def _exp_tail(r):
+def _exp_tail(r: Number) -> Number:
     return (mp.exp(r) - 1 - r) / r**2
 
 
-def _expm1_weight(r):
+def _expm1_weight(r: Number) -> Number:
     return r**2 / abs(mp.expm1(r))
 
 
-def _tanh_tail(u):
+def _tanh_tail(u: Number) -> Number:
     x = mp.sqrt(u)
     return (mp.tanh(x) - x) / x**3
 
 
-def _log1p_tail(f):
+def _log1p_tail(f: Number) -> Number:
     return (mp.log1p(f) - f + f**2 / 2) / f**3
 
 
-def _atanh_tail(w):
+def _atanh_tail(w: Number) -> Number:
     s = mp.sqrt(w)
     return 2 * (mp.atanh(s) - s) / (s * w)
+
+
+def _mills(a: Number) -> Number:
+    """The normal distribution's upper tail over e^(-a^2 / 2)."""
+    return mp.erfc(a / mp.sqrt(2)) * mp.exp(a * a / 2) / 2
+
+
+def _mills_fit(dtype: str, end: str, degrees: tuple[int, int]) -> Fit:
+    return Fit(
+        "mills", "R(a) where a >= 0, relative", _mills, lambda a: 1 / _mills(a), ("0", end), {dtype: degrees}
+    )
+
+
+def _mills_excess_fit(dtype: str, join: str, end: str, degrees: tuple[int, int]) -> Fit:
+    return Fit(
+        "mills_excess",
+        f"-log(sqrt(2 pi) a R(a)) where a >= {join}, absolute",
+        lambda a: -mp.log(mp.sqrt(2 * mp.pi) * a * _mills(a)),
+        lambda a: mp.one,
+        (join, end),
+        {dtype: degrees},
+    )
+
+
+def _mills_near(dtype: str, centre: str, join: str, degree: int) -> Fit:
+    middle = mp.mpf(centre)
+    return Fit(
+        "mills_near",
+        f"R(a) in z = a - {centre} where 0 <= a <= {join}, relative",
+        lambda z: _mills(z + middle),
+        lambda z: 1 / _mills(z + middle),
+        (f"-{centre}", str(mp.mpf(join) - middle)),
+        {dtype: (degree, 0)},
+    )
 
 
 # A little wider than the reductions leave, for what they round.
@@ -142,7 +205,7 @@ FITS = (
         _exp_tail,
         lambda r: r**2 / mp.exp(r),
         ("-0.347", "0.347"),
-        {"float": 4, "double": 9},
+        {"float": (4, 0), "double": (9, 0)},
     ),
     Fit(
         "expm1_tail",
@@ -150,7 +213,7 @@ FITS = (
         _exp_tail,
         _expm1_weight,
         ("-0.521", "0.521"),
-        {"float": 6, "double": 11},
+        {"float": (6, 0), "double": (11, 0)},
     ),
     Fit(
         "expm1_negative_tail",
@@ -158,7 +221,7 @@ FITS = (
         _exp_tail,
         _expm1_weight,
         ("-0.521", "0.174"),
-        {"float": 5, "double": 10},
+        {"float": (5, 0), "double": (10, 0)},
     ),
     Fit(
         "tanh_tail",
@@ -166,7 +229,7 @@ FITS = (
         _tanh_tail,
         lambda u: u**1.5 / mp.tanh(mp.sqrt(u)),
         ("0", "0.4901"),
-        {"float": 5, "double": 11},
+        {"float": (5, 0), "double": (11, 0)},
     ),
     Fit(
         "log1p_tail",
@@ -174,7 +237,7 @@ FITS = (
         _log1p_tail,
         lambda f: abs(f**3 / mp.log1p(f)),
         ("-0.25", "0.5"),
-        {"float": 7},
+        {"float": (7, 0)},
     ),
     Fit(
         "atanh_tail",
@@ -182,8 +245,14 @@ FITS = (
         _atanh_tail,
         lambda w: w**1.5 / mp.atanh(mp.sqrt(w)) / 2,
         ("0", "0.04001"),
-        {"double": 6},
+        {"double": (6, 0)},
     ),
+    _mills_near("float", "0.5234375", "1.125", 8),
+    _mills_near("double", "0.51171875", "1.125", 16),
+    _mills_excess_fit("float", "1.125", "19", (3, 5)),
+    _mills_excess_fit("double", "1.125", "40", (9, 11)),
+    _mills_fit("float", "19", (4, 5)),
+    _mills_fit("double", "40", (9, 10)),
 )
 
 
@@ -201,19 +270,34 @@ def repr_float32(value) -> str:
 
 
 def declaration(fit: Fit, dtype: str) -> str:
-    """The C++ lines of one table."""
+    """The C++ lines of one fit: an array, or two for a quotient."""
     fitted = table(fit, dtype)
-    lines = ",\n    ".join(literal(c, dtype) for c in fitted.coefficients)
-    error = f"error 2^{mp.nstr(mp.log(fitted.error, 2), 4)}"
-    return f"// {error}\ntemplate <> inline constexpr {dtype} {fit.name}<{dtype}>[] = {{\n    {lines}}};"
+    error = f"// error 2^{mp.nstr(mp.log(fitted.error, 2), 4)}"
+    if len(fitted.denominator) == 1:
+        return f"{error}\n{_array(fit.name, dtype, fitted.numerator)}"
+    numerator = _array(f"{fit.name}_numerator", dtype, fitted.numerator)
+    denominator = _array(f"{fit.name}_denominator", dtype, fitted.denominator)
+    return f"{error}\n{numerator}\n{denominator}"
+
+
+def _array(name: str, dtype: str, coefficients: Sequence[Number]) -> str:
+    lines = ",\n    ".join(literal(c, dtype) for c in coefficients)
+    return f"template <> inline constexpr {dtype} {name}<{dtype}>[] = {{\n    {lines}}};"
 
 
 def main(prefixes: list[str]) -> None:
+    declared: set[str] = set()
     for fit in FITS:
-        if not prefixes or fit.name.startswith(tuple(prefixes)):
-            print(f"// {fit.meaning}\ntemplate <class T> inline constexpr T {fit.name} = 0;")
-            for dtype in fit.degrees:
-                print(declaration(fit, dtype))
+        if prefixes and not fit.name.startswith(tuple(prefixes)):
+            continue
+        print(f"// {fit.meaning}")
+        quotient = any(below for _, below in fit.degrees.values())
+        for name in (f"{fit.name}_numerator", f"{fit.name}_denominator") if quotient else (fit.name,):
+            if name not in declared:
+                print(f"template <class T> inline constexpr T {name} = 0;")
+            declared.add(name)
+        for dtype in fit.degrees:
+            print(declaration(fit, dtype))
 
 
 if __name__ == "__main__":
