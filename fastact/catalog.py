@@ -47,6 +47,16 @@ class Row:
     parameters: tuple[Parameter, ...] = ()
     output_determines: str = ""
     """A condition on the parameters under which the derivative can be had from ``y``."""
+    torch: str = ""
+    """The same in ``torch.nn.functional``, over ``x`` and the parameters; likewise below."""
+    torch_backward: str = ""
+    """The ATen operator that has an ``out=`` form, over ``dy``, ``x`` or ``y``; else autograd serves."""
+    jax: str = ""
+    """In ``jax.nn``."""
+    onnx: str = ""
+    """An operator of ONNX and its attributes."""
+    keras: str = ""
+    """In ``keras.activations``."""
 
     @property
     def saves(self) -> tuple[str, ...]:
@@ -66,6 +76,11 @@ rows = (
         saturates=True,
         zero_centered=False,
         reference="Rumelhart, Hinton, Williams (1986), Learning representations by back-propagating errors",
+        torch="sigmoid(x)",
+        torch_backward="sigmoid_backward(dy, y)",
+        jax="sigmoid(x)",
+        onnx="Sigmoid(x)",
+        keras="sigmoid(x)",
     ),
     Row(
         name="tanh",
@@ -77,6 +92,11 @@ rows = (
         saturates=True,
         zero_centered=True,
         reference="LeCun, Bottou, Orr, Mueller (1998), Efficient BackProp",
+        torch="tanh(x)",
+        torch_backward="tanh_backward(dy, y)",
+        jax="tanh(x)",
+        onnx="Tanh(x)",
+        keras="tanh(x)",
     ),
     Row(
         name="relu",
@@ -88,6 +108,11 @@ rows = (
         saturates=False,
         zero_centered=False,
         reference="Nair, Hinton (2010), Rectified Linear Units Improve Restricted Boltzmann Machines",
+        torch="relu(x)",
+        torch_backward="threshold_backward(dy, y, 0)",
+        jax="relu(x)",
+        onnx="Relu(x)",
+        keras="relu(x)",
     ),
     Row(
         name="leaky_relu",
@@ -101,6 +126,11 @@ rows = (
         reference="Maas, Hannun, Ng (2013), Rectifier Nonlinearities Improve Neural Network Acoustic Models",
         parameters=(Parameter("negative_slope", 0.01, _SLOPE),),
         output_determines="negative_slope > 0",
+        torch="leaky_relu(x, negative_slope)",
+        torch_backward="leaky_relu_backward(dy, x, negative_slope, False)",
+        jax="leaky_relu(x, negative_slope)",
+        onnx="LeakyRelu(x, alpha=negative_slope)",
+        keras="leaky_relu(x, negative_slope)",
     ),
     Row(
         name="prelu",
@@ -112,6 +142,8 @@ rows = (
         saturates=False,
         zero_centered=False,
         reference="He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers",
+        torch="prelu(x, weight)",
+        onnx="PRelu(x, weight)",
     ),
     Row(
         name="rrelu",
@@ -142,6 +174,11 @@ rows = (
         reference="Clevert, Unterthiner, Hochreiter (2016), Fast and Accurate Deep Network Learning by ELUs",
         parameters=(Parameter("alpha", 1.0, "minus the limit at -inf"),),
         output_determines="alpha > 0",
+        torch="elu(x, alpha)",
+        torch_backward="elu_backward(dy, alpha, 1, 1, True, y)",
+        jax="elu(x, alpha)",
+        onnx="Elu(x, alpha=alpha)",
+        keras="elu(x, alpha)",
     ),
     Row(
         name="maxout",
@@ -164,6 +201,11 @@ rows = (
         saturates=True,
         zero_centered=False,
         reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
+        torch="softmax(x, axis)",
+        torch_backward="_softmax_backward_data(dy, y, axis, y.dtype)",
+        jax="softmax(x, axis)",
+        onnx="Softmax(x, axis=axis)",
+        keras="softmax(x, axis)",
     ),
     Row(
         name="silu",
@@ -176,6 +218,10 @@ rows = (
         zero_centered=False,
         reference="Elfwing, Uchibe, Doya (2018), Sigmoid-Weighted Linear Units for Neural Network Function "
         "Approximation",
+        torch="silu(x)",
+        torch_backward="silu_backward(dy, x)",
+        jax="silu(x)",
+        keras="silu(x)",
     ),
     Row(
         name="swish",
