@@ -395,6 +395,8 @@ def _show(measurements: list[Measurement]) -> None:
     for measurement in measurements:
         table.add_row(*_cells(measurement), style="" if measurement.within else "bold red")
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
     console.print(table)
     for dtype in DTYPES:
         if not reference.can_judge(dtype):

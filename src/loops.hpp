@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "activations.hpp"
+#include "streaming.hpp"
 #include "tables.hpp"
 #include "vmath.hpp"
 
@@ -31,25 +32,49 @@ template <class T> void prefetch(const T* start, Size size = block) {
         __builtin_prefetch(reinterpret_cast<const char*>(start) + line);
 }
 
+// Blocks of an array of beyond the caches whose output is another array are computed
+// into `buffer` and streamed; all others are written where they belong.
+template <class T> struct Target {
+    T* out;
+    bool streams;
+    alignas(line) T buffer[block];
+
+    Target(T* out, bool streams) : out(out), streams(streams) {}
+    ~Target() {
+        if (streams) end_of_stream();
+    }
+
+    // The first block ends where a line of the output begins.
+    Size stop(Size start, Size size) const {
+        const Size short_of = streams && start == 0 ? to_next_line(out) : 0;
+        return std::min(start + (short_of ? short_of : block), size);
+    }
+    T* begin(Size start) { return streams ? buffer : out + start; }
+    void end(Size start, Size stop) {
+        if (streams) stream(buffer, out + start, stop - start);
+    }
+};
+
 // `flatten` inlines the whole formula: a loop with a call in it is not vectorised.
 template <template <class> class Op, class T>
 [[gnu::flatten]] void forward(const double* parameters, const void* x_, void* out_, Size index, Size size) {
     const Op<T> op(parameters);
     const T* x = static_cast<const T*>(x_);
-    T* out = static_cast<T*>(out_);
-    for (Size start = 0; start < size; start += block) {
-        const Size stop = std::min(start + block, size);
-        if (size * Size(sizeof(T)) > cached && start + ahead + block <= size) {
-            prefetch(x + start + ahead);
-            if (x != out) prefetch(out + start + ahead);
-        }
+    const bool large = size * Size(sizeof(T)) > cached;
+    Target<T> target(static_cast<T*>(out_), large && x_ != out_);
+    for (Size start = 0, stop; start < size; start = stop) {
+        stop = target.stop(start, size);
+        if (large && start + ahead + block <= size) prefetch(x + start + ahead);
+        const T* from = x + start;
+        T* to = target.begin(start);
 #pragma GCC ivdep
-        for (Size i = start; i < stop; ++i) {
-            if constexpr (requires { op.forward(x[i], std::uint64_t(i)); })
-                out[i] = op.forward(x[i], std::uint64_t(index + i));
+        for (Size i = 0; i < stop - start; ++i) {
+            if constexpr (requires { op.forward(from[i], std::uint64_t(i)); })
+                to[i] = op.forward(from[i], std::uint64_t(index + start + i));
             else
-                out[i] = op.forward(x[i]);
+                to[i] = op.forward(from[i]);
         }
+        target.end(start, stop);
     }
 }
 
@@ -73,21 +98,24 @@ template <class From, template <class> class Op, class T>
     const Op<T> op(parameters);
     const T* dy = static_cast<const T*>(dy_);
     const T* saved = static_cast<const T*>(saved_);
-    T* out = static_cast<T*>(out_);
-    for (Size start = 0; start < size; start += block) {
-        const Size stop = std::min(start + block, size);
-        if (size * Size(sizeof(T)) > cached && start + ahead + block <= size) {
+    const bool large = size * Size(sizeof(T)) > cached;
+    Target<T> target(static_cast<T*>(out_), large && out_ != dy_ && out_ != saved_);
+    for (Size start = 0, stop; start < size; start = stop) {
+        stop = target.stop(start, size);
+        if (large && start + ahead + block <= size) {
             prefetch(dy + start + ahead);
             prefetch(saved + start + ahead);
-            if (out != dy && out != saved) prefetch(out + start + ahead);
         }
+        const T *gradient = dy + start, *kept = saved + start;
+        T* to = target.begin(start);
 #pragma GCC ivdep
-        for (Size i = start; i < stop; ++i) {
-            if constexpr (requires { From::apply(op, dy[i], saved[i], std::uint64_t(i)); })
-                out[i] = From::apply(op, dy[i], saved[i], std::uint64_t(index + i));
+        for (Size i = 0; i < stop - start; ++i) {
+            if constexpr (requires { From::apply(op, gradient[i], kept[i], std::uint64_t(i)); })
+                to[i] = From::apply(op, gradient[i], kept[i], std::uint64_t(index + start + i));
             else
-                out[i] = From::apply(op, dy[i], saved[i]);
+                to[i] = From::apply(op, gradient[i], kept[i]);
         }
+        target.end(start, stop);
     }
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import ALONE, BACKWARD, IN_GROUPS, same_bits
+from cases import ALONE, BACKWARD, IN_GROUPS, SAME_SHAPE, same_bits
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -75,6 +75,18 @@ def test_large_arrays_in_any_layout(case, dtype, threads, shape):
     expected = case(*arrays)
     for layout in ("fortran", "strided", "reversed"):
         assert same_bits(case(*[LAYOUTS[layout](array) for array in arrays]), expected), layout
+
+
+@pytest.mark.parametrize("moved", [0, 1], ids=["aligned", "moved by one element"])
+@pytest.mark.parametrize("case", SAME_SHAPE, ids=str)
+def test_beyond_the_caches_in_place_or_not(case, dtype, moved):
+    """From 8 MB a thread on, elementwise results that go elsewhere are streamed past the caches."""
+    size = moved + (2**23 + 2**12) // np.dtype(dtype).itemsize
+    arrays = [array[moved:] for array in case.draw((size,), dtype)]
+    out = np.zeros(size, dtype)[moved:]
+    with fa.num_threads(1):
+        case(*arrays, out=out)
+        assert same_bits(case(*arrays, out=arrays[0]), out)
 
 
 def test_broadcast_views(case, dtype):
