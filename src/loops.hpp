@@ -32,23 +32,28 @@ template <class T> void prefetch(const T* start, Size size = block) {
         __builtin_prefetch(reinterpret_cast<const char*>(start) + line);
 }
 
-// Blocks of an array of beyond the caches whose output is another array are computed
-// into `buffer` and streamed; all others are written where they belong.
+// How the blocks of an output are written. Those of an array beyond the caches that is
+// not the input are computed into `buffer` and streamed, all others where they belong.
 template <class T> struct Target {
     T* out;
+    Size size, span;
     bool streams;
     alignas(line) T buffer[block];
 
-    Target(T* out, bool streams) : out(out), streams(streams) {}
+    Target(T* out, Size size, bool in_place)
+        : out(out), size(size), span(large() ? block : size), streams(large() && !in_place) {}
     ~Target() {
         if (streams) end_of_stream();
     }
 
-    // The first block ends where a line of the output begins.
-    Size stop(Size start, Size size) const {
-        const Size short_of = streams && start == 0 ? to_next_line(out) : 0;
-        return std::min(start + (short_of ? short_of : block), size);
+    bool large() const { return size * Size(sizeof(T)) > cached; }
+    // The first block ends where a line of the output begins: vectors that cross lines take
+    // twice the time, and NumPy's arrays begin anywhere. Short arrays are not worth the step.
+    Size stop(Size start) const {
+        const Size lead = start == 0 && size >= 2048 ? to_next_line(out) : 0;
+        return std::min(start + (lead ? lead : span), size);
     }
+    bool prefetches(Size start) const { return large() && start + ahead + block <= size; }
     T* begin(Size start) { return streams ? buffer : out + start; }
     void end(Size start, Size stop) {
         if (streams) stream(buffer, out + start, stop - start);
@@ -60,14 +65,14 @@ template <template <class> class Op, class T>
 [[gnu::flatten]] void forward(const double* parameters, const void* x_, void* out_, Size index, Size size) {
     const Op<T> op(parameters);
     const T* x = static_cast<const T*>(x_);
-    const bool large = size * Size(sizeof(T)) > cached;
-    Target<T> target(static_cast<T*>(out_), large && x_ != out_);
+    Target<T> target(static_cast<T*>(out_), size, out_ == x_);
     for (Size start = 0, stop; start < size; start = stop) {
-        stop = target.stop(start, size);
-        if (large && start + ahead + block <= size) prefetch(x + start + ahead);
+        stop = target.stop(start);
+        if (target.prefetches(start)) prefetch(x + start + ahead);
         const T* from = x + start;
         T* to = target.begin(start);
 #pragma GCC ivdep
+#pragma GCC unroll 4
         for (Size i = 0; i < stop - start; ++i) {
             if constexpr (requires { op.forward(from[i], std::uint64_t(i)); })
                 to[i] = op.forward(from[i], std::uint64_t(index + start + i));
@@ -98,17 +103,17 @@ template <class From, template <class> class Op, class T>
     const Op<T> op(parameters);
     const T* dy = static_cast<const T*>(dy_);
     const T* saved = static_cast<const T*>(saved_);
-    const bool large = size * Size(sizeof(T)) > cached;
-    Target<T> target(static_cast<T*>(out_), large && out_ != dy_ && out_ != saved_);
+    Target<T> target(static_cast<T*>(out_), size, out_ == dy_ || out_ == saved_);
     for (Size start = 0, stop; start < size; start = stop) {
-        stop = target.stop(start, size);
-        if (large && start + ahead + block <= size) {
+        stop = target.stop(start);
+        if (target.prefetches(start)) {
             prefetch(dy + start + ahead);
             prefetch(saved + start + ahead);
         }
         const T *gradient = dy + start, *kept = saved + start;
         T* to = target.begin(start);
 #pragma GCC ivdep
+#pragma GCC unroll 4
         for (Size i = 0; i < stop - start; ++i) {
             if constexpr (requires { From::apply(op, gradient[i], kept[i], std::uint64_t(i)); })
                 to[i] = From::apply(op, gradient[i], kept[i], std::uint64_t(index + start + i));
