@@ -31,7 +31,7 @@ class FastactLayer:
         self.activation, self.z, self.settings = fa.get(name), z, settings
         self.from_output = self.activation.saves[0] == "y"
         # A derivative that needs x must find it again, so y goes elsewhere.
-        self.y = z if self.from_output else output_like(z, settings)
+        self.y = z if self.from_output else output_like(name, z)
         self.dy = np.empty_like(self.y)
         self.weight_gradient = None
 
@@ -40,7 +40,7 @@ class FastactLayer:
 
     def backward(self) -> np.ndarray:
         saved = {"y": self.y} if self.from_output else {"x": self.z}
-        out = self.z if "pieces" in self.settings else self.dy
+        out = self.dy if self.dy.shape == self.z.shape else self.z
         dx = self.activation.backward(self.dy, **saved, **self.settings, out=out)
         if "weight" in self.settings:
             dx, self.weight_gradient = dx
@@ -53,7 +53,7 @@ class NumpyLayer:
     def __init__(self, name: str, z: np.ndarray, settings: dict) -> None:
         row = fa.get(name).row
         saves = row.saves[0]
-        self.y = z if saves == "y" else output_like(z, settings)
+        self.y = z if saves == "y" else output_like(name, z)
         self.dy = np.empty_like(self.y)
         self.forward = numpy_baseline.forward(row, z, out=self.y, **settings)
         saved = self.y if saves == "y" else z
@@ -64,8 +64,12 @@ class NumpyLayer:
         return self.backward.weight_gradient
 
 
-def output_like(z: np.ndarray, settings: dict) -> np.ndarray:
-    return np.empty((z.shape[0], z.shape[1] // settings.get("pieces", 1)), z.dtype)
+def output_like(name: str, z: np.ndarray) -> np.ndarray:
+    return np.empty((z.shape[0], z.shape[1] // inputs_of_a_unit(name)), z.dtype)
+
+
+def inputs_of_a_unit(name: str) -> int:
+    return {"pieces": PIECES, "gated": 2}.get(fa.get(name).row.kind, 1)
 
 
 class Network:
@@ -74,7 +78,7 @@ class Network:
     def __init__(self, layer: type[FastactLayer] | type[NumpyLayer], hidden: str, batch: int) -> None:
         random = np.random.default_rng(0)
         self.settings = settings_of(hidden)
-        width = UNITS * self.settings.get("pieces", 1)
+        width = UNITS * inputs_of_a_unit(hidden)
         self.w1, self.b1 = random.normal(0, np.sqrt(2 / 64), (64, width)), np.zeros(width)
         self.w2, self.b2 = random.normal(0, np.sqrt(1 / UNITS), (UNITS, 10)), np.zeros(10)
         self.z1, self.z2 = np.empty((batch, width)), np.empty((batch, 10))

@@ -69,7 +69,7 @@ class Case:
     @cached_property
     def unit(self) -> str:
         """How errors are counted away from inner zeros; see section 3 of the contract."""
-        cancels = self.row.kind == "rows" and self.direction != "forward"
+        cancels = self.row.kind in ("rows", "gated") and self.direction != "forward"
         return LARGEST_TERM if cancels or self.parameters else ULP
 
     @property
@@ -77,11 +77,13 @@ class Case:
         """The error, in its unit, that the contract allows."""
         if self.row.kind == "pieces":
             return 0
+        if self.row.kind == "gated" and self.direction == "forward":
+            return 3
         return 2 if self.direction == "forward" and self.row.kind != "rows" and not self.parameters else 4
 
     @cached_property
     def zeros(self) -> tuple[float, ...]:
-        if self.direction != "x" or self.parameters or self.row.kind == "pieces":
+        if self.direction != "x" or self.parameters or self.row.kind in ("pieces", "gated"):
             return ()
         return reference.inner_zeros(self.row.derivatives["x"], tuple(self.names.items()))
 
@@ -104,8 +106,14 @@ class Case:
         result = activation.backward(**inputs, **self.arguments)
         return result[0] if isinstance(result, tuple) else result
 
+    def arrays(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the formula computes from: the arrays that are passed, or their halves."""
+        if self.row.kind != "gated":
+            return inputs
+        return {**reference.halves(inputs["x"]), **{name: inputs[name] for name in inputs if name != "x"}}
+
     def exact(self, inputs: dict[str, np.ndarray], text: str | None = None) -> np.ndarray:
-        return reference.evaluate(text or self.text, self.dtype, **inputs, **self.names)
+        return reference.evaluate(text or self.text, self.dtype, **self.arrays(inputs), **self.names)
 
 
 def cases(names: list[str], dtypes: list[np.dtype]) -> list[Case]:
@@ -156,8 +164,8 @@ def judge(case: Case, inputs: dict[str, np.ndarray], note: str = "") -> dict[str
 
     def describe(index: int) -> dict[str, Any]:
         at = {
-            name: float(np.broadcast_to(array, exact.shape).flat[index])
-            for name, array in inputs.items()
+            name: float(array.flat[index % array.size])
+            for name, array in case.arrays(inputs).items()
             if case.row.kind != "pieces"
         }
         return {**at, "result": float(computed.flat[index]), "note": note}
@@ -205,8 +213,23 @@ class Batch:
 
     def inputs(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
         """Blocks of arguments, each with a note on what they are."""
-        make = {"rows": self._rows, "pieces": self._groups}.get(self.case.row.kind, self._elements)
-        return make()
+        make = {"rows": self._rows, "pieces": self._groups, "gated": self._halves}
+        return make.get(self.case.row.kind, self._elements)()
+
+    def _halves(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
+        """The gate's inputs from every region, the other half and dy of magnitudes that it can multiply."""
+        case = self.case
+        if self.exhaustive and case.dtype == np.float32:
+            b = samples.every_float32(self.number)
+        else:
+            b = samples.stratified(case.dtype, self.number)
+        parts = 1 if case.direction == "forward" else 2
+        a = samples.factors(case.dtype, 2 * self.number + 1, b.size, parts)
+        dy = samples.factors(case.dtype, 2 * self.number, b.size, parts)
+        for start in range(0, b.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            x = np.concatenate([a[part], b[part]])
+            yield ({"x": x} if case.direction == "forward" else {"dy": dy[part], "x": x}), ""
 
     def _elements(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
         case = self.case
@@ -289,7 +312,7 @@ class Measurement:
         number = np.dtype(self.dtype).type
         shown = [
             f"{name} = {number(self.at[name])!s}"
-            for name in ("x", "y", "dy")
+            for name in ("x", "y", "a", "b", "dy")
             if name in self.at and (name != "dy" or self.at[name] != 1)
         ]
         return ", ".join(shown) + (f" ({self.at['note']})" if self.at["note"] else "")

@@ -478,10 +478,51 @@ class Pieces(Described):
         return winners.astype(np.int32, copy=False)
 
 
+class Gated(Described, _dispatch.GatedKernel):
+    """One half of the values along an axis, times a gate that the other half opens."""
+
+    extra = (("axis", -1),)
+
+    def __init__(self, row: Row) -> None:
+        _dispatch.GatedKernel.__init__(self, row.name)
+        self._describe(row)
+
+    def _forward(self, x: Any, axis: int, out: Any) -> Any:
+        source = arrays.as_input(x, "x")
+        axis = normalize_axis_index(axis, source.ndim)
+        dtype = arrays.result_dtype(source)
+        result = arrays.as_output(out, self._halved(source.shape, axis), dtype)
+        return self._along([source], result, axis, out)
+
+    def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any) -> Any:
+        self._read_saved({"x": x, "y": y})
+        gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
+        axis = normalize_axis_index(axis, source.ndim)
+        expected = self._halved(source.shape, axis)
+        if gradient.shape != expected:
+            raise ValueError(f"dy has shape {gradient.shape}; the forward output has shape {expected}")
+        result = arrays.as_output(out, source.shape, arrays.result_dtype(gradient, source))
+        return self._along([gradient, source], result, axis, out)
+
+    def _along(self, inputs: list[np.ndarray], result: np.ndarray, axis: int, out: Any) -> Any:
+        dtypes = [arrays.computing_dtype(arrays.native(result.dtype))] * (len(inputs) + 1)
+        arrays.along_axis(inputs, [result], axis, dtypes, lambda ins, outs: self.run([*ins, *outs], axis))
+        return arrays.finish(result, out)
+
+    def _halved(self, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+        """Shape of the output; ValueError where the axis has no halves."""
+        if shape[axis] % 2:
+            raise ValueError(
+                f"{self.name}: x has extent {shape[axis]} along axis {axis}; allowed are even extents"
+            )
+        return (*shape[:axis], shape[axis] // 2, *shape[axis + 1 :])
+
+
 KINDS = {
     "elementwise": Elementwise,
     "random": Random,
     "rows": Rows,
     "channels": Channels,
     "pieces": Pieces,
+    "gated": Gated,
 }

@@ -71,6 +71,8 @@ class Cell:
         if self.row.kind == "pieces":
             per_output = 1 / pieces_of(self.size)
             return item * ((1 if self.direction == "forward" else 2) + per_output)
+        if self.row.kind == "gated":
+            return item * ((1 if self.direction == "forward" else 2) + 1 / 2)
         return item * (2 if self.direction == "forward" else 3)
 
 
@@ -114,6 +116,9 @@ def shape_of(row: Row, size: int) -> tuple[int, ...]:
     if row.kind == "rows":
         length = math.gcd(size, ROW_LENGTH)
         return size // length, length
+    if row.kind == "gated":
+        length = 2 * math.gcd(size // 2, ROW_LENGTH)
+        return size // length, length
     if row.kind == "channels":
         positions = math.gcd(size, POSITIONS)
         channels = math.gcd(size // positions, CHANNELS)
@@ -135,13 +140,15 @@ class Workload:
             self.settings = {"pieces": pieces_of(cell.size)}
             if cell.direction == "forward":
                 self.out = np.empty(x.size // self.settings["pieces"], x.dtype)
+        if cell.row.kind == "gated" and cell.direction == "forward":
+            self.out = np.empty((x.shape[0], x.shape[1] // 2), x.dtype)
         self.dy, self.saved = None, None
         self.original = x
         if cell.direction == "backward":
             y = self.activation(x, **self.settings)
             self.dy, self.saved = _normal(y.shape, cell.dtype), y if cell.saves == "y" else x
-            # maxout's gradient has the shape of x, and takes its place.
-            self.original = self.saved if cell.row.kind == "pieces" else self.dy
+            # maxout's and a gated gradient have the shape of x, and take its place.
+            self.original = self.saved if cell.row.kind in ("pieces", "gated") else self.dy
         copies = min(max(1, POOL_BYTES // x.nbytes), POOL_COPIES)
         self.copies = [self.original.copy() for _ in range(copies)]
 
@@ -173,7 +180,7 @@ class Workload:
     def _gradients(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """dy, the saved array and the one of them that is overwritten, for each copy."""
         for copy in self.copies:
-            if self.cell.row.kind == "pieces":
+            if self.cell.row.kind in ("pieces", "gated"):
                 yield self.dy, copy, copy
             else:
                 yield copy, self.saved, copy

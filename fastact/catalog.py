@@ -13,9 +13,13 @@ from dataclasses import dataclass
 
 VOCABULARY = (
     "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "erf", "erfc",
-    "abs", "sign", "where", "maximum", "minimum", "max", "sum", "pi",
+    "abs", "sign", "where", "maximum", "minimum", "max", "sum", "join", "pi",
 )  # fmt: skip
-"""Names a formula may use beside ``x``, ``y`` and its parameters; ``max`` and ``sum`` run along ``axis``."""
+"""Names a formula may use beside ``x``, ``y`` and its parameters.
+
+``max`` and ``sum`` run along ``axis``; ``join(da, db)`` puts two halves together along it. The halves
+of a gated activation's ``x`` are ``a`` and ``b``.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Row:
 
     name: str
     kind: str
-    """Shape of its work: elementwise, channels, random, rows or pieces."""
+    """Shape of its work: elementwise, channels, random, rows, pieces or gated."""
     formula: str
     derivatives: dict[str, str]
     """dy/dx as a function of what backward saves, the preferred first."""
@@ -48,7 +52,7 @@ class Row:
     output_determines: str = ""
     """A condition on the parameters under which the derivative can be had from ``y``."""
     torch: str = ""
-    """The same in ``torch.nn.functional``, over ``x`` and the parameters; likewise below."""
+    """The same in ``torch.nn.functional``, over ``x`` (or its halves) and the parameters; likewise below."""
     torch_backward: str = ""
     """The ATen operator that has an ``out=`` form, over ``dy``, ``x`` or ``y``; else autograd serves."""
     jax: str = ""
@@ -64,6 +68,7 @@ class Row:
 
 
 _SLOPE = "slope where x is negative"
+_GLU_VARIANTS = "Shazeer (2020), GLU Variants Improve Transformer"
 
 rows = (
     Row(
@@ -234,5 +239,48 @@ rows = (
         zero_centered=False,
         reference="Ramachandran, Zoph, Le (2017), Searching for Activation Functions",
         parameters=(Parameter("beta", 1.0, "steepness of the gate"),),
+    ),
+    Row(
+        name="glu",
+        kind="gated",
+        formula="a * sigmoid(b)",
+        derivatives={"x": "join(dy * sigmoid(b), dy * a * sigmoid(b) * sigmoid(-b))"},
+        range="(-inf, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=True,
+        reference="Dauphin, Fan, Auli, Grangier (2017), Language Modeling with Gated Convolutional Networks",
+        torch="glu(x, axis)",
+        torch_backward="glu_backward(dy, x, axis)",
+        jax="glu(x, axis)",
+        keras="glu(x, axis)",
+    ),
+    Row(
+        name="reglu",
+        kind="gated",
+        formula="a * maximum(b, 0)",
+        derivatives={"x": "join(dy * maximum(b, 0), dy * a * where(b > 0, 1, 0))"},
+        range="(-inf, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=True,
+        reference=_GLU_VARIANTS,
+        torch="a * relu(b)",
+        jax="a * relu(b)",
+    ),
+    Row(
+        name="swiglu",
+        kind="gated",
+        formula="a * (b * sigmoid(b))",
+        derivatives={
+            "x": "join(dy * (b * sigmoid(b)), dy * a * (sigmoid(b) * (1 + b * sigmoid(-b))))",
+        },
+        range="(-inf, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=True,
+        reference=_GLU_VARIANTS,
+        torch="a * silu(b)",
+        jax="a * silu(b)",
     ),
 )

@@ -7,7 +7,7 @@ import inspect
 from .catalog import Row
 
 _SHAPE_PARAMETERS = {
-    "axis": "Axis along which a row lies, counted from the end where negative.",
+    "axis": "Axis along which a row or both halves lie, counted from the end where negative.",
     "weight": "One slope, or one per position along `axis`.",
     "pieces": "Size of a group of consecutive values; divides the extent along `axis`.",
     "seed": "None for evaluation (the mean slope); an integer for training (each its own slope).",
@@ -20,14 +20,19 @@ _TYPES = {
     "seed": "int or None",
     "return_which": "bool",
 }
+_OF_WHAT = {
+    "rows": "of each row along an axis",
+    "pieces": "of each row along an axis",
+    "gated": "of the halves a and b of x along an axis",
+}
 _EXAMPLE_ARGUMENTS = {"weight": "0.25", "pieces": "2"}
 
 
 def build(row: Row, signature: inspect.Signature) -> str:
     """The docstring of one activation."""
+    of_what = _OF_WHAT.get(row.kind, "of each element")
     sections = [
-        f"{row.name}{signature}\n\n{row.name}: ``{row.formula}``, of each "
-        + ("row along an axis." if row.kind in {"rows", "pieces"} else "element."),
+        f"{row.name}{signature}\n\n{row.name}: ``{row.formula}``, {of_what}.",
         _section("Parameters", _parameters(row, signature)),
         _section("Returns", _returns(row)),
         _section("Raises", _RAISES),
@@ -64,9 +69,9 @@ def _parameters(row: Row, signature: inspect.Signature) -> str:
         meaning = f"{own[name].meaning.capitalize()}." if name in own else _SHAPE_PARAMETERS[name]
         allowed = f" Allowed: ``{own[name].constraint}``." if name in own and own[name].constraint else ""
         lines.append(f"{name} : {kind}{default}\n    {meaning}{allowed}")
+    in_place = "" if row.kind in {"pieces", "gated"} else "; may be `x`, then nothing is allocated"
     lines.append(
-        "out : numpy.ndarray, optional\n"
-        "    Where the result goes, of its shape and dtype; may be `x`, then nothing is allocated."
+        f"out : numpy.ndarray, optional\n    Where the result goes, of its shape and dtype{in_place}."
     )
     return "\n".join(lines)
 
@@ -109,6 +114,12 @@ def _example(row: Row, signature: inspect.Signature) -> str:
     ]
     if row.kind == "pieces":
         lines += [">>> y.tolist()", "[-0.5, 2.0]"]
+    elif row.kind == "gated":
+        lines += [
+            f">>> dx = fa.{row.name}.backward(np.ones_like(y), x=x)",
+            ">>> y.shape, dx.shape",
+            "((2,), (4,))",
+        ]
     elif row.kind == "channels":
         lines += [
             ">>> dx, dweight = fa.prelu.backward(np.ones_like(x), x=x, weight=0.25)",

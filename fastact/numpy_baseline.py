@@ -59,7 +59,7 @@ _REDUCTIONS = ("max", "sum", "vecdot")
 _FUNCTIONS = {
     "exp": "exp", "expm1": "expm1", "log": "log", "log1p": "log1p", "sqrt": "sqrt", "tanh": "tanh",
     "abs": "absolute", "sign": "sign", "maximum": "maximum", "minimum": "minimum", "where": "where",
-    "sigmoid": "sigmoid", "max": "max", "sum": "sum", "erf": "erf", "erfc": "erfc",
+    "sigmoid": "sigmoid", "max": "max", "sum": "sum", "join": "join", "erf": "erf", "erfc": "erfc",
 }  # fmt: skip
 
 
@@ -323,6 +323,7 @@ class Binder:
         scratch: list[np.ndarray],
     ) -> None:
         self.arrays, self.target, self.axis, self.scratch = arrays, target, axis, scratch
+        self.targets = [target]
         self.calls = Calls(target)
         self.place: dict[Node, Any] = {}
         self.free = list(scratch)
@@ -331,13 +332,18 @@ class Binder:
         self.names.setdefault(id(target), "out")
 
     def bind(self, root: Node) -> Calls:
-        order = list(root.walk())
-        uses = Counter(argument for node in order for argument in node.args)
+        roots = {root: self.target}
+        if root.op == "join":
+            # Where they came from: da takes a's place, db b's.
+            roots = {root.args[1]: self.arrays["b"], root.args[0]: self.arrays["a"]}
+        order = list(dict.fromkeys(node for one in roots for node in one.walk()))
+        uses = Counter([*roots, *(argument for node in order for argument in node.args)])
         if not root.args:
             self.emit(np.copyto, self.target, self.value(root))
             return self.calls
-        if not any(array is self.target for array in self.arrays.values()):
+        if not any(array is target for array in self.arrays.values() for target in roots.values()):
             self.free.append(self.target)
+        self.targets, late = list(roots.values()), []
         for node in order:
             if not node.args:
                 self.place[node] = self.value(node)
@@ -346,17 +352,22 @@ class Binder:
             uses.subtract(node.args)
             last_used = [self.place[a] for a in dict.fromkeys(node.args) if not uses[a]]
             dying = [place for place in last_used if self.owns(place)]
-            out = self.target if node == root else self.output(node, args, dying)
+            out = roots.get(node)
+            if out is None or any(place is out and uses[other] > 0 for other, place in self.place.items()):
+                out = self.output(node, args, dying)
+                late += [(roots[node], out)] if node in roots else []
             self.place[node] = out
-            self.free += [array for array in dying if array is not out]
+            self.free = [array for array in [*self.free, *dying] if array is not out]
             self.compute(node.op, args, out)
+        for target, out in late:
+            self.emit(np.copyto, target, out)
         return self.calls
 
     def value(self, node: Node) -> Any:
         return node.value if node.op == "number" else self.arrays[node.name]
 
     def owns(self, value: Any) -> bool:
-        return any(value is array for array in (self.target, *self.scratch))
+        return any(value is array for array in (*self.targets, *self.scratch))
 
     def output(self, node: Node, args: list[Any], dying: list[np.ndarray]) -> np.ndarray:
         """An array for the result: one that is no longer needed, or a new one."""
@@ -443,7 +454,7 @@ def forward(
     """The NumPy calls of a forward pass, in place on `x` or, where given, into `out`.
 
     `weight` has one value per position of prelu's `axis`. For maxout `x` is C-contiguous, its
-    last axis holds the groups of `pieces`, and `out` is needed. Calls that are given the same
+    last axis holds the groups of `pieces`; for it and gated `out` is needed. Calls that are given the same
     `scratch` list share its arrays; it grows by what they need.
     """
     scratch = [] if scratch is None else scratch
@@ -451,6 +462,8 @@ def forward(
     target = x if out is None else out
     if row.kind == "pieces":
         arrays["x"], target, axis = _in_groups(x, pieces), target[..., None], -1
+    if row.kind == "gated":
+        arrays = _halves(x, axis)
     if weight is not None:
         arrays["weight"] = _along(weight, x.ndim, axis)
     root = _forward_root(row.formula, tuple(constants.items()), tuple(arrays), form)
@@ -470,7 +483,7 @@ def backward(
     form: str = "expm1",
     scratch: list[np.ndarray] | None = None,
 ) -> Calls:
-    """The NumPy calls of a backward pass from `saved`, in place on `dy` (maxout: on `saved`).
+    """The NumPy calls of a backward pass from `saved`, in place on `dy` (maxout, gated: on `saved`).
 
     prelu's calls sum the gradient of its weight too, as fastact's backward does.
     """
@@ -480,6 +493,9 @@ def backward(
     if row.kind == "pieces":
         groups = _in_groups(saved, pieces)
         arrays, target, axis = {"dy": dy[..., None], saves: groups}, groups, -1
+    if row.kind == "gated":
+        arrays = {"dy": dy, **_halves(saved, axis)}
+        target = arrays["a"]
     if weight is not None:
         arrays["weight"] = _along(weight, dy.ndim, axis)
     root = _backward_root(row.derivatives[saves], tuple(constants.items()), tuple(arrays), form)
@@ -488,7 +504,7 @@ def backward(
         first = _weight_gradient(arrays, axis, scratch)
         steps, lines = first.steps + calls.steps, first.lines + calls.lines
         calls = Calls(calls.result, steps, lines, first.result.reshape(weight.shape))
-    return _returning(calls, saved if row.kind == "pieces" else dy)
+    return _returning(calls, saved if row.kind in ("pieces", "gated") else dy)
 
 
 @cache
@@ -522,6 +538,11 @@ def _constants(row: Row, parameters: Mapping[str, float]) -> dict[str, float]:
 
 def _in_groups(x: np.ndarray, pieces: int) -> np.ndarray:
     return x.reshape(*x.shape[:-1], x.shape[-1] // pieces, pieces)
+
+
+def _halves(x: np.ndarray, axis: int) -> dict[str, np.ndarray]:
+    a, b = np.split(x, 2, axis=axis)
+    return {"a": a, "b": b}
 
 
 def _along(weight: np.ndarray, dimensions: int, axis: int) -> np.ndarray:

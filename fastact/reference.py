@@ -53,6 +53,7 @@ VOCABULARY: dict[str, Any] = {
     "where": np.where,
     "max": partial(np.max, axis=-1, keepdims=True),
     "sum": partial(np.sum, axis=-1, keepdims=True),
+    "join": lambda da, db: np.concatenate(np.broadcast_arrays(da, db), axis=-1),
     "pi": np.longdouble("3.14159265358979323846264338327950288"),
     "largest": lambda a, b: np.maximum(np.abs(a), np.abs(b)),
 }
@@ -77,6 +78,12 @@ def _finite(wide: np.ndarray) -> np.ndarray:
         return wide
     beyond = np.ldexp(wide.dtype.type(1), int(np.finfo(wide.dtype).maxexp) - 30)
     return np.where(infinite, np.copysign(beyond, wide), wide)
+
+
+def halves(x: np.ndarray) -> dict[str, np.ndarray]:
+    """What a gated activation's formula calls the halves of `x` along the last axis."""
+    a, b = np.split(x, 2, axis=-1)
+    return {"a": a, "b": b}
 
 
 def gradient_text(row: Row, saved: str) -> str:

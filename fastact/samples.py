@@ -105,8 +105,13 @@ def gradients(dtype: np.dtype, batch: int, count: int) -> np.ndarray:
     """What is passed as dy: ones in even batches, otherwise both signs and magnitudes up to `LARGEST_DY`."""
     if batch % 2 == 0:
         return np.ones(count, dtype)
+    return factors(dtype, batch, count, 1)
+
+
+def factors(dtype: np.dtype, batch: int, count: int, parts: int) -> np.ndarray:
+    """What a gate is multiplied by: `parts` of them together have magnitudes up to `LARGEST_DY`."""
     random = np.random.default_rng((1, batch))
-    reach = np.where(random.random(count) < 0.5, 1, LARGEST_DY[np.dtype(dtype).name])
+    reach = np.where(random.random(count) < 0.5, 1, LARGEST_DY[np.dtype(dtype).name] / parts)
     magnitude = np.exp2(random.uniform(-1, 1, count) * reach)
     return (magnitude * random.choice([-1, 1], count)).astype(dtype)
 

@@ -47,12 +47,47 @@ template <class T, class... Low> T times_sigmoid_backward(T dy, T u, OnePlusExp<
     return dy * (u < 0 ? h : 1 - h * sum.scale) * (u < 0 ? sum.scale : T(1));
 }
 
+// sigma(x) = scale / d with d >= 1 >= scale, so that a / d * scale loses nothing of a small
+// a, nor of a large one where sigma(x) alone underflows. At -inf it is 0 times any number.
+template <class T> OnePlusExp<T> sigmoid_parts(T x) {
+    const auto [d, scale] = math::one_plus_exp_at_least_1(-x);
+    return {d, x < -math::exp_limit<T> ? T(0) : scale};
+}
+
+// dL/da and dL/db of a * gate(b).
+template <class T> struct GatedGradients {
+    T a, b;
+};
+
+// What both gradients are made of: sigma(-|b|) = inverse * scale and sigma(|b|), and
+// sigma(b) = factor * power.
+template <class T> struct GateParts {
+    T inverse, sigma, scale, factor, power;
+
+    explicit GateParts(T b) {
+        const auto sum = math::one_plus_exp(math::abs(b));
+        inverse = 1 / sum.d;
+        scale = math::abs(b) > math::exp_limit<T> ? T(0) : sum.scale;
+        sigma = 1 - inverse * scale;
+        factor = b < 0 ? inverse : sigma;
+        power = b < 0 ? scale : T(1);
+    }
+};
+
 template <class T> struct Sigmoid {
     explicit Sigmoid(const double*) {}
 
     T forward(T x) const {
         const auto [d, scale] = math::one_plus_exp(-x);
         return scale / d;
+    }
+    T times(T a, T x) const {
+        const auto [d, scale] = sigmoid_parts(x);
+        return a / d * scale;
+    }
+    GatedGradients<T> times_backward(T dy, T a, T x) const {
+        const GateParts<T> gate(x);
+        return {dy * gate.factor * gate.power, dy * a * (gate.inverse * gate.sigma) * gate.scale};
     }
     T backward_x(T dy, T x) const { return sigmoid_backward(dy, x); }
     T backward_y(T dy, T y) const { return dy * (y * (1 - y)); }
@@ -142,6 +177,22 @@ template <class T> struct Silu {
     T forward(T x) const {
         const auto [d, scale] = math::one_plus_exp(-x);
         return math::at_least(-math::exp_limit<T>, x) / d * scale;
+    }
+    // a comes before the division where x is small, after it where a x might overflow.
+    T times(T a, T x) const {
+        const auto [d, scale] = sigmoid_parts(x);
+        const T held = math::at_least(-math::exp_limit<T>, x);
+        const bool small = math::abs(x) < 1;
+        return (small ? a * held : held) / d * (small ? T(1) : a) * scale;
+    }
+    // The product dy a is carried in two parts, as its error is one too many for the promise.
+    GatedGradients<T> times_backward(T dy, T a, T x) const {
+        const GateParts<T> gate(x);
+        const T held = math::at_least(-math::exp_limit<T>, x), u = math::at_most(math::exp_limit<T>, math::abs(x));
+        const T h = gate.inverse * math::fma(-u, gate.sigma, T(1)), slope = x < 0 ? h : 1 - h * gate.scale;
+        const T product = dy * a, error = math::product_error(dy, a, product);
+        const T low = error - error == 0 ? error * slope : T(0);
+        return {dy * held * gate.factor * gate.power, math::fma(product, slope, low) * gate.power};
     }
     T backward_x(T dy, T x) const {
         return times_sigmoid_backward(dy, x, math::one_plus_exp(math::abs(x)));

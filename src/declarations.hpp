@@ -41,11 +41,26 @@ inline constexpr Rows rows_table[] = {
     {"softmax", 0.6f, {softmax<float>, softmax<double>}, {softmax_backward<float>, softmax_backward<double>}},
 };
 
+template <template <class> class Gate> constexpr Gated gated(const char* name, float cost) {
+    return {name,
+            cost,
+            {gated_forward<Gate, float>, gated_forward<Gate, double>},
+            {gated_backward<Gate, float>, gated_backward<Gate, double>}};
+}
+
+inline constexpr Gated gated_table[] = {
+    gated<Sigmoid>("glu", 0.4f),
+    gated<Relu>("reglu", 0.1f),
+    gated<Silu>("swiglu", 0.5f),
+};
+
 inline constexpr Tables tables = {
     elementwise_table,
     std::size(elementwise_table),
     rows_table,
     std::size(rows_table),
+    gated_table,
+    std::size(gated_table),
     {prelu<float>, prelu<double>},
     {prelu_backward<float>, prelu_backward<double>},
     {prelu_gradient<float>, prelu_gradient<double>},

@@ -35,6 +35,9 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
         const void*, void*, int*, Axis, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef void (*PiecesBackward)(
         const void*, const void*, const int*, void*, Axis, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*GatedForward)(const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*GatedBackward)(
+        const void*, const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
     struct Elementwise:
         const char* name
         float cost
@@ -46,11 +49,18 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
         float cost
         RowsForward forward[2]
         RowsBackward backward[2]
+    struct Gated:
+        const char* name
+        float cost
+        GatedForward forward[2]
+        GatedBackward backward[2]
     struct Tables:
         const Elementwise* elementwise
         int elementwise_size
         const Rows* rows
         int rows_size
+        const Gated* gated
+        int gated_size
         ChannelsForward prelu[2]
         ChannelsBackward prelu_backward[2]
         ChannelsGradient prelu_gradient[2]
@@ -491,6 +501,154 @@ cdef class RowsKernel:
             self.run_forward(arrays[0], arrays[1], split(arrays[0], axis))
         else:
             self.run_backward(arrays[0], arrays[1], arrays[2], split(arrays[0], axis))
+
+
+cdef inline bint halved(cnp.ndarray x, cnp.ndarray out, Py_ssize_t axis) noexcept:
+    """Whether two plain arrays have one dtype, and `out` half of x's extent along the axis."""
+    cdef Py_ssize_t i
+    if cnp.PyArray_TYPE(x) != cnp.PyArray_TYPE(out) or cnp.PyArray_NDIM(x) != cnp.PyArray_NDIM(out):
+        return False
+    for i in range(cnp.PyArray_NDIM(x)):
+        if cnp.PyArray_DIM(x, i) != cnp.PyArray_DIM(out, i) * (2 if i == axis else 1):
+            return False
+    return True
+
+
+cdef inline bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether two contiguous arrays share no memory."""
+    cdef uintptr_t first = <uintptr_t>cnp.PyArray_DATA(a), second = <uintptr_t>cnp.PyArray_DATA(b)
+    return first + cnp.PyArray_NBYTES(a) <= second or second + cnp.PyArray_NBYTES(b) <= first
+
+
+cdef class GatedKernel:
+    """The kernels of one gated activation, and the short path of its calls."""
+
+    cdef const Gated* entry
+
+    def __init__(self, str kernel):
+        cdef bytes key = kernel.encode()
+        cdef int i
+        self.entry = NULL
+        for i in range(tables.gated_size):
+            if tables.gated[i].name == key:
+                self.entry = &tables.gated[i]
+        if self.entry == NULL:
+            raise LookupError(f"no kernel is declared for {kernel!r}")
+
+    def __call__(self, x, axis=-1, *, out=None):
+        cdef Py_ssize_t dim, i
+        cdef cnp.npy_intp shape[64]
+        if not plain(x) or not PyLong_CheckExact(axis):
+            return self._forward(x, axis, out)
+        cdef cnp.ndarray source = x
+        dim = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis
+        if not 0 <= dim < cnp.PyArray_NDIM(source) or cnp.PyArray_SIZE(source) == 0:
+            return self._forward(x, axis, out)
+        if cnp.PyArray_DIM(source, dim) % 2:
+            return self._forward(x, axis, out)
+        if out is None:
+            for i in range(cnp.PyArray_NDIM(source)):
+                shape[i] = cnp.PyArray_DIM(source, i) // (2 if i == dim else 1)
+            out = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(source), shape, cnp.PyArray_TYPE(source), 0)
+        elif not (plain(out) and halved(source, out, dim) and disjoint(source, out)):
+            return self._forward(x, axis, out)
+        if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+            return self._forward(x, axis, out)
+        self.run_forward(source, out, dim)
+        return out
+
+    def backward(self, dy, *, x=None, y=None, axis=-1, out=None):
+        """Gradient of the input from the gradient of the output and the saved input.
+
+        Parameters
+        ----------
+        dy : array_like
+            Gradient with respect to the output.
+        x : array_like
+            The forward input, of twice the extent of `dy` along `axis`.
+        y : None
+            Not accepted: the gradient is a function of the input.
+        axis : int, default -1
+            Axis of the forward call.
+        out : numpy.ndarray, optional
+            Where the result goes, in the shape of `x`; may be `x`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Gradient with respect to the input; `out` itself where it was given.
+
+        Raises
+        ------
+        TypeError
+            If `x` is missing or a dtype is not supported.
+        ValueError
+            If shapes do not fit or `out` cannot take the result.
+        """
+        cdef Py_ssize_t dim
+        if y is not None or not plain(dy) or not plain(x) or not PyLong_CheckExact(axis):
+            return self._backward(dy, x, y, axis, out)
+        cdef cnp.ndarray gradient = dy, source = x
+        dim = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis
+        if not 0 <= dim < cnp.PyArray_NDIM(source) or cnp.PyArray_SIZE(source) == 0:
+            return self._backward(dy, x, y, axis, out)
+        if not halved(source, gradient, dim):
+            return self._backward(dy, x, y, axis, out)
+        if out is None:
+            out = cnp.PyArray_EMPTY(
+                cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
+        elif not (plain(out) and alike(source, out) and apart(source, out) and disjoint(gradient, out)):
+            return self._backward(dy, x, y, axis, out)
+        if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+            return self._backward(dy, x, y, axis, out)
+        self.run_backward(gradient, source, out, dim)
+        return out
+
+    cdef int run_forward(self, cnp.ndarray x, cnp.ndarray out, Py_ssize_t dim) except -1:
+        cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+        cdef GatedForward kernel = self.entry.forward[dtype]
+        cdef Axis axis = split(out, dim)
+        cdef Py_ssize_t size = cnp.PyArray_SIZE(out)
+        cdef int threads = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef void* source = cnp.PyArray_DATA(x)
+        cdef void* target = cnp.PyArray_DATA(out)
+        if threads > 1 and dtype:
+            gated_forward[double](kernel, flat(x), flat(out), axis, threads)
+        elif threads > 1:
+            gated_forward[float](kernel, flat(x), flat(out), axis, threads)
+        elif size < GIL_SIZE:
+            kernel(source, target, axis, 0, size)
+        else:
+            with nogil:
+                kernel(source, target, axis, 0, size)
+        return 0
+
+    cdef int run_backward(self, cnp.ndarray dy, cnp.ndarray x, cnp.ndarray out, Py_ssize_t dim) except -1:
+        cdef int dtype = cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE
+        cdef GatedBackward kernel = self.entry.backward[dtype]
+        cdef Axis axis = split(dy, dim)
+        cdef Py_ssize_t size = cnp.PyArray_SIZE(dy)
+        cdef int threads = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef void* gradient = cnp.PyArray_DATA(dy)
+        cdef void* source = cnp.PyArray_DATA(x)
+        cdef void* target = cnp.PyArray_DATA(out)
+        if threads > 1 and dtype:
+            gated_backward[double](kernel, flat(dy), flat(x), flat(out), axis, threads)
+        elif threads > 1:
+            gated_backward[float](kernel, flat(dy), flat(x), flat(out), axis, threads)
+        elif size < GIL_SIZE:
+            kernel(gradient, source, target, axis, 0, size)
+        else:
+            with nogil:
+                kernel(gradient, source, target, axis, 0, size)
+        return 0
+
+    def run(self, list arrays, Py_ssize_t axis):
+        """Run forward on (x, out) or backward on (dy, x, out), contiguous, native, disjoint or same."""
+        if len(arrays) == 2:
+            self.run_forward(arrays[0], arrays[1], axis)
+        else:
+            self.run_backward(arrays[0], arrays[1], arrays[2], axis)
 
 
 # Cost of the light kernels along an axis, in nanoseconds per float32 element.

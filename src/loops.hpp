@@ -489,4 +489,77 @@ template <class T>
     });
 }
 
+// Gated: a * gate(b), a and b the halves of x along the axis. Any elementwise formula is a
+// gate; one that can do better than multiply its rounded result offers `times`.
+template <class Gate, class T> T times_gate(const Gate& gate, T a, T b) {
+    if constexpr (requires { gate.times(a, b); })
+        return gate.times(a, b);
+    else
+        return a * gate.forward(b);
+}
+template <class Gate, class T> GatedGradients<T> times_gate_backward(const Gate& gate, T dy, T a, T b) {
+    if constexpr (requires { gate.times_backward(dy, a, b); })
+        return gate.times_backward(dy, a, b);
+    else
+        return {times_gate(gate, dy, b), gate.backward_x(dy * a, b)};
+}
+
+// Calls `run(unit, stop, at)` for output elements unit..stop that lie side by side in both
+// halves: the first of them has its a at x + at, and its b `half` elements further on.
+template <class Run> void halves(Size half, Size first, Size last, Run run) {
+    for (Size unit = first; unit < last;) {
+        const Size row = unit / half, stop = std::min(last, (row + 1) * half);
+        for (; unit < stop; unit += block) run(unit, std::min(unit + block, stop), unit + row * half);
+        unit = stop;
+    }
+}
+
+template <template <class> class Gate, class T>
+[[gnu::flatten]] void gated_forward(const void* x_, void* out_, Axis axis, Size first, Size last) {
+    const Gate<T> gate(nullptr);
+    const T* x = static_cast<const T*>(x_);
+    T* out = static_cast<T*>(out_);
+    const Size half = axis.length * axis.inner;
+    const bool large = (last - first) * Size(sizeof(T)) > cached / 2;
+    halves(half, first, last, [&](Size unit, Size stop, Size at) {
+        const T *a = x + at, *b = a + half;
+        if (large && unit + ahead + block <= last) {
+            prefetch(a + ahead);
+            prefetch(b + ahead);
+            prefetch(out + unit + ahead);
+        }
+#pragma GCC ivdep
+        for (Size i = 0; i < stop - unit; ++i) out[unit + i] = times_gate(gate, a[i], b[i]);
+    });
+}
+
+// `out` may be the saved x: a and b are read before their gradients are written.
+template <template <class> class Gate, class T>
+[[gnu::flatten]] void gated_backward(const void* dy_, const void* x_, void* out_, Axis axis, Size first,
+                                     Size last) {
+    const Gate<T> gate(nullptr);
+    const T* dy = static_cast<const T*>(dy_);
+    const T* x = static_cast<const T*>(x_);
+    T* out = static_cast<T*>(out_);
+    const Size half = axis.length * axis.inner;
+    const bool large = (last - first) * Size(sizeof(T)) > cached / 2;
+    halves(half, first, last, [&](Size unit, Size stop, Size at) {
+        const T *gradient = dy + unit, *a = x + at, *b = a + half;
+        T *da = out + at, *db = da + half;
+        if (large && unit + ahead + block <= last) {
+            prefetch(gradient + ahead);
+            prefetch(a + ahead);
+            prefetch(b + ahead);
+            if (x != out) prefetch(da + ahead);
+            if (x != out) prefetch(db + ahead);
+        }
+#pragma GCC ivdep
+        for (Size i = 0; i < stop - unit; ++i) {
+            const GatedGradients<T> gradients = times_gate_backward(gate, gradient[i], a[i], b[i]);
+            da[i] = gradients.a;
+            db[i] = gradients.b;
+        }
+    });
+}
+
 }  // namespace fastact

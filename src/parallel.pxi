@@ -158,3 +158,30 @@ cdef int pieces_backward(
         kernel(&dy[0], values, winners, &out[0], axis, pieces,
                share(units, thread, threads), share(units, thread + 1, threads))
     return 0
+
+
+cdef int gated_forward(
+    GatedForward kernel,
+    const real[::1] x,                       # IN
+    real[::1] out,                           # OUT
+    Axis axis, int threads,
+) except -1:
+    cdef Py_ssize_t units = out.shape[0]
+    cdef int thread
+    for thread in prange(threads, nogil=True, schedule="static", chunksize=1, num_threads=threads):
+        kernel(&x[0], &out[0], axis, share(units, thread, threads), share(units, thread + 1, threads))
+    return 0
+
+
+cdef int gated_backward(
+    GatedBackward kernel,
+    const real[::1] dy,                      # IN
+    const real[::1] x,                       # IN
+    real[::1] out,                           # OUT
+    Axis axis, int threads,
+) except -1:
+    cdef Py_ssize_t units = dy.shape[0]
+    cdef int thread
+    for thread in prange(threads, nogil=True, schedule="static", chunksize=1, num_threads=threads):
+        kernel(&dy[0], &x[0], &out[0], axis, share(units, thread, threads), share(units, thread + 1, threads))
+    return 0

@@ -22,8 +22,8 @@ struct Axis {
 
 // Kernels along an axis work on the units first <= unit < last of their shape of
 // work, so that threads can share an array: columns (outer * inner of them, each
-// of `length` elements) for rows, output elements for pieces, input elements for
-// channels, ranges of input elements for the gradient of their weights.
+// of `length` elements) for rows, output elements for pieces and gated, input elements
+// for channels, ranges of input elements for the gradient of their weights.
 using RowsForward = void (*)(const void* x, void* out, Axis axis, Size first, Size last);
 using RowsBackward = void (*)(const void* dy, const void* y, void* out, Axis axis, Size first, Size last);
 
@@ -44,6 +44,10 @@ using PiecesForward = void (*)(const void* x, void* out, std::int32_t* which, Ax
 using PiecesBackward = void (*)(const void* dy, const void* x, const std::int32_t* which, void* out,
                                 Axis axis, Size pieces, Size first, Size last);
 
+// x has twice `axis.length` positions on the axis, of which the second half is gated.
+using GatedForward = void (*)(const void* x, void* out, Axis axis, Size first, Size last);
+using GatedBackward = void (*)(const void* dy, const void* x, void* out, Axis axis, Size first, Size last);
+
 // Every entry holds float32, then float64.
 inline constexpr int dtypes = 2;
 
@@ -62,11 +66,20 @@ struct Rows {
     RowsBackward backward[dtypes];
 };
 
+struct Gated {
+    const char* name;
+    float cost;  // per element of the output
+    GatedForward forward[dtypes];
+    GatedBackward backward[dtypes];
+};
+
 struct Tables {
     const Elementwise* elementwise;
     int elementwise_size;
     const Rows* rows;
     int rows_size;
+    const Gated* gated;
+    int gated_size;
     ChannelsForward prelu[dtypes];
     ChannelsBackward prelu_backward[dtypes];
     ChannelsGradient prelu_gradient[dtypes];

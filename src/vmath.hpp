@@ -340,6 +340,9 @@ template <class T> Reduced<T> reduce_biased(T x, T bias, int offset) {
 template <class T> inline constexpr int whole = exponent_bias<T>;
 template <class T> T power(Bits<T> exponent) { return from_bits<T>(exponent << mantissa_bits<T>); }
 
+// 1 / p of a power of two.
+template <class T> T inverse_power(T p) { return from_bits<T>(2 * one_bits<T> - bits(p)); }
+
 // 2^k and 2^(n - k), k = floor(n / 2), of a reduction with this offset, for n over
 // twice the range of normal numbers.
 template <class T> inline constexpr int halved = 2 * exponent_bias<T>;
@@ -409,9 +412,9 @@ template <class T> struct OnePlusExp {
 // Where e^x is lost beside 1.
 template <class T> inline constexpr T exp_negligible = T(sizeof(T) == 4 ? -18 : -40);
 
-template <class T> OnePlusExp<T> one_plus_exp_reduced(Reduced<T> reduced) {
-    const auto [lower, upper] = powers<T>(reduced.exponent);
-    const T scale = from_bits<T>(2 * one_bits<T> - bits(lower));
+template <class T> OnePlusExp<T> one_plus_exp_reduced(Reduced<T> reduced, Powers<T> powers) {
+    const auto [lower, upper] = powers;
+    const T scale = inverse_power(lower);
     const T sum = upper + scale, lost = scale - (sum - upper);
     const T r = reduced.r, em1 = r * fma(r, horner(r, exp_tail<T>), T(1));
     return {fma(em1, upper, lost) + sum, scale};
@@ -423,7 +426,16 @@ template <class T> T sum_range(T x) { return at_most(exp_limit<T>, at_least(exp_
 // again (Fast2Sum, Dekker 1971) in the last two binades before it ceases to matter.
 // Cost 16 (21).
 template <class T> OnePlusExp<T> one_plus_exp(T x) {
-    return one_plus_exp_reduced(reduce(sum_range(x), halved<T>));
+    const auto reduced = reduce(sum_range(x), halved<T>);
+    return one_plus_exp_reduced(reduced, powers<T>(reduced.exponent));
+}
+
+// The same with d >= 1 >= scale, for a numerator that may be of any size.
+template <class T> OnePlusExp<T> one_plus_exp_at_least_1(T x) {
+    const auto reduced = reduce(sum_range(x), halved<T>);
+    const T lower = powers<T>(reduced.exponent).lower, at_least_1 = lower > 1 ? lower : T(1);
+    return one_plus_exp_reduced(
+        reduced, {at_least_1, from_bits<T>((reduced.exponent << mantissa_bits<T>)-bits(at_least_1))});
 }
 
 // The same for x + low, where |low| is below the rounding error of x; any low is
@@ -431,7 +443,7 @@ template <class T> OnePlusExp<T> one_plus_exp(T x) {
 template <class T> OnePlusExp<T> one_plus_exp(T x, T low) {
     auto reduced = reduce(sum_range(x), halved<T>);
     reduced.r += abs(x) > exp_limit<T> ? T(0) : low;
-    return one_plus_exp_reduced(reduced);
+    return one_plus_exp_reduced(reduced, powers<T>(reduced.exponent));
 }
 
 // The rounding error of `product` = a * b, exactly (without fma: Dekker 1971, and 0

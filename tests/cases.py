@@ -29,7 +29,7 @@ class Case:
 
     @property
     def keeps_shape(self) -> bool:
-        return self.row.kind != "pieces"
+        return self.row.kind not in ("pieces", "gated")
 
     def __call__(self, *arrays, out=None, **parameters):
         """The result for `(x,)` or `(dy, saved)`; of prelu's backward only dx."""
@@ -44,7 +44,7 @@ class Case:
         random = np.random.default_rng(seed)
         wide = shape
         if not self.keeps_shape:
-            wide = (*shape[:-1], shape[-1] * WHAT_A_KIND_NEEDS["pieces"]["pieces"])
+            wide = (*shape[:-1], shape[-1] * (4 if self.row.kind == "pieces" else 2))
         x = (3 * random.standard_normal(wide)).astype(dtype)
         if not self.saved:
             return (x,)
@@ -59,7 +59,7 @@ SAME_SHAPE_BACKWARD = [case for case in SAME_SHAPE if case.saved]
 ELEMENTWISE = [case for case in CASES if case.row.kind in ("elementwise", "channels", "random")]
 ALONE = [case for case in CASES if case.row.kind in ("elementwise", "channels")]
 """Those whose every element of the result depends on nothing but its value."""
-IN_GROUPS = [case for case in CASES if case.row.kind in ("rows", "pieces")]
+IN_GROUPS = [case for case in CASES if case.row.kind in ("rows", "pieces", "gated")]
 """Those whose elements of one row or group depend on each other."""
 
 

@@ -41,6 +41,7 @@ VOCABULARY = {
     "minimum": np.minimum,
     "max": _along_last_axis(np.max),
     "sum": _along_last_axis(np.sum),
+    "join": lambda da, db: np.concatenate(np.broadcast_arrays(da, db), axis=-1),
     "pi": +mp.pi,
 }
 
@@ -61,20 +62,28 @@ def evaluate(text: str, **names) -> np.ndarray:
     return np.asarray(eval(text, {**VOCABULARY, **names}), object)
 
 
+def arrays(row: catalog.Row, name: str, value) -> dict[str, np.ndarray]:
+    """What a row's texts call an array that is passed: its name, or the names of its halves."""
+    if row.kind != "gated":
+        return {name: exact(value)}
+    a, b = np.split(exact(value), 2, axis=-1)
+    return {"a": a, "b": b}
+
+
 def forward(row: catalog.Row, x, **parameters) -> np.ndarray:
-    """The activation of `x` as mpmath numbers; rows and pieces run along the last axis."""
-    return evaluate(row.formula, x=exact(x), **_exact_parameters(row, parameters))
+    """The activation of `x` as mpmath numbers; rows, pieces and halves lie along the last axis."""
+    return evaluate(row.formula, **arrays(row, "x", x), **_exact_parameters(row, parameters))
 
 
 def backward(row: catalog.Row, dy, saved: str, value, **parameters) -> np.ndarray:
     """dL/dx as mpmath numbers, as a function of the array `value` that is passed as `saved`."""
-    names = {"dy": exact(dy), saved: exact(value), **_exact_parameters(row, parameters)}
+    names = {"dy": exact(dy), **arrays(row, saved, value), **_exact_parameters(row, parameters)}
     return evaluate(gradient_text(row, saved), **names)
 
 
 def largest_term_of_backward(row: catalog.Row, dy, saved: str, value, **parameters) -> np.ndarray:
     """As `backward`, with every outermost sum replaced by its largest term, so that nothing cancels."""
-    names = {"dy": exact(dy), saved: exact(value), **_exact_parameters(row, parameters)}
+    names = {"dy": exact(dy), **arrays(row, saved, value), **_exact_parameters(row, parameters)}
     text = _sums_to_largest_terms(gradient_text(row, saved))
     return np.abs(evaluate(text, largest=lambda a, b: np.maximum(np.abs(a), np.abs(b)), **names))
 

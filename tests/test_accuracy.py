@@ -47,7 +47,11 @@ def test_the_largest_error_in_every_region(case):
 def test_the_largest_error_anywhere(case):
     measurements = accuracy.measure(accuracy.batches(case, exhaustive=True))
     _assert_within(measurements)
-    if case.dtype == np.float32 and case.direction != "y" and case.row.kind not in ("rows", "pieces"):
+    if (
+        case.dtype == np.float32
+        and case.direction != "y"
+        and case.row.kind not in ("rows", "pieces", "gated")
+    ):
         assert sum(m.count for m in measurements) == 2**32
 
 

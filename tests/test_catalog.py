@@ -20,8 +20,13 @@ import fastact as fa
 from fastact import catalog
 
 NAME = attrgetter("name")
-KINDS = ("elementwise", "channels", "random", "rows", "pieces")
-NAMES_THAT_A_KIND_ADDS = {"channels": {"weight"}, "random": {"slope"}, "rows": {"dy"}}
+KINDS = ("elementwise", "channels", "random", "rows", "pieces", "gated")
+NAMES_THAT_A_KIND_ADDS = {
+    "channels": {"weight"},
+    "random": {"slope"},
+    "rows": {"dy"},
+    "gated": {"a", "b", "dy"},
+}
 SECTIONS = ("Parameters", "Returns", "References", "Examples")
 
 
@@ -105,7 +110,9 @@ def test_a_row_computes_forward_and_backward_from_all_it_saves(row, dtype):
         assert np.isfinite(case(*arrays)).all()
 
 
-@pytest.mark.parametrize("row", [row for row in catalog.rows if row.kind not in ("rows", "pieces")], ids=NAME)
+@pytest.mark.parametrize(
+    "row", [row for row in catalog.rows if row.kind not in ("rows", "pieces", "gated")], ids=NAME
+)
 def test_what_a_row_says_of_its_shape_holds(row):
     """monotonic, saturates and zero_centered, as a curve of 2001 points shows them."""
     x = np.linspace(-40, 40, 2001)

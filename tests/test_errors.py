@@ -10,7 +10,7 @@ from cases import BACKWARD, CASES, Case
 
 import fastact as fa
 
-WITH_AXIS = [case for case in CASES if case.row.kind in ("rows", "pieces", "channels")]
+WITH_AXIS = [case for case in CASES if case.row.kind in ("rows", "pieces", "channels", "gated")]
 FLOAT_DTYPES = ("float32", "float64")
 
 
