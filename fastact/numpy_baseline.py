@@ -323,7 +323,7 @@ class Binder:
         scratch: list[np.ndarray],
     ) -> None:
         self.arrays, self.target, self.axis, self.scratch = arrays, target, axis, scratch
-        self.targets = [target]
+        self.owned = [target]
         self.calls = Calls(target)
         self.place: dict[Node, Any] = {}
         self.free = list(scratch)
@@ -334,8 +334,10 @@ class Binder:
     def bind(self, root: Node) -> Calls:
         roots = {root: self.target}
         if root.op == "join":
-            # Where they came from: da takes a's place, db b's.
+            # da takes a's place and db b's, at the end: they lie interlaced, and NumPy makes a copy
+            # where one is computed from the other.
             roots = {root.args[1]: self.arrays["b"], root.args[0]: self.arrays["a"]}
+            self.owned = []
         order = list(dict.fromkeys(node for one in roots for node in one.walk()))
         uses = Counter([*roots, *(argument for node in order for argument in node.args)])
         if not root.args:
@@ -343,7 +345,7 @@ class Binder:
             return self.calls
         if not any(array is target for array in self.arrays.values() for target in roots.values()):
             self.free.append(self.target)
-        self.targets, late = list(roots.values()), []
+        late = []
         for node in order:
             if not node.args:
                 self.place[node] = self.value(node)
@@ -353,7 +355,7 @@ class Binder:
             last_used = [self.place[a] for a in dict.fromkeys(node.args) if not uses[a]]
             dying = [place for place in last_used if self.owns(place)]
             out = roots.get(node)
-            if out is None or any(place is out and uses[other] > 0 for other, place in self.place.items()):
+            if out is None or (root.op == "join" and self.is_taken(out, args, uses)):
                 out = self.output(node, args, dying)
                 late += [(roots[node], out)] if node in roots else []
             self.place[node] = out
@@ -363,11 +365,16 @@ class Binder:
             self.emit(np.copyto, target, out)
         return self.calls
 
+    def is_taken(self, half: np.ndarray, args: list[Any], uses: Counter[Node]) -> bool:
+        """Whether what is computed from `args` must not be written to this half of an array yet."""
+        needed = any(place is half and uses[node] for node, place in self.place.items())
+        return needed or any(a is self.arrays[name] for a in args for name in ("a", "b"))
+
     def value(self, node: Node) -> Any:
         return node.value if node.op == "number" else self.arrays[node.name]
 
     def owns(self, value: Any) -> bool:
-        return any(value is array for array in (*self.targets, *self.scratch))
+        return any(value is array for array in (*self.owned, *self.scratch))
 
     def output(self, node: Node, args: list[Any], dying: list[np.ndarray]) -> np.ndarray:
         """An array for the result: one that is no longer needed, or a new one."""

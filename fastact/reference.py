@@ -104,7 +104,7 @@ class _LargestTerm(ast.NodeTransformer):
         name = getattr(node.func, "id", "")
         if name == "sum":
             node.args = [ast.Call(ast.Name("abs", ast.Load()), node.args, [])]
-        return self.generic_visit(node) if name == "where" else node
+        return self.generic_visit(node) if name in ("where", "join") else node
 
 
 @cache

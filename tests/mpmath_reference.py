@@ -108,7 +108,7 @@ class _LargestTerm(ast.NodeTransformer):
         return ast.Call(ast.Name("largest", ast.Load()), [node.left, node.right], [])
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        return self.generic_visit(node) if node.func.id == "where" else node
+        return self.generic_visit(node) if node.func.id in ("where", "join") else node
 
 
 def _sums_to_largest_terms(text: str) -> str:
