@@ -34,6 +34,20 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Convention:
+    """How another library spells an activation, where that is not the row's own text or not the same."""
+
+    library: str
+    """torch, jax, keras, onnx, tensorflow or thinc."""
+    theirs: str
+    """Its call, with its defaults."""
+    differs: str = ""
+    """What is not as here; empty where nothing is."""
+    call: str = ""
+    """How to get theirs; empty where the plain call does, or nothing can."""
+
+
+@dataclass(frozen=True)
 class Row:
     """What fastact knows of one activation."""
 
@@ -61,6 +75,8 @@ class Row:
     """An operator of ONNX and its attributes."""
     keras: str = ""
     """In ``keras.activations``."""
+    conventions: tuple[Convention, ...] = ()
+    """What docs/conventions.md says of other libraries beyond the texts above."""
 
     @property
     def saves(self) -> tuple[str, ...]:
@@ -68,6 +84,8 @@ class Row:
 
 
 _SLOPE = "slope where x is negative"
+_CLIPPED = "`x` is clipped to [-20, 20] first: the output stays above 2.1e-9"
+_DIM = "`dim=None` is axis 0 where x has 0, 1 or 3 dimensions, otherwise axis 1, with a warning"
 _GLU_VARIANTS = "Shazeer (2020), GLU Variants Improve Transformer"
 
 rows = (
@@ -86,6 +104,10 @@ rows = (
         jax="sigmoid(x)",
         onnx="Sigmoid(x)",
         keras="sigmoid(x)",
+        conventions=(
+            Convention("tensorflow", "nn.sigmoid(x)"),
+            Convention("thinc", "sigmoid(X)", _CLIPPED, "sigmoid(np.clip(x, -20, 20))"),
+        ),
     ),
     Row(
         name="tanh",
@@ -102,6 +124,7 @@ rows = (
         jax="tanh(x)",
         onnx="Tanh(x)",
         keras="tanh(x)",
+        conventions=(Convention("tensorflow", "nn.tanh(x)"),),
     ),
     Row(
         name="relu",
@@ -118,6 +141,16 @@ rows = (
         jax="relu(x)",
         onnx="Relu(x)",
         keras="relu(x)",
+        conventions=(
+            Convention(
+                "keras",
+                "relu(x, negative_slope=0.0, max_value=None, threshold=0.0)",
+                "three more parameters, at their defaults the same",
+                "leaky_relu(x, negative_slope), hardtanh(x, 0, max_value) or threshold(x, threshold, 0)",
+            ),
+            Convention("tensorflow", "nn.relu(features)"),
+            Convention("thinc", "relu(X)"),
+        ),
     ),
     Row(
         name="leaky_relu",
@@ -136,6 +169,16 @@ rows = (
         jax="leaky_relu(x, negative_slope)",
         onnx="LeakyRelu(x, alpha=negative_slope)",
         keras="leaky_relu(x, negative_slope)",
+        conventions=(
+            Convention("jax", "leaky_relu(x, negative_slope=0.01)", "derivative 1 at 0, here the slope"),
+            Convention(
+                "keras",
+                "leaky_relu(x, negative_slope=0.2)",
+                "slope 0.2; the layer LeakyReLU has 0.3",
+                "leaky_relu(x, 0.2)",
+            ),
+            Convention("tensorflow", "nn.leaky_relu(features, alpha=0.2)", "slope 0.2", "leaky_relu(x, 0.2)"),
+        ),
     ),
     Row(
         name="prelu",
@@ -149,6 +192,19 @@ rows = (
         reference="He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers",
         torch="prelu(x, weight)",
         onnx="PRelu(x, weight)",
+        conventions=(
+            Convention(
+                "keras",
+                "layers.PReLU(shared_axes=None)",
+                "a weight for every position of a sample, not for a channel, unless axes are shared",
+            ),
+            Convention(
+                "onnx",
+                "PRelu(X, slope)",
+                "the slope is broadcast from the last axis, not along axis 1",
+                "prelu(x, slope, axis=-1)",
+            ),
+        ),
     ),
     Row(
         name="rrelu",
@@ -166,6 +222,14 @@ rows = (
             Parameter("upper", 1 / 3, "largest slope where x is negative", "lower <= upper"),
         ),
         output_determines="lower > 0",
+        conventions=(
+            Convention(
+                "torch",
+                "rrelu(x, lower=1/8, upper=1/3, training=False)",
+                "slopes of training come from torch's generator and are stored; here from the seed alone",
+                "rrelu(x), in training rrelu(x, seed=seed)",
+            ),
+        ),
     ),
     Row(
         name="elu",
@@ -184,6 +248,7 @@ rows = (
         jax="elu(x, alpha)",
         onnx="Elu(x, alpha=alpha)",
         keras="elu(x, alpha)",
+        conventions=(Convention("tensorflow", "nn.elu(features)", "no parameter", "elu(x)"),),
     ),
     Row(
         name="maxout",
@@ -195,6 +260,14 @@ rows = (
         saturates=False,
         zero_centered=True,
         reference="Goodfellow, Warde-Farley, Mirza, Courville, Bengio (2013), Maxout Networks",
+        conventions=(
+            Convention(
+                "thinc",
+                "maxout(X)",
+                "the pieces have an axis of their own, the last of three",
+                "maxout(X.reshape(len(X), -1), pieces=X.shape[2])",
+            ),
+        ),
     ),
     Row(
         name="softmax",
@@ -211,6 +284,17 @@ rows = (
         jax="softmax(x, axis)",
         onnx="Softmax(x, axis=axis)",
         keras="softmax(x, axis)",
+        conventions=(
+            Convention("torch", "softmax(x, dim=None)", _DIM, "softmax(x, axis=dim)"),
+            Convention(
+                "onnx",
+                "Softmax(x, axis=-1)",
+                "before opset 13 axis=1, and all axes from there on are one",
+                "softmax(x.reshape(len(x), -1))",
+            ),
+            Convention("tensorflow", "nn.softmax(logits, axis=None)"),
+            Convention("thinc", "softmax(x, axis=-1, temperature=1.0)"),
+        ),
     ),
     Row(
         name="silu",
@@ -227,6 +311,20 @@ rows = (
         torch_backward="silu_backward(dy, x)",
         jax="silu(x)",
         keras="silu(x)",
+        conventions=(
+            Convention(
+                "tensorflow",
+                "nn.silu(features, beta=1.0)",
+                "another parameter, at its default the same",
+                "swish(x, beta)",
+            ),
+            Convention(
+                "thinc",
+                "swish(X)",
+                "`x` is clipped to [-20, 20] in the gate",
+                "x * sigmoid(np.clip(x, -20, 20))",
+            ),
+        ),
     ),
     Row(
         name="swish",
@@ -239,6 +337,11 @@ rows = (
         zero_centered=False,
         reference="Ramachandran, Zoph, Le (2017), Searching for Activation Functions",
         parameters=(Parameter("beta", 1.0, "steepness of the gate"),),
+        conventions=(
+            Convention("jax", "swish(x)", "no parameter", "silu(x)"),
+            Convention("keras", "swish(x)", "no parameter", "silu(x)"),
+            Convention("tensorflow", "nn.swish(features, beta=1.0)"),
+        ),
     ),
     Row(
         name="glu",

@@ -1,0 +1,70 @@
+"""Writes docs/conventions.md: what other libraries call each activation, and where they differ.
+
+Run ``python docs/conventions.py`` after a change of a row in ``fastact/catalog.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fastact as fa
+from fastact.catalog import Convention, Row
+
+LIBRARIES = {
+    "torch": "torch.nn.functional",
+    "jax": "jax.nn",
+    "keras": "keras.activations (Keras 3)",
+    "onnx": "ONNX operators",
+    "tensorflow": "tf",
+    "thinc": "thinc.api.Ops",
+}
+PAGE = Path(__file__).with_suffix(".md")
+
+INTRODUCTION = """\
+# Conventions
+
+Written by `python docs/conventions.py` from the catalog, not by hand.
+
+Names, parameters and defaults are those of torch.nn.functional, with `axis` for `dim`. Beside each
+activation stands what other libraries call it; where something is not the same there, the line says what,
+and how to call fastact to get theirs. The names are those in
+{libraries}.
+
+Everywhere, limits are the mathematical ones (`gelu(-inf)` is 0, where some libraries return NaN), NaN stays
+NaN, and softmax and its relatives run along the last axis by default. The derivative at a kink is that of
+torch, unless a line says otherwise.
+"""
+
+
+def conventions(row: Row) -> list[Convention]:
+    """One entry per library that has the activation: what the row says of it, or its text there."""
+    said = {entry.library: entry for entry in row.conventions}
+    for library in ("torch", "jax", "keras", "onnx"):
+        text = getattr(row, library)
+        if text and library not in said:
+            said[library] = Convention(library, text)
+    return [said[library] for library in LIBRARIES if library in said]
+
+
+def section(row: Row) -> str:
+    lines = [f"## {row.name}", "", f"`fastact.{row.name}{fa.get(row.name).__signature__}`", ""]
+    entries = conventions(row)
+    if not entries:
+        return "\n".join([*lines, "In none of them.", ""])
+    lines += ["| library | call | differs | in fastact |", "| --- | --- | --- | --- |"]
+    for entry in entries:
+        call = f"`{entry.call}`" if entry.call else ""
+        lines.append(f"| {entry.library} | `{entry.theirs}` | {entry.differs or 'no'} | {call} |")
+    return "\n".join([*lines, ""])
+
+
+def page() -> str:
+    libraries = ", ".join(
+        f"{where} ({name})" if name not in where else where for name, where in LIBRARIES.items()
+    )
+    sections = [section(activation.row) for activation in fa.activations.values()]
+    return "\n".join([INTRODUCTION.format(libraries=libraries), *sections])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,90 @@
+"""docs/conventions.md is what the catalog says, and what the catalog says of others is so."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import runpy
+from pathlib import Path
+
+import pytest
+
+import fastact as fa
+from fastact import catalog
+
+DOCS = Path(__file__).parents[1] / "docs"
+LIBRARIES = {"torch": "torch.nn.functional", "jax": "jax.nn", "keras": "keras.activations"}
+WITH_CONVENTIONS = [(row, entry) for row in catalog.rows for entry in row.conventions]
+
+
+def _id(value) -> str:
+    return getattr(value, "name", None) or getattr(value, "library", str(value))
+
+
+@pytest.mark.skipif(not DOCS.exists(), reason="the page is part of the source tree, not of the wheel")
+def test_the_page_is_up_to_date():
+    script = runpy.run_path(str(DOCS / "conventions.py"))
+    assert (DOCS / "conventions.md").read_text() == script["page"](), "run: python docs/conventions.py"
+
+
+@pytest.mark.parametrize(("row", "entry"), WITH_CONVENTIONS, ids=_id)
+def test_an_entry_names_a_library_and_what_to_call(row, entry):
+    assert entry.library in {*LIBRARIES, "onnx", "tensorflow", "thinc"}
+    assert entry.theirs.endswith(")")
+    assert [e.library for e in row.conventions].count(entry.library) == 1
+    assert entry.differs or not entry.call
+
+
+def _functions(library: str):
+    """Rows beside the library's function of the same meaning, where its text is a plain call of it."""
+    for row in catalog.rows:
+        text = getattr(row, library)
+        call = ast.parse(text, mode="eval").body if text else None
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+            yield row, call
+
+
+def _default_of_ours(row, name: str):
+    return fa.get(row.name).__signature__.parameters[name].default
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_defaults_that_differ_are_said_to(library, monkeypatch):
+    """Each argument of a row's text stands for a parameter there; its default is ours, or a line says not."""
+    if library == "keras":
+        pytest.importorskip("jax")
+        monkeypatch.setenv("KERAS_BACKEND", "jax")
+    pytest.importorskip(library)
+    functions = importlib.import_module(LIBRARIES[library])
+    said = {row.name for row, entry in WITH_CONVENTIONS if entry.library == library and entry.differs}
+    compared, silent = 0, []
+    for row, call in _functions(library):
+        try:
+            theirs = list(inspect.signature(getattr(functions, call.func.id)).parameters.values())
+        except (AttributeError, ValueError):
+            continue  # torch writes some of its functions in C, without a signature
+        for parameter, argument in zip(theirs[1:], call.args[1:], strict=False):
+            if isinstance(argument, ast.Name) and argument.id in fa.get(row.name).__signature__.parameters:
+                compared += 1
+                if parameter.default != _default_of_ours(row, argument.id) and row.name not in said:
+                    silent.append(f"{row.name}: {parameter} there, {_default_of_ours(row, argument.id)} here")
+    assert compared
+    assert not silent
+
+
+def test_onnx_defaults_that_differ_are_said_to():
+    defs = pytest.importorskip("onnx.defs")
+    said = {row.name for row, entry in WITH_CONVENTIONS if entry.library == "onnx" and entry.differs}
+    silent = []
+    for row, call in _functions("onnx"):
+        attributes = defs.get_schema(call.func.id).attributes
+        for keyword in call.keywords:
+            default = attributes[keyword.arg].default_value
+            value = default.f or default.i or default.s.decode()
+            if isinstance(keyword.value, ast.Name):
+                ours = _default_of_ours(row, keyword.value.id)
+                same = value == (pytest.approx(ours, rel=1e-6) if isinstance(ours, float) else ours)
+                if not same and row.name not in said:
+                    silent.append(f"{row.name}: {keyword.arg}={value} there, {ours} here")
+    assert not silent
