@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[1]
 
 NARROW = {
     r"softmax\w*_columns<\w+, 64l>": "64 columns are unrolled into one body with exits, and their sums set to 0 apart",
-    r"forward<Elu, double> at v1": "gcc 12 makes a branch of the two sides, which v1 has no blend for",
 }
 """Kernels whose loops are not all of full width, and why; every other one is a finding."""
 
