@@ -1,9 +1,9 @@
-"""Instructions per element of every kernel, counted in the built modules: a measure of speed no machine disturbs.
+"""Instructions per element of every kernel, counted in the built modules: speed that no busy machine disturbs.
 
-The hot loops are found in objdump's disassembly: the innermost loops of a kernel whose addresses advance by more
-than one element per turn (what else loops are remainders of a few elements, and prefetches). A kernel of several
-passes has several of them. tools/instructions.txt is the record that tests/test_instructions.py compares with.
-Run as a script, for the modules of the fastact that is imported:
+The hot loops are found in objdump's disassembly: the innermost loops of a kernel whose addresses advance by
+more than one element per turn (what else loops are remainders of a few elements, and prefetches). A kernel of
+several passes has several of them. tools/instructions.txt is the record that tests/test_instructions.py
+compares with. Run as a script, for the modules of the fastact that is imported:
 
     python tools/instructions.py            compares all levels with the record
     python tools/instructions.py --write    writes the record
@@ -119,7 +119,7 @@ def signed(text: str) -> int:
 
 
 def advance(body: list[str]) -> int:
-    """Bytes by which the addresses of a loop move in one turn, the fastest of them; 0 where none is loaded from."""
+    """Bytes by which the fastest address of a loop moves in one turn; 0 where nothing is loaded or stored."""
     steps: dict[str, int] = {}
     for line in body:
         for amount, register in re.findall(r"^(?:add|sub|inc|dec)q? +(?:\$(-?0x[0-9a-f]+),)?%(r\w+)$", line):
@@ -193,8 +193,8 @@ def render(table: Table) -> str:
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     return "\n".join(
         [
-            "# Instructions per element of the hot loops, one number for each loop of a kernel; ! marks a loop that is",
-            "# not vectorised at the level's full width. Written by: python tools/instructions.py --write",
+            "# Instructions per element of the hot loops, one number for each loop of a kernel; ! marks a loop",
+            "# that is not as wide as the level's registers. Written by: python tools/instructions.py --write",
             compiler(),
             *lines,
             "",
