@@ -1,4 +1,4 @@
-"""Instructions per element of every kernel, counted in the built modules: speed that no busy machine disturbs.
+"""Instructions per element of every kernel, counted in the built modules: no busy machine disturbs them.
 
 The hot loops are found in objdump's disassembly: the innermost loops of a kernel whose addresses advance by
 more than one element per turn (what else loops are remainders of a few elements, and prefetches). A kernel of
@@ -193,8 +193,8 @@ def render(table: Table) -> str:
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     return "\n".join(
         [
-            "# Instructions per element of the hot loops, one number for each loop of a kernel; ! marks a loop",
-            "# that is not as wide as the level's registers. Written by: python tools/instructions.py --write",
+            "# Instructions per element of the hot loops, one number for each loop of a kernel; ! marks one",
+            "# that is narrower than the level's registers. Written by: python tools/instructions.py --write",
             compiler(),
             *lines,
             "",
