@@ -1,8 +1,9 @@
 """float32 kernels beside the bound that a processor's ports set: writes the table of ARCHITECTURE.md.
 
-llvm-mca (part of LLVM) says how many cycles a hot loop takes where nothing but issue slots and ports limits it: at v4 for Ice Lake, a server core with two 512-bit FMA ports, at v3 for Zen 3. What is achieved is
-measured on the processor at hand, at the best level it runs, in cycles of a chain of dependent additions, on
-arrays in the L1 cache; the time of a call itself drops out of the difference of two sizes. Run as a script:
+llvm-mca (part of LLVM) says how many cycles a hot loop takes where nothing but issue slots and ports limits it:
+at v4 for Ice Lake, a server core with two 512-bit FMA ports, at v3 for Zen 3. What is achieved is measured on
+the processor at hand, at the level it runs, in cycles of a chain of dependent additions, on arrays in the L1
+cache; the time of a call itself drops out of the difference of two sizes. Run as a script:
 
     python tools/bounds.py
 """

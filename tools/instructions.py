@@ -118,24 +118,41 @@ def signed(text: str) -> int:
     return value - 2**64 if value >= 2**63 else value
 
 
+Sums = dict[str, tuple[str, int]]
+"""General registers, each as the sum of what one of them held when the turn began and of a constant."""
+
+
+def step(line: str, sums: Sums) -> None:
+    """Follow one instruction."""
+    if found := re.match(r"(add|sub)q? +\$(-?0x[0-9a-f]+),%(r\w+)$", line):
+        operation, amount, target = found.groups()
+        origin, offset = sums.get(target, (target, 0))
+        sums[target] = origin, offset + (signed(amount) if operation == "add" else -signed(amount))
+    elif found := re.match(r"lea +(-?0x[0-9a-f]+)?\(%(r\w+)\),%(r\w+)$|mov +()%(r\w+),%(r\w+)$", line):
+        amount, source, target = (found.group(i) or found.group(i + 3) for i in (1, 2, 3))
+        origin, offset = sums.get(source, (source, 0))
+        sums[target] = origin, offset + signed(amount or "0x0")
+    elif not line.startswith(("cmp", "test", "push")) and (found := re.search(r",%(r\w+)$", line)):
+        sums[found.group(1)] = "", 0
+
+
 def advance(body: list[str]) -> int:
     """Bytes by which the fastest address of a loop moves in one turn; 0 where nothing is loaded or stored."""
-    steps: dict[str, int] = {}
+    sums: Sums = {}
+    addresses = set()
     for line in body:
-        for amount, register in re.findall(r"^(?:add|sub|inc|dec)q? +(?:\$(-?0x[0-9a-f]+),)?%(r\w+)$", line):
-            sign = -1 if line.startswith(("sub", "dec")) else 1
-            steps[register] = steps.get(register, 0) + sign * signed(amount or "1")
-        for amount, base, target in re.findall(r"^lea +(-?0x[0-9a-f]+)\(%(r\w+)\),%(r\w+)$", line):
-            if base == target:
-                steps[base] = steps.get(base, 0) + signed(amount)
-    largest = 0
-    for line in body:
-        if line.startswith(("prefetch", "lea", "nop")):
-            continue
-        for base, index, scale in re.findall(r"\((%r\w+)?(?:,(%r\w+),(\d))?\)", line):
-            moved = steps.get(base[1:], 0) + (steps.get(index[1:], 0) * int(scale) if index else 0)
-            largest = max(largest, abs(moved))
-    return largest
+        if not line.startswith(("prefetch", "lea", "nop")):
+            for base, index, scale in re.findall(r"\((?:%(r\w+))?(?:,%(r\w+),(\d))?\)", line):
+                parts = [(base, 1)] + ([(index, int(scale))] if index else [])
+                addresses.add(
+                    tuple((sums.get(register, (register, 0))[0], factor) for register, factor in parts)
+                )
+        step(line, sums)
+    moves = {origin: offset for register, (origin, offset) in sums.items() if origin == register}
+    return max(
+        (abs(sum(factor * moves.get(register, 0) for register, factor in parts)) for parts in addresses),
+        default=0,
+    )
 
 
 def hot_loops(name: str, instructions: list[tuple[int, str]]) -> list[Loop]:
