@@ -25,13 +25,17 @@ else:
 # Vector code needs the two relaxations that change no result (errno and traps);
 # -ffast-math would change results and the floating-point mode of the process.
 # Contraction is off so that the only fused operations are those that vmath.hpp
-# writes down, in vector bodies and scalar tails alike.
+# writes down, in vector bodies and scalar tails alike. Threaded jumps and moved
+# partial expressions make branches of selects, which cost the loops up to a third
+# more instructions (ARCHITECTURE.md, "What was tried").
 COMPILE = [
     "-std=c++20",
     "-O3",
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=off",
+    "-fno-thread-jumps",
+    "-fno-tree-pre",
     "-fvisibility=hidden",
     "-g0",
 ]

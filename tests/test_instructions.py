@@ -1,0 +1,93 @@
+"""The kernels cost as many instructions as recorded, in loops as wide as the registers of their CPU level.
+
+Every level that was built is looked at, whether this processor runs it or not.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+NARROW = {
+    r"softmax\w*_columns<\w+, 64l>": "64 columns become one body with exits; sums are set to 0 by themselves",
+}
+"""Kernels whose loops are not all of full width, and why; every other one is a finding."""
+
+
+def _load_tool():
+    spec = importlib.util.spec_from_file_location("instructions", ROOT / "tools" / "instructions.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+tool = _load_tool()
+
+pytestmark = pytest.mark.skipif(
+    not tool.modules() or not shutil.which("objdump"), reason="needs objdump and kernels for x86-64"
+)
+
+
+@pytest.fixture(scope="module")
+def found():
+    table = tool.count(tool.modules())
+    if not table:
+        pytest.skip("the modules were stripped of their symbols")
+    return table
+
+
+@pytest.fixture(scope="module")
+def record():
+    made_by, table = tool.read_record()
+    if made_by != tool.compiler():
+        pytest.skip(f"the record is about {made_by}, this build was made by {tool.compiler()}")
+    return table
+
+
+@pytest.mark.parametrize("level", tool.modules())
+def test_no_kernel_costs_more_or_less_than_recorded(found, record, level):
+    """A kernel that the record does not know is no failure: a new activation needs no line in it."""
+    known = {name: levels for name, levels in found.items() if name in record}
+    differences = tool.differences(known, record, [level])
+    assert not differences, "better or meant? python tools/instructions.py --write\n" + "\n".join(differences)
+
+
+def test_every_kernel_of_the_record_is_still_there(found, record):
+    assert not set(record) - set(found), "renamed or removed? python tools/instructions.py --write"
+
+
+@pytest.mark.parametrize("level", tool.modules())
+def test_every_hot_loop_is_as_wide_as_the_registers(found, level):
+    narrow = {
+        f"{name} at {level}: {tool.show(levels.get(level, ()))}"
+        for name, levels in found.items()
+        if not levels.get(level) or not all(count.full_width for count in levels[level])
+    }
+    assert not {text for text in narrow if not any(re.match(known, text) for known in NARROW)}
+
+
+def test_loops_are_found_and_measured_in_a_disassembly():
+    load, store = "vmovups (%rsi,%rax,1),%ymm4", "vmovups %ymm0,(%rdi,%rax,1)"
+    body = [load, "vmaxps %ymm1,%ymm4,%ymm0", store, "add $0x20,%rax", "cmp %r9,%rax", "jne 8"]
+    head = [(0, "test %r8,%r8"), (4, "jle 40")]
+    tail = [(32, "movss (%rsi,%rdx,4),%xmm0"), (36, "add $0x1,%rdx"), (38, "jne 20"), (40, "ret")]
+    instructions = head + [(8 + i, line) for i, line in enumerate(body)] + tail
+    (loop,) = tool.hot_loops("forward<Relu, float>", instructions)
+    assert (loop.elements, loop.width, loop.per_element) == (8, 32, 6 / 8)
+
+
+def test_the_margin_is_a_tenth_either_way():
+    recorded = tool.Count.read("5.00")
+    assert tool.Count.read("5.45").near(recorded)
+    assert tool.Count.read("4.55").near(recorded)
+    assert not tool.Count.read("5.55").near(recorded)
+    assert not tool.Count.read("4.45").near(recorded)
+    assert not tool.Count.read("5.00!").near(recorded)

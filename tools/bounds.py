@@ -1,0 +1,150 @@
+"""float32 kernels beside the bound that a processor's ports set: writes the table of ARCHITECTURE.md.
+
+llvm-mca (part of LLVM) says how many cycles a hot loop takes where nothing but issue slots and ports limits it:
+at v4 for Ice Lake, a server core with two 512-bit FMA ports, at v3 for Zen 3. What is achieved is measured on
+the processor at hand, at the level it runs, in cycles of a chain of dependent additions, on arrays in the L1
+cache; the time of a call itself drops out of the difference of two sizes. Run as a script:
+
+    python tools/bounds.py
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter_ns
+
+import instructions
+import numpy as np
+
+import fastact
+from fastact import _dispatch, catalog
+from fastact.cli import machine
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = ROOT / "ARCHITECTURE.md"
+PROCESSORS = {"v3": "znver3", "v4": "icelake-server"}
+"""The model of llvm-mca that bounds each level."""
+SHORT, LONG = 1024, 2560
+"""Elements of the arrays timed; three arrays of the long ones fit into an L1 cache of 32 KB."""
+ADDITIONS = 200_000
+CLOCK = f"""
+extern "C" void additions() {{
+    for (long i = 0; i < {ADDITIONS} / 100; ++i) asm volatile(".rept 100\\nadd $1, %%rax\\n.endr" ::: "rax");
+}}"""
+
+
+def bound(loop: instructions.Loop, processor: str) -> float:
+    """Cycles per element that ports and issue slots allow."""
+    lines = [re.sub(r"^(j\w+) .*", r"\1 here", line) for line in loop.body]
+    command = ["llvm-mca", f"-mcpu={processor}", "-instruction-info=0", "-resource-pressure=0"]
+    text = "\n".join(["here:", *lines, ""])
+    said = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+    return float(re.search(r"Block RThroughput: +([\d.]+)", said).group(1)) / loop.elements
+
+
+def computing(kernels: dict[str, list[instructions.Loop]]) -> dict[str, list[instructions.Loop]]:
+    """The loops that run on arrays in the caches: all but those that stream results past them."""
+    return {
+        name: [loop for loop in loops if not any("movnt" in line for line in loop.body)]
+        for name, loops in kernels.items()
+    }
+
+
+def clock(folder: str) -> Callable[[], object]:
+    """A function that takes a known number of cycles."""
+    source, library = Path(folder, "clock.cpp"), Path(folder, "clock.so")
+    source.write_text(CLOCK)
+    command = [os.environ.get("CXX", "g++"), "-O1", "-shared", "-fPIC", str(source), "-o", str(library)]
+    subprocess.run(command, check=True)
+    return ctypes.CDLL(str(library)).additions
+
+
+def best(call: Callable[[], object], repeat: int = 3000) -> float:
+    """Nanoseconds of the fastest of many calls, each too short to be disturbed often."""
+    times = []
+    for _ in range(repeat):
+        start = perf_counter_ns()
+        call()
+        times.append(perf_counter_ns() - start)
+    return min(times)
+
+
+def achieved(name: str, direction: str, ticks: Callable[[], object]) -> float:
+    """Cycles per element of an elementwise kernel."""
+    row = next((row for row in catalog.rows if row.name == name), None)
+    defaults = [float(p.default or 0) for p in row.parameters] if row else []
+    parameters = (*defaults, 0.0, 0.0, 0.0)[:3]
+    kernel = _dispatch.Kernel(name, (), (), False)
+
+    def time(size: int) -> float:
+        arrays = [np.full(size, 0.5, np.float32) for _ in range(2 if direction == "forward" else 3)]
+        return best(lambda: kernel.run(arrays, parameters, direction, 0))
+
+    with fastact.num_threads(1):
+        rounds = [((time(LONG) - time(SHORT)) / (LONG - SHORT), best(ticks, 200)) for _ in range(5)]
+    return min(ns for ns, _ in rounds) * ADDITIONS / min(ns for _, ns in rounds)
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Activation, direction and the kernel's name, in the order of the declarations."""
+    declared = re.findall(r"elementwise<(\w+)>\(\"(\w+)\"", (ROOT / "src/declarations.hpp").read_text())
+    templates = {"forward": "forward<", "x": "backward<FromInput, ", "y": "backward<FromOutput, "}
+    return [
+        (name, direction, f"{template}{struct}, float>")
+        for struct, name in declared
+        for direction, template in templates.items()
+    ]
+
+
+def table() -> str:
+    modules = instructions.modules()
+    level = fastact.config()["level"]
+    loops = {at: computing(instructions.kernels(modules[at])) for at in PROCESSORS}
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        ticks = clock(folder)
+        for name, direction, kernel in rows():
+            if kernel not in loops["v4"]:
+                continue
+            counts, bounds = [
+                {at: sum(measure(loop, at) for loop in loops[at][kernel]) for at in PROCESSORS}
+                for measure in (
+                    lambda loop, _: loop.per_element,
+                    lambda loop, at: bound(loop, PROCESSORS[at]),
+                )
+            ]
+            cycles = achieved(name, direction, ticks)
+            label = direction if direction == "forward" else f"backward from {direction}"
+            figures = [counts["v4"], bounds["v4"], counts["v3"], bounds["v3"], cycles]
+            cells = [f"{figure:.2f}" for figure in figures] + [f"{bounds[level] / cycles:.2f}"]
+            lines.append(f"| {name}, {label} | " + " | ".join(cells) + " |")
+    head = [
+        f"Measured on {machine()} at level {level}, one thread, arrays in the L1 cache.",
+        "",
+        "| float32 kernel | v4: instructions | Ice Lake's bound | v3: instructions | Zen 3's bound "
+        f"| {level}: achieved | bound / achieved |",
+        "| --- |" + " --: |" * 6,
+    ]
+    return "\n".join(head + lines)
+
+
+def main() -> None:
+    text, markers = re.subn(
+        r"(<!-- bounds -->\n).*?(<!-- /bounds -->)",
+        lambda found: f"{found[1]}\n{table()}\n\n{found[2]}",
+        DOCUMENT.read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
+    if markers != 1:
+        raise SystemExit(f"{DOCUMENT.name} has {markers} pairs of <!-- bounds --> markers; it must have one")
+    DOCUMENT.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
