@@ -372,6 +372,30 @@ rows = (
         jax="a * relu(b)",
     ),
     Row(
+        name="geglu",
+        kind="gated",
+        formula="a * (b / 2 * erfc(-b / sqrt(2)))",
+        derivatives={
+            "x": "join(dy * (b / 2 * erfc(-b / sqrt(2))), "
+            "dy * a * (erfc(-b / sqrt(2)) / 2 + b * exp(-b * b / 2) / sqrt(2 * pi)))",
+        },
+        range="(-inf, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=True,
+        reference=_GLU_VARIANTS,
+        torch="a * gelu(b)",
+        jax="a * gelu(b, False)",
+        conventions=(
+            Convention(
+                "jax",
+                "a * gelu(b)",
+                "its gelu is the approximation by tanh by default",
+                "a * gelu(b, approximate=\"tanh\")",
+            ),
+        ),
+    ),
+    Row(
         name="swiglu",
         kind="gated",
         formula="a * (b * sigmoid(b))",

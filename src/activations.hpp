@@ -183,16 +183,16 @@ template <class T> struct Silu {
         const auto [d, scale] = sigmoid_parts(x);
         const T held = math::at_least(-math::exp_limit<T>, x);
         const bool small = math::abs(x) < 1;
-        return (small ? a * held : held) / d * (small ? T(1) : a) * scale;
+        return (small ? a : T(1)) * held / d * (small ? T(1) : a) * scale;
     }
     // The product dy a is carried in two parts, as its error is one too many for the promise.
     GatedGradients<T> times_backward(T dy, T a, T x) const {
         const GateParts<T> gate(x);
         const T held = math::at_least(-math::exp_limit<T>, x), u = math::at_most(math::exp_limit<T>, math::abs(x));
         const T h = gate.inverse * math::fma(-u, gate.sigma, T(1)), slope = x < 0 ? h : 1 - h * gate.scale;
-        const T product = dy * a, error = math::product_error(dy, a, product);
-        const T low = error - error == 0 ? error * slope : T(0);
-        return {dy * held * gate.factor * gate.power, math::fma(product, slope, low) * gate.power};
+        const T product = dy * a, low = math::finite_product_error(dy, a, product);
+        return {dy * held * gate.factor * gate.power,
+                math::times_in_parts(product, slope, low) * gate.power};
     }
     T backward_x(T dy, T x) const {
         return times_sigmoid_backward(dy, x, math::one_plus_exp(math::abs(x)));
@@ -226,6 +226,23 @@ template <class T> struct Swish {
         const T a = math::abs(u.high), low = math::with_sign_of(u.low, u.high);
         return times_sigmoid_backward(dy, u.high, math::one_plus_exp(a, low),
                                       a > math::exp_limit<T> ? T(0) : low);
+    }
+};
+
+template <class T> struct Gelu {
+    explicit Gelu(const double*) {}
+
+    T forward(T x) const { return math::times_normal_cdf(x); }
+    T backward_x(T dy, T x) const { return math::times_normal_cdf_backward(dy, x); }
+    // a comes in as for silu; at -inf it meets a zero.
+    T times(T a, T x) const {
+        const bool small = math::abs(x) < 1;
+        const T finite = x < -math::Mills<T>::largest ? 0 * a : a;
+        return math::times_normal_cdf(x, small ? a : T(1), small ? T(1) : finite);
+    }
+    GatedGradients<T> times_backward(T dy, T a, T x) const {
+        const T product = dy * a, low = math::finite_product_error(dy, a, product);
+        return {times(dy, x), math::times_normal_cdf_backward(product, x, low)};
     }
 };
 

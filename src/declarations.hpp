@@ -51,6 +51,7 @@ template <template <class> class Gate> constexpr Gated gated(const char* name, f
 inline constexpr Gated gated_table[] = {
     gated<Sigmoid>("glu", 0.4f),
     gated<Relu>("reglu", 0.1f),
+    gated<Gelu>("geglu", 1.2f),
     gated<Silu>("swiglu", 0.5f),
 };
 

@@ -572,6 +572,12 @@ template <class T> T log1p(T x) {
 template <class T> Bits<T> mask_if(bool condition) { return Bits<T>(0) - Bits<T>(condition); }
 template <class T> T keep(std::type_identity_t<Bits<T>> mask, T x) { return from_bits<T>(bits(x) & mask); }
 
+// product_error that is 0 where the product is not finite.
+template <class T> T finite_product_error(T a, T b, T product) {
+    const T error = product_error(a, b, product);
+    return error - error == 0 ? error : T(0);
+}
+
 // As fma, and nearly as exact where the CPU level has none (TwoSum, Knuth 1969).
 template <class T> T accurate_fma(T a, T b, T c) {
 #if defined(__FMA__) || defined(__aarch64__)
@@ -613,7 +619,10 @@ template <class T> inline constexpr T log_sqrt_2_pi_low = T(-0x1.c6f368296b2dbp-
 // Method: for a = |x|, a Phi(-a) is a R(a) e^(-a^2/2) below the join. Above it is
 // e^(-a^2/2 - log sqrt(2 pi) - excess), one exponential whose argument is accurate
 // because its large terms are exact; no product follows it. Cost 35 (60) and a division.
-template <class T> T times_normal_cdf(T x) {
+//
+// The result is multiplied by `before`, which must be 1 where |x| >= 1, and by `after`; a
+// factor that comes after misses nothing of a tail that underflows alone.
+template <class T> T times_normal_cdf(T x, T before = 1, T after = 1) {
     const T a = at_most(Mills<T>::largest, abs(x));
     const Bits<T> near = mask_if<T>(a < Mills<T>::join), far = ~near;
     const T ratio = horner_accurate(a - Mills<T>::centre, mills_near<T>);
@@ -629,21 +638,26 @@ template <class T> T times_normal_cdf(T x) {
     const T large = fma(n, -ln2_high<T>, -further) + u;
     const T r = fma(n, -ln2_low<T>, large) - fma(T(0.5), square_low, further_low);
 
-    const T product = a * ratio;
+    const T multiple = before * a, product = multiple * ratio;
     const T factor = from_bits<T>((near & bits(product)) | (far & one_bits<T>));
-    const T factor_low = keep(near, product_error(a, ratio, product));
+    const T factor_low = keep(near, product_error(multiple, ratio, product));
     const T growth = accurate_fma(r * r, horner(r, exp_tail<T>), r);
     const auto [lower, upper] = powers<T>(bits(shifted));
-    const T tail = (factor + fma(factor, growth, factor_low)) * lower * upper;
-    return x < 0 ? -tail : x - tail;
+    const T tail = (factor + fma(factor, growth, factor_low)) * lower;
+    return x < 0 ? -tail * after * upper : (before * x - tail * upper) * after;
 }
+
+// (a + a_low) * b, rounded once or nearly so.
+template <class T> T times_in_parts(T a, T b) { return a * b; }
+template <class T> T times_in_parts(T a, T b, T a_low) { return fma(a, b, a_low * b); }
 
 // dy (Phi(x) + x phi(x)), the derivative of x Phi(x) times dy, for every x.
 // Beyond 1 from its zero at -0.75 within 3.5 ULP (float) and 3.2 ULP (double), 4 without
-// fused operations; near the zero the error is below 2^-24 |dy| (2^-53 |dy|).
+// fused operations; near the zero the error is below 2^-24 |dy| (2^-53 |dy|). `dy_low` is
+// what dy lost in rounding, where it lost anything.
 // Method: R as one quotient, good enough here, and Phi(-a) - a phi(a) as one product.
 // Cost 27 (42) and a division.
-template <class T> T times_normal_cdf_backward(T dy, T x) {
+template <class T, class... Low> T times_normal_cdf_backward(T dy, T x, Low... dy_low) {
     const T a = at_most(Mills<T>::largest, abs(x));
     const T ratio = horner_accurate(a, mills_numerator<T>) / horner_accurate(a, mills_denominator<T>);
     const T square = a * a, square_low = product_error(a, a, square);
@@ -651,7 +665,8 @@ template <class T> T times_normal_cdf_backward(T dy, T x) {
     const auto [lower, upper] = powers<T>(exponent);
     const T e = exp_reduced(fma(T(-0.5), square_low, r)) * lower;
     const T tail = accurate_fma(-inverse_sqrt_2_pi<T>, a, ratio) * e;
-    return x < 0 ? dy * tail * upper : dy * fma(-tail, upper, T(1));
+    const T slope = x < 0 ? tail : fma(-tail, upper, T(1)), power = x < 0 ? upper : T(1);
+    return times_in_parts(dy, slope, dy_low...) * power;
 }
 
 }  // namespace fastact::math
