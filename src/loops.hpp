@@ -504,13 +504,17 @@ template <class Gate, class T> GatedGradients<T> times_gate_backward(const Gate&
         return {times_gate(gate, dy, b), gate.backward_x(dy * a, b)};
 }
 
-// Calls `run(unit, stop, at)` for output elements unit..stop that lie side by side in both
-// halves: the first of them has its a at x + at, and its b `half` elements further on.
-template <class Run> void halves(Size half, Size first, Size last, Run run) {
+// Calls `run(unit, stop, at, prefetches)` for output elements unit..stop that lie side by side
+// in both halves: the first of them has its a at x + at, and its b `half` elements further on.
+template <class T, class Run> void halves(Size half, Size first, Size last, Run run) {
+    const bool large = (last - first) * Size(sizeof(T)) > cached / 2;
+    const Size span = large ? block : half;
     for (Size unit = first; unit < last;) {
         const Size row = unit / half, stop = std::min(last, (row + 1) * half);
-        for (; unit < stop; unit += block) run(unit, std::min(unit + block, stop), unit + row * half);
-        unit = stop;
+        for (Size next; unit < stop; unit = next) {
+            next = std::min(unit + span, stop);
+            run(unit, next, unit + row * half, large && unit + ahead + block <= last);
+        }
     }
 }
 
@@ -520,16 +524,17 @@ template <template <class> class Gate, class T>
     const T* x = static_cast<const T*>(x_);
     T* out = static_cast<T*>(out_);
     const Size half = axis.length * axis.inner;
-    const bool large = (last - first) * Size(sizeof(T)) > cached / 2;
-    halves(half, first, last, [&](Size unit, Size stop, Size at) {
+    halves<T>(half, first, last, [&](Size unit, Size stop, Size at, bool prefetches) {
         const T *a = x + at, *b = a + half;
-        if (large && unit + ahead + block <= last) {
+        T* to = out + unit;
+        if (prefetches) {
             prefetch(a + ahead);
             prefetch(b + ahead);
-            prefetch(out + unit + ahead);
+            prefetch(to + ahead);
         }
 #pragma GCC ivdep
-        for (Size i = 0; i < stop - unit; ++i) out[unit + i] = times_gate(gate, a[i], b[i]);
+#pragma GCC unroll 4
+        for (Size i = 0; i < stop - unit; ++i) to[i] = times_gate(gate, a[i], b[i]);
     });
 }
 
@@ -542,11 +547,10 @@ template <template <class> class Gate, class T>
     const T* x = static_cast<const T*>(x_);
     T* out = static_cast<T*>(out_);
     const Size half = axis.length * axis.inner;
-    const bool large = (last - first) * Size(sizeof(T)) > cached / 2;
-    halves(half, first, last, [&](Size unit, Size stop, Size at) {
+    halves<T>(half, first, last, [&](Size unit, Size stop, Size at, bool prefetches) {
         const T *gradient = dy + unit, *a = x + at, *b = a + half;
         T *da = out + at, *db = da + half;
-        if (large && unit + ahead + block <= last) {
+        if (prefetches) {
             prefetch(gradient + ahead);
             prefetch(a + ahead);
             prefetch(b + ahead);
