@@ -391,7 +391,7 @@ rows = (
                 "jax",
                 "a * gelu(b)",
                 "its gelu is the approximation by tanh by default",
-                "a * gelu(b, approximate=\"tanh\")",
+                'a * gelu(b, approximate="tanh")',
             ),
         ),
     ),

@@ -234,12 +234,7 @@ template <class T> struct Gelu {
 
     T forward(T x) const { return math::times_normal_cdf(x); }
     T backward_x(T dy, T x) const { return math::times_normal_cdf_backward(dy, x); }
-    // a comes in as for silu; at -inf it meets a zero.
-    T times(T a, T x) const {
-        const bool small = math::abs(x) < 1;
-        const T finite = x < -math::Mills<T>::largest ? 0 * a : a;
-        return math::times_normal_cdf(x, small ? a : T(1), small ? T(1) : finite);
-    }
+    T times(T a, T x) const { return math::times_normal_cdf(a, x); }
     GatedGradients<T> times_backward(T dy, T a, T x) const {
         const T product = dy * a, low = math::finite_product_error(dy, a, product);
         return {times(dy, x), math::times_normal_cdf_backward(product, x, low)};

@@ -571,6 +571,9 @@ template <class T> T log1p(T x) {
 // Choices by mask, where gcc would make two paths of what follows the choice.
 template <class T> Bits<T> mask_if(bool condition) { return Bits<T>(0) - Bits<T>(condition); }
 template <class T> T keep(std::type_identity_t<Bits<T>> mask, T x) { return from_bits<T>(bits(x) & mask); }
+template <class T> T choose(std::type_identity_t<Bits<T>> mask, T a, T b) {
+    return from_bits<T>((bits(a) & mask) | (bits(b) & ~mask));
+}
 
 // product_error that is 0 where the product is not finite.
 template <class T> T finite_product_error(T a, T b, T product) {
@@ -613,16 +616,15 @@ template <class T> inline constexpr T inverse_sqrt_2_pi = T(0x1.9884533d43651p-2
 template <class T> inline constexpr T log_sqrt_2_pi_high = T(0x1.d68p-1);
 template <class T> inline constexpr T log_sqrt_2_pi_low = T(-0x1.c6f368296b2dbp-18);
 
-// x Phi(x) for every x, with its relative accuracy in the negative tail, down to
-// subnormal results: within 1.88 ULP (float, at -0.81) and 1.9 ULP (double, at -1.45);
-// 2 ULP without fused operations.
+// before |x| Phi(-|x|) = tail * upper, where `before` must be 1 from |x| = 1 on; `upper` is a
+// power of two that comes last.
 // Method: for a = |x|, a Phi(-a) is a R(a) e^(-a^2/2) below the join. Above it is
 // e^(-a^2/2 - log sqrt(2 pi) - excess), one exponential whose argument is accurate
-// because its large terms are exact; no product follows it. Cost 35 (60) and a division.
-//
-// The result is multiplied by `before`, which must be 1 where |x| >= 1, and by `after`; a
-// factor that comes after misses nothing of a tail that underflows alone.
-template <class T> T times_normal_cdf(T x, T before = 1, T after = 1) {
+// because its large terms are exact; no product follows it.
+template <class T> struct NormalTail {
+    T tail, upper;
+};
+template <class T> NormalTail<T> normal_tail(T x, T before) {
     const T a = at_most(Mills<T>::largest, abs(x));
     const Bits<T> near = mask_if<T>(a < Mills<T>::join), far = ~near;
     const T ratio = horner_accurate(a - Mills<T>::centre, mills_near<T>);
@@ -643,8 +645,28 @@ template <class T> T times_normal_cdf(T x, T before = 1, T after = 1) {
     const T factor_low = keep(near, product_error(multiple, ratio, product));
     const T growth = accurate_fma(r * r, horner(r, exp_tail<T>), r);
     const auto [lower, upper] = powers<T>(bits(shifted));
-    const T tail = (factor + fma(factor, growth, factor_low)) * lower;
-    return x < 0 ? -tail * after * upper : (before * x - tail * upper) * after;
+    return {(factor + fma(factor, growth, factor_low)) * lower, upper};
+}
+
+// x Phi(x) for every x, with its relative accuracy in the negative tail, down to
+// subnormal results: within 1.88 ULP (float, at -0.81) and 1.9 ULP (double, at -1.45);
+// 2 ULP without fused operations. Cost 35 (60) and a division.
+template <class T> T times_normal_cdf(T x) {
+    const auto [part, upper] = normal_tail(x, T(1));
+    const T tail = part * upper;
+    return x < 0 ? -tail : x - tail;
+}
+
+// a x Phi(x) for |a| up to 2^90 (2^945), a larger one where x Phi(x) does not underflow.
+// Within 2.8 ULP (float) where it was sought. a comes in before its product with a small x
+// is rounded, and otherwise before the last power of two. At x = -inf it meets a zero.
+template <class T> T times_normal_cdf(T a, T x) {
+    const Bits<T> small = mask_if<T>(abs(x) < 1), negative = mask_if<T>(x < 0);
+    const T before = choose(small, a, T(1)), after = choose(small, T(1), a);
+    const auto [tail, upper] = normal_tail(x, before);
+    const T vanishing = keep(mask_if<T>(!(x < -Mills<T>::largest)), upper);
+    const T base = keep(~negative, before * x);
+    return (base - tail * choose(negative, T(1), upper)) * after * choose(negative, vanishing, T(1));
 }
 
 // (a + a_low) * b, rounded once or nearly so.
