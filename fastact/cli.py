@@ -8,23 +8,21 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import fastact as fa
 
-T = TypeVar("T")
+from . import arguments as read
 
 COMMANDS = {
     "bench": "measure every activation against NumPy and the machine's bandwidth",
     "accuracy": "measure the largest error of every activation",
     "info": "print the CPU level, the threads and what fastact was built with",
 }
-
-_UNITS = {"": 1, "K": 2**10, "M": 2**20}
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,67 +76,27 @@ def _add_bench_arguments(parser: argparse.ArgumentParser) -> None:
         "Measure every activation, forward and backward, in place, against the best NumPy calls for the "
         "same and against the machine's bandwidth. Input is restored before every timed repetition."
     )
-    sizes = ",".join(map(size_text, measurement.SIZES))
+    sizes = ",".join(map(read.size_text, measurement.SIZES))
+    read.add_activations(parser)
     parser.add_argument(
-        "--activation", type=_list_of(_one_of(fa.activations)), default=(), metavar="NAME[,NAME]",
-        help=f"only these (of {', '.join(fa.activations)})",
-    )  # fmt: skip
-    parser.add_argument(
-        "--dtype", type=_list_of(_one_of(measurement.DTYPES)), default=measurement.DTYPES,
+        "--dtype", type=read.list_of(read.one_of(measurement.DTYPES)), default=measurement.DTYPES,
         metavar="DTYPE[,DTYPE]", help="float32, float64 or, as is the default, both",
     )  # fmt: skip
     parser.add_argument(
-        "--size", type=_list_of(_size), metavar="N[,N]",
+        "--size", type=read.list_of(read.size), metavar="N[,N]",
         help=f"numbers of elements, K and M for 2^10 and 2^20 (default: {sizes})",
     )  # fmt: skip
     parser.add_argument(
-        "--threads", type=_list_of(_threads), default=sorted({1, fa.get_num_threads()}), metavar="N[,N]",
-        help=f"numbers of threads (default: 1 and all, here {fa.get_num_threads()})",
+        "--threads", type=read.list_of(read.threads), default=sorted({1, fa.get_num_threads()}),
+        metavar="N[,N]", help=f"numbers of threads (default: 1 and all, here {fa.get_num_threads()})",
     )  # fmt: skip
-    quick = ",".join(map(size_text, measurement.QUICK_SIZES))
+    quick = ",".join(map(read.size_text, measurement.QUICK_SIZES))
     parser.add_argument(
         "--quick", action="store_true", help=f"under 20 seconds: fewer repetitions, sizes {quick}"
     )
-    parser.add_argument("--json", type=_new_file, metavar="FILE", help="write what was measured to this file")
-
-
-def _list_of(read: Callable[[str], T]) -> Callable[[str], list[T]]:
-    return lambda text: list(dict.fromkeys(read(word.strip()) for word in text.split(",")))
-
-
-def _one_of(choices: Iterable[str]) -> Callable[[str], str]:
-    def read(word: str) -> str:
-        if word not in choices:
-            raise argparse.ArgumentTypeError(f"{word!r}: allowed are {', '.join(choices)}")
-        return word
-
-    return read
-
-
-def _size(word: str) -> int:
-    digits, unit = (word[:-1], word[-1].upper()) if word[-1:].isalpha() else (word, "")
-    if not (digits.isascii() and digits.isdigit() and int(digits) and unit in _UNITS):
-        raise argparse.ArgumentTypeError(f"{word!r}: allowed are numbers of elements such as 16, 64K or 1M")
-    return int(digits) * _UNITS[unit]
-
-
-def size_text(size: int) -> str:
-    """A size as `--size` reads it."""
-    unit = next(unit for unit in ("M", "K", "") if size % _UNITS[unit] == 0)
-    return f"{size // _UNITS[unit]}{unit}"
-
-
-def _threads(word: str) -> int:
-    if not (word.isascii() and word.isdigit() and 1 <= int(word) <= 1024):
-        raise argparse.ArgumentTypeError(f"{word!r}: allowed are whole numbers from 1 to 1024")
-    return int(word)
-
-
-def _new_file(word: str) -> Path:
-    path = Path(word)
-    if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{word!r}: allowed is a file in a directory that exists")
-    return path
+    parser.add_argument(
+        "--json", type=read.new_file, metavar="FILE", help="write what was measured to this file"
+    )
 
 
 def bench(arguments: argparse.Namespace) -> int:
@@ -160,7 +118,7 @@ def bench(arguments: argparse.Namespace) -> int:
         for cell in cells:
             progress.update(
                 task,
-                description=f"{cell.row.name} {cell.direction} {cell.dtype} {size_text(cell.size)}",
+                description=f"{cell.row.name} {cell.direction} {cell.dtype} {read.size_text(cell.size)}",
             )
             results += comparison.measure(cell)
             progress.advance(task)
@@ -217,7 +175,7 @@ def _print_results(results: Sequence[Any], threads: Sequence[int]) -> None:
         ):
             label = f"{direction} {saves}=" if saves else direction
             cells = [text for m in figures for text in _figures(m)]
-            table.add_row(activation, label, dtype, size_text(size), *cells)
+            table.add_row(activation, label, dtype, read.size_text(size), *cells)
         table.add_section()
     console.print(table)
     for count in threads:
