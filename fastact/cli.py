@@ -87,20 +87,42 @@ def _add_bench_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"numbers of elements, K and M for 2^10 and 2^20 (default: {sizes})",
     )  # fmt: skip
     parser.add_argument(
-        "--threads", type=read.list_of(read.threads), default=sorted({1, fa.get_num_threads()}),
+        "--threads", type=read.list_of(read.threads),
         metavar="N[,N]", help=f"numbers of threads (default: 1 and all, here {fa.get_num_threads()})",
     )  # fmt: skip
     quick = ",".join(map(read.size_text, measurement.QUICK_SIZES))
     parser.add_argument(
         "--quick", action="store_true", help=f"under 20 seconds: fewer repetitions, sizes {quick}"
     )
+    _add_peer_arguments(parser)
     parser.add_argument(
         "--json", type=read.new_file, metavar="FILE", help="write what was measured to this file"
     )
 
 
+def _add_peer_arguments(parser: argparse.ArgumentParser) -> None:
+    from . import libraries, peers, plot
+
+    peer_names = ",".join(libraries.PEERS)
+    sizes, quick = (",".join(map(read.size_text, s)) for s in (peers.SIZES, peers.QUICK_SIZES))
+    parser.add_argument(
+        "--peers", type=read.list_of(read.one_of(libraries.PEERS)), nargs="?", const=libraries.PEERS,
+        metavar="NAME[,NAME]", help="compare with these libraries instead, in place and out, each in its "
+        f"own process (default: {peer_names}; sizes {sizes}, with --quick {quick} on all threads)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--plot", type=read.new_file_ending(plot.ENDINGS), metavar="FILE",
+        help=f"with --peers: draw a picture per dtype, its name before {' or '.join(plot.ENDINGS)}",
+    )  # fmt: skip
+    parser.set_defaults(refuse=parser.error)
+
+
 def bench(arguments: argparse.Namespace) -> int:
     """``fastact bench``: a progress bar, then the table."""
+    if arguments.peers:
+        return bench_peers(arguments)
+    if arguments.plot:
+        arguments.refuse("argument --plot: allowed with --peers only")
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -109,7 +131,8 @@ def bench(arguments: argparse.Namespace) -> int:
     sizes = arguments.size or (measurement.QUICK_SIZES if arguments.quick else measurement.SIZES)
     seconds = measurement.QUICK_SECONDS if arguments.quick else measurement.SECONDS
     cells = measurement.cells(arguments.activation, arguments.dtype, sizes)
-    comparison = measurement.Comparison(arguments.threads, seconds)
+    threads = arguments.threads or sorted({1, fa.get_num_threads()})
+    comparison = measurement.Comparison(threads, seconds)
     results: list[measurement.Measurement] = []
     busy = _busy_processors()
     columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -122,16 +145,54 @@ def bench(arguments: argparse.Namespace) -> int:
             )
             results += comparison.measure(cell)
             progress.advance(task)
-    _print_results(results, arguments.threads)
-    if busy >= 0.5:
+    _print_results(results, threads)
+    _say_busy(busy)
+    _write_json(arguments.json, results)
+    return 0
+
+
+def bench_peers(arguments: argparse.Namespace) -> int:
+    """``fastact bench --peers``: a progress bar, the table and the summary, and the pictures."""
+    from . import peers, peers_report, plot
+
+    packages = [*peers.missing(arguments.peers), *(plot.missing() if arguments.plot else ())]
+    if packages:
         print(
-            f"Other processes kept {busy:.1f} processors busy when this began: figures suffer, "
+            f"fastact bench needs {', '.join(packages)}; install it with: pip install 'fastact[peers]'",
+            file=sys.stderr,
+        )
+        return 1
+    busy = _busy_processors()
+    run = peers.Run.chosen(
+        arguments.activation, arguments.dtype, arguments.size, arguments.threads, quick=arguments.quick
+    )
+    try:
+        measured = peers_report.with_progress(run, arguments.peers)
+    except peers.WorkerEnded as error:
+        print(f"fastact bench: {error}", file=sys.stderr)
+        return 1
+    peers_report.show(measured, machine())
+    _say_busy(busy)
+    limits = peers.limits(run)
+    _write_json(arguments.json, measured, peers=peers.versions(arguments.peers), limits=limits)
+    if arguments.plot:
+        for path in plot.draw(measured, limits, machine(), arguments.plot):
+            print(f"wrote {path}")
+    return 0
+
+
+def _say_busy(processors: float) -> None:
+    if processors >= 0.5:
+        print(
+            f"Other processes kept {processors:.1f} processors busy when this began: figures suffer, "
             "those of several threads most (each call waits for its slowest thread)."
         )
-    if arguments.json:
-        record = {"machine": machine(), **fa.config(), "measurements": [asdict(m) for m in results]}
-        arguments.json.write_text(json.dumps(record, indent=1) + "\n")
-    return 0
+
+
+def _write_json(file: Path | None, measured: Sequence[Any], **more: Any) -> None:
+    if file:
+        record = {"machine": machine(), **fa.config(), **more, "measurements": [asdict(m) for m in measured]}
+        file.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _busy_processors() -> float:

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import metadata
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from statistics import median
@@ -69,6 +70,49 @@ def cells(
     ]
 
 
+@dataclass(frozen=True)
+class Run:
+    """What is measured, and how long."""
+
+    cells: list[Cell]
+    threads: Sequence[int]
+    seconds: float = SECONDS
+    rounds: int = ROUNDS
+
+    @classmethod
+    def chosen(
+        cls,
+        activations: Sequence[str] = (),
+        dtypes: Sequence[str] = bench.DTYPES,
+        sizes: Sequence[int] | None = None,
+        threads: Sequence[int] | None = None,
+        quick: bool = False,
+    ) -> Run:
+        """A run over what is named; what is not is everything, or with `quick` a part that stands for it."""
+        everything = sorted({1, fa.get_num_threads()})
+        if quick:
+            few = cells(activations, dtypes, sizes or QUICK_SIZES)
+            return cls(few, threads or everything[-1:], QUICK_SECONDS, QUICK_ROUNDS)
+        return cls(cells(activations, dtypes, sizes or SIZES), threads or everything)
+
+    def steps(self) -> Iterator[tuple[Cell, int]]:
+        return ((cell, threads) for cell in self.cells for threads in self.threads)
+
+
+def limits(run: Run) -> list[dict[str, Any]]:
+    """GB/s of a plain scale in place, for each dtype, size and thread count of a run."""
+    scale = bench.Comparison(run.threads, run.seconds).scale
+    kinds = dict.fromkeys((cell.dtype, cell.size, threads) for cell, threads in run.steps())
+    return [
+        {"dtype": dtype, "size": size, "threads": threads, "gb_per_s": scale(dtype, size, threads)}
+        for dtype, size, threads in kinds
+    ]
+
+
+def versions(peers: Sequence[str]) -> dict[str, str]:
+    return {peer: metadata.version(peer) for peer in peers}
+
+
 def missing(peers: Sequence[str]) -> list[str]:
     """The packages that these peers need and that are not installed."""
     needed = dict.fromkeys(package for peer in peers for package in LIBRARIES[peer].packages)
@@ -120,14 +164,14 @@ class Session:
 
     def __init__(self, library: str) -> None:
         self.library = LIBRARIES[library]()
-        self.is_fastact = library == "fastact"
+        self.name = library
         self.cell: Cell | None = None
         self.forms: list[Any] = []
 
     def prepare(self, cell: Cell, threads: int) -> Prepared:
         """Make the arrays and keep the forms that run and agree with fastact."""
         # fastact's share in a peer's process, making and checking arrays, starts no threads.
-        fa.set_num_threads(threads if self.is_fastact else 1)
+        fa.set_num_threads(threads if self.name == "fastact" else 1)
         self.threads = threads
         self.library.set_threads(threads)
         if cell != self.cell:
@@ -152,6 +196,10 @@ class Session:
             reason = _first_line(error)
         if self.forms:
             return Prepared(True)
+        if wrong and cell.in_place:
+            # An output that is an input too may be more than a library allows; what it computes is
+            # judged by the cell that has another output.
+            return Prepared(False, f"not in place: {wrong}")
         return Prepared(False, wrong or reason, disagrees=bool(wrong))
 
     def _difference(self, form: str, calls: Sequence[Any]) -> str:
