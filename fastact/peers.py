@@ -17,7 +17,7 @@ from importlib import metadata
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from statistics import median
-from time import process_time, sleep
+from time import perf_counter, process_time, sleep
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,9 @@ QUICK_SECONDS, QUICK_ROUNDS = 0.002, 3
 
 FAR_BEHIND, ROUNDS_FOR_ALL = 3.0, 2
 """A library that takes this many times fastact's time has no more than those turns: the ratio is clear."""
+
+LONG, LONG_ROUNDS = 3.0, 3
+"""Seconds after which a cell, of a large array, has no further round than those."""
 
 SETTLE, SETTLE_MOST = 0.002, 0.1
 """Seconds without work after which a library's threads are asked whether they still spin; how often at most.
@@ -330,10 +333,13 @@ class Comparison:
     def _rounds(self, able: Sequence[Worker]) -> dict[str, list[float]]:
         """Seconds of a call in each turn; a library far behind has only the first turns."""
         taken: dict[str, list[float]] = {worker.library: [] for worker in able}
+        begin = perf_counter()
         for turn in range(self.rounds):
             if turn == ROUNDS_FOR_ALL:
                 own = taken["fastact"]
                 able = [w for w in able if speedup(own, taken[w.library]) < FAR_BEHIND]
+            if turn >= LONG_ROUNDS and perf_counter() - begin > LONG:
+                break
             for worker in able:
                 taken[worker.library].append(worker.ask("turn", self.seconds))
         return taken

@@ -38,8 +38,8 @@ def with_progress(run: peers.Run, names: Sequence[str]) -> list[Measurement]:
 
 
 def _weight(cell: Cell) -> int:
-    """About the time of a cell: what is the same for all sizes, and a part for each 2^18 elements."""
-    return 1 + cell.size // 2**18
+    """About the time of a cell: what is the same for all sizes, and a part for each 2^19 elements."""
+    return 1 + cell.size // 2**19
 
 
 def show(measured: Sequence[Measurement], machine: str) -> None:

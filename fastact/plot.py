@@ -2,7 +2,7 @@
 
 One picture per dtype, on the most threads that were measured. At its head is what a user asks first, how
 many times as fast fastact is as each library; then each activation and direction has a panel with a line
-per library, in place where that was measured.
+per library.
 """
 
 from __future__ import annotations
@@ -78,12 +78,18 @@ def _fill(figure: Any, measured: Sequence[Measurement], scale: Mapping[int, floa
 
 
 def _panels(measured: Sequence[Measurement]) -> Iterator[tuple[str, list[Measurement]]]:
-    """Title and measurements, by size, of each activation and direction: in place where there are such."""
+    """Title and measurements, by size, of each activation and direction.
+
+    They are those in place, or those into another array where more libraries have that.
+    """
     for activation, direction in dict.fromkeys((m.activation, m.direction) for m in measured):
-        own = [m for m in measured if (m.activation, m.direction) == (activation, direction)]
-        in_place = any(m.in_place for m in own)
-        series = sorted((m for m in own if m.in_place == in_place), key=lambda m: m.size)
-        yield f"{activation} {direction}{'' if in_place else ', out'}", series
+        own = sorted(
+            (m for m in measured if (m.activation, m.direction) == (activation, direction)),
+            key=lambda m: m.size,
+        )
+        places = [[m for m in own if m.in_place], [m for m in own if not m.in_place]]
+        series = max(places, key=lambda place: len({name for m in place for name in m.ns_per_element}))
+        yield f"{activation} {direction}{'' if series[0].in_place else ', out'}", series
 
 
 def _draw_means(figure: Any, measured: Sequence[Measurement]) -> None:
