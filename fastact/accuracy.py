@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import activations, config, get_num_threads, num_threads, reference, samples
+from .arguments import add_activations
 from .catalog import Row
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -374,9 +375,7 @@ def markdown(measurements: list[Measurement], exhaustive: bool) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastact accuracy``."""
-    parser.add_argument(
-        "--activation", nargs="+", choices=sorted(activations), metavar="NAME", help="only these"
-    )
+    add_activations(parser)
     parser.add_argument("--dtype", choices=[str(dtype) for dtype in DTYPES], help="only this one")
     parser.add_argument(
         "--exhaustive", action="store_true", help="all 2^32 float32 inputs, and 10^8 of float64: minutes each"

@@ -48,6 +48,8 @@ POOL_BYTES, POOL_COPIES = 2**15, 32
 ROW_LENGTH = 512
 CHANNELS, POSITIONS = 16, 64
 PIECES = 4
+SHRINKING = ("pieces", "gated")
+"""Kinds whose result is smaller than their input, so that forward has no form in place."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Cell:
     direction: str
     dtype: str
     size: int
+    in_place: bool = True
+    """Whether the result takes the place of what the call is given, where it has the same shape."""
 
     @property
     def saves(self) -> str:
@@ -127,63 +131,70 @@ def shape_of(row: Row, size: int) -> tuple[int, ...]:
 
 
 class Workload:
-    """The arrays of a cell, and the calls that work on them in place."""
+    """The arrays of a cell, and the calls that work on them."""
 
     def __init__(self, cell: Cell) -> None:
         self.cell, self.activation = cell, fa.activations[cell.row.name]
         x = _normal(shape_of(cell.row, cell.size), cell.dtype, scale=2.0)
         self.settings: dict[str, Any] = {}
-        self.out = None
         if cell.row.kind == "channels":
             self.settings = {"weight": np.linspace(0.1, 0.4, x.shape[1], dtype=x.dtype), "axis": 1}
         if cell.row.kind == "pieces":
             self.settings = {"pieces": pieces_of(cell.size)}
-            if cell.direction == "forward":
-                self.out = np.empty(x.size // self.settings["pieces"], x.dtype)
-        if cell.row.kind == "gated" and cell.direction == "forward":
-            self.out = np.empty((x.shape[0], x.shape[1] // 2), x.dtype)
-        self.dy, self.saved = None, None
-        self.original = x
+        y = self.activation(x, **self.settings)
+        self.arrays = {"x": x, "y": y}
+        self.overwritten, result = "x", y.shape
         if cell.direction == "backward":
-            y = self.activation(x, **self.settings)
-            self.dy, self.saved = _normal(y.shape, cell.dtype), y if cell.saves == "y" else x
-            # maxout's and a gated gradient have the shape of x, and take its place.
-            self.original = self.saved if cell.row.kind in ("pieces", "gated") else self.dy
-        copies = min(max(1, POOL_BYTES // x.nbytes), POOL_COPIES)
-        self.copies = [self.original.copy() for _ in range(copies)]
+            self.arrays["dy"] = _normal(y.shape, cell.dtype)
+            # The gradient has the shape of x: maxout's and a gated one take its place, as dy is smaller.
+            self.overwritten, result = "dy" if y.shape == x.shape else "x", x.shape
+        self.original = self.arrays[self.overwritten]
+        count = min(max(1, POOL_BYTES // x.nbytes), POOL_COPIES)
+        self.out, self.copies = None, [self.original] * count
+        if cell.in_place and result == self.original.shape:
+            self.copies = [self.original.copy() for _ in range(count)]
+        else:
+            self.out = np.empty(result, x.dtype)
 
     def restore(self) -> None:
         """Give every copy that a call has overwritten its values again."""
-        for copy in self.copies:
+        for copy in self.copies if self.out is None else ():
             np.copyto(copy, self.original)
+
+    def expected(self) -> np.ndarray:
+        """The result of a call, apart from the arrays of those that are timed."""
+        given, saves = self.arrays, self.cell.saves
+        if self.cell.direction == "forward":
+            return given["y"]
+        gradient = self.activation.backward(given["dy"], **{saves: given[saves]}, **self.settings)
+        return gradient[0] if isinstance(gradient, tuple) else gradient
+
+    def calls_on(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+        """What each call is given, by name, and where its result goes."""
+        for copy in self.copies:
+            yield {**self.arrays, self.overwritten: copy}, copy if self.out is None else self.out
 
     def fastact(self) -> list[Callable[[], Any]]:
         if self.cell.direction == "forward":
             return [
-                partial(self.activation, copy, **self.settings, out=copy if self.out is None else self.out)
-                for copy in self.copies
+                partial(self.activation, given["x"], **self.settings, out=out)
+                for given, out in self.calls_on()
             ]
+        saves = self.cell.saves
         return [
-            partial(self.activation.backward, dy, **{self.cell.saves: saved}, **self.settings, out=copy)
-            for dy, saved, copy in self._gradients()
+            partial(self.activation.backward, given["dy"], **{saves: given[saves]}, **self.settings, out=out)
+            for given, out in self.calls_on()
         ]
 
     def numpy(self, form: str) -> list[Callable[[], Any]]:
-        row, shared = self.cell.row, {**self.settings, "form": form, "scratch": []}
+        row, saves = self.cell.row, self.cell.saves
+        shared = {**self.settings, "out": self.out, "form": form, "scratch": []}
         if self.cell.direction == "forward":
-            return [numpy_baseline.forward(row, copy, out=self.out, **shared) for copy in self.copies]
+            return [numpy_baseline.forward(row, given["x"], **shared) for given, _ in self.calls_on()]
         return [
-            numpy_baseline.backward(row, self.cell.saves, dy, saved, **shared)
-            for dy, saved, _ in self._gradients()
+            numpy_baseline.backward(row, saves, given["dy"], given[saves], **shared)
+            for given, _ in self.calls_on()
         ]
-
-    def _gradients(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """dy, the saved array and the one of them that is overwritten, for each copy."""
-        for copy in self.copies:
-            if self.cell.row.kind in ("pieces", "gated"):
-                yield self.dy, copy, copy
-            else:
-                yield copy, self.saved, copy
 
     @property
     def forms(self) -> tuple[str, ...]:
@@ -280,10 +291,10 @@ class Comparison:
             gb_per_s=gb_per_s,
             numpy_ns_per_element=numpy / cell.size * 1e9,
             speedup_over_numpy=numpy / taken,
-            bandwidth_share=gb_per_s / self._scale(cell.dtype, cell.size, threads),
+            bandwidth_share=gb_per_s / self.scale(cell.dtype, cell.size, threads),
         )
 
-    def _scale(self, dtype: str, size: int, threads: int) -> float:
+    def scale(self, dtype: str, size: int, threads: int) -> float:
         """What `threads` threads reach, or fewer where the array is too small for them."""
         for count in {1, threads}:
             if (dtype, size, count) not in self.bandwidth:

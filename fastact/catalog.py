@@ -77,6 +77,8 @@ class Row:
     """In ``keras.activations``."""
     conventions: tuple[Convention, ...] = ()
     """What docs/conventions.md says of other libraries beyond the texts above."""
+    scipy: str = ""
+    """In ``scipy.special``."""
 
     @property
     def saves(self) -> tuple[str, ...]:
@@ -108,6 +110,7 @@ rows = (
             Convention("tensorflow", "nn.sigmoid(x)"),
             Convention("thinc", "sigmoid(X)", _CLIPPED, "sigmoid(np.clip(x, -20, 20))"),
         ),
+        scipy="expit(x)",
     ),
     Row(
         name="tanh",
@@ -295,6 +298,7 @@ rows = (
             Convention("tensorflow", "nn.softmax(logits, axis=None)"),
             Convention("thinc", "softmax(x, axis=-1, temperature=1.0)"),
         ),
+        scipy="softmax(x, axis)",
     ),
     Row(
         name="silu",

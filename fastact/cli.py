@@ -8,23 +8,21 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import fastact as fa
 
-T = TypeVar("T")
+from . import arguments as read
 
 COMMANDS = {
     "bench": "measure every activation against NumPy and the machine's bandwidth",
     "accuracy": "measure the largest error of every activation",
     "info": "print the CPU level, the threads and what fastact was built with",
 }
-
-_UNITS = {"": 1, "K": 2**10, "M": 2**20}
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,71 +76,53 @@ def _add_bench_arguments(parser: argparse.ArgumentParser) -> None:
         "Measure every activation, forward and backward, in place, against the best NumPy calls for the "
         "same and against the machine's bandwidth. Input is restored before every timed repetition."
     )
-    sizes = ",".join(map(size_text, measurement.SIZES))
+    sizes = ",".join(map(read.size_text, measurement.SIZES))
+    read.add_activations(parser)
     parser.add_argument(
-        "--activation", type=_list_of(_one_of(fa.activations)), default=(), metavar="NAME[,NAME]",
-        help=f"only these (of {', '.join(fa.activations)})",
-    )  # fmt: skip
-    parser.add_argument(
-        "--dtype", type=_list_of(_one_of(measurement.DTYPES)), default=measurement.DTYPES,
+        "--dtype", type=read.list_of(read.one_of(measurement.DTYPES)), default=measurement.DTYPES,
         metavar="DTYPE[,DTYPE]", help="float32, float64 or, as is the default, both",
     )  # fmt: skip
     parser.add_argument(
-        "--size", type=_list_of(_size), metavar="N[,N]",
+        "--size", type=read.list_of(read.size), metavar="N[,N]",
         help=f"numbers of elements, K and M for 2^10 and 2^20 (default: {sizes})",
     )  # fmt: skip
     parser.add_argument(
-        "--threads", type=_list_of(_threads), default=sorted({1, fa.get_num_threads()}), metavar="N[,N]",
-        help=f"numbers of threads (default: 1 and all, here {fa.get_num_threads()})",
+        "--threads", type=read.list_of(read.threads),
+        metavar="N[,N]", help=f"numbers of threads (default: 1 and all, here {fa.get_num_threads()})",
     )  # fmt: skip
-    quick = ",".join(map(size_text, measurement.QUICK_SIZES))
+    quick = ",".join(map(read.size_text, measurement.QUICK_SIZES))
     parser.add_argument(
         "--quick", action="store_true", help=f"under 20 seconds: fewer repetitions, sizes {quick}"
     )
-    parser.add_argument("--json", type=_new_file, metavar="FILE", help="write what was measured to this file")
+    _add_peer_arguments(parser)
+    parser.add_argument(
+        "--json", type=read.new_file, metavar="FILE", help="write what was measured to this file"
+    )
 
 
-def _list_of(read: Callable[[str], T]) -> Callable[[str], list[T]]:
-    return lambda text: list(dict.fromkeys(read(word.strip()) for word in text.split(",")))
+def _add_peer_arguments(parser: argparse.ArgumentParser) -> None:
+    from . import libraries, peers, plot
 
-
-def _one_of(choices: Iterable[str]) -> Callable[[str], str]:
-    def read(word: str) -> str:
-        if word not in choices:
-            raise argparse.ArgumentTypeError(f"{word!r}: allowed are {', '.join(choices)}")
-        return word
-
-    return read
-
-
-def _size(word: str) -> int:
-    digits, unit = (word[:-1], word[-1].upper()) if word[-1:].isalpha() else (word, "")
-    if not (digits.isascii() and digits.isdigit() and int(digits) and unit in _UNITS):
-        raise argparse.ArgumentTypeError(f"{word!r}: allowed are numbers of elements such as 16, 64K or 1M")
-    return int(digits) * _UNITS[unit]
-
-
-def size_text(size: int) -> str:
-    """A size as `--size` reads it."""
-    unit = next(unit for unit in ("M", "K", "") if size % _UNITS[unit] == 0)
-    return f"{size // _UNITS[unit]}{unit}"
-
-
-def _threads(word: str) -> int:
-    if not (word.isascii() and word.isdigit() and 1 <= int(word) <= 1024):
-        raise argparse.ArgumentTypeError(f"{word!r}: allowed are whole numbers from 1 to 1024")
-    return int(word)
-
-
-def _new_file(word: str) -> Path:
-    path = Path(word)
-    if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{word!r}: allowed is a file in a directory that exists")
-    return path
+    peer_names = ",".join(libraries.PEERS)
+    sizes, quick = (",".join(map(read.size_text, s)) for s in (peers.SIZES, peers.QUICK_SIZES))
+    parser.add_argument(
+        "--peers", type=read.list_of(read.one_of(libraries.PEERS)), nargs="?", const=libraries.PEERS,
+        metavar="NAME[,NAME]", help="compare with these libraries instead, in place and out, each in its "
+        f"own process (default: {peer_names}; sizes {sizes}, with --quick {quick} on all threads)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--plot", type=read.new_file_ending(plot.ENDINGS), metavar="FILE",
+        help=f"with --peers: draw a picture per dtype, its name before {' or '.join(plot.ENDINGS)}",
+    )  # fmt: skip
+    parser.set_defaults(refuse=parser.error)
 
 
 def bench(arguments: argparse.Namespace) -> int:
     """``fastact bench``: a progress bar, then the table."""
+    if arguments.peers:
+        return bench_peers(arguments)
+    if arguments.plot:
+        arguments.refuse("argument --plot: allowed with --peers only")
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -151,7 +131,8 @@ def bench(arguments: argparse.Namespace) -> int:
     sizes = arguments.size or (measurement.QUICK_SIZES if arguments.quick else measurement.SIZES)
     seconds = measurement.QUICK_SECONDS if arguments.quick else measurement.SECONDS
     cells = measurement.cells(arguments.activation, arguments.dtype, sizes)
-    comparison = measurement.Comparison(arguments.threads, seconds)
+    threads = arguments.threads or sorted({1, fa.get_num_threads()})
+    comparison = measurement.Comparison(threads, seconds)
     results: list[measurement.Measurement] = []
     busy = _busy_processors()
     columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -160,20 +141,58 @@ def bench(arguments: argparse.Namespace) -> int:
         for cell in cells:
             progress.update(
                 task,
-                description=f"{cell.row.name} {cell.direction} {cell.dtype} {size_text(cell.size)}",
+                description=f"{cell.row.name} {cell.direction} {cell.dtype} {read.size_text(cell.size)}",
             )
             results += comparison.measure(cell)
             progress.advance(task)
-    _print_results(results, arguments.threads)
-    if busy >= 0.5:
+    _print_results(results, threads)
+    _say_busy(busy)
+    _write_json(arguments.json, results)
+    return 0
+
+
+def bench_peers(arguments: argparse.Namespace) -> int:
+    """``fastact bench --peers``: a progress bar, the table and the summary, and the pictures."""
+    from . import peers, peers_report, plot
+
+    packages = [*peers.missing(arguments.peers), *(plot.missing() if arguments.plot else ())]
+    if packages:
         print(
-            f"Other processes kept {busy:.1f} processors busy when this began: figures suffer, "
+            f"fastact bench needs {', '.join(packages)}; install it with: pip install 'fastact[peers]'",
+            file=sys.stderr,
+        )
+        return 1
+    busy = _busy_processors()
+    run = peers.Run.chosen(
+        arguments.activation, arguments.dtype, arguments.size, arguments.threads, quick=arguments.quick
+    )
+    try:
+        measured = peers_report.with_progress(run, arguments.peers)
+    except peers.WorkerEnded as error:
+        print(f"fastact bench: {error}", file=sys.stderr)
+        return 1
+    peers_report.show(measured, machine())
+    _say_busy(busy)
+    limits = peers.limits(run)
+    _write_json(arguments.json, measured, peers=peers.versions(arguments.peers), limits=limits)
+    if arguments.plot:
+        for path in plot.draw(measured, limits, machine(), arguments.plot):
+            print(f"wrote {path}")
+    return 0
+
+
+def _say_busy(processors: float) -> None:
+    if processors >= 0.5:
+        print(
+            f"Other processes kept {processors:.1f} processors busy when this began: figures suffer, "
             "those of several threads most (each call waits for its slowest thread)."
         )
-    if arguments.json:
-        record = {"machine": machine(), **fa.config(), "measurements": [asdict(m) for m in results]}
-        arguments.json.write_text(json.dumps(record, indent=1) + "\n")
-    return 0
+
+
+def _write_json(file: Path | None, measured: Sequence[Any], **more: Any) -> None:
+    if file:
+        record = {"machine": machine(), **fa.config(), **more, "measurements": [asdict(m) for m in measured]}
+        file.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _busy_processors() -> float:
@@ -217,7 +236,7 @@ def _print_results(results: Sequence[Any], threads: Sequence[int]) -> None:
         ):
             label = f"{direction} {saves}=" if saves else direction
             cells = [text for m in figures for text in _figures(m)]
-            table.add_row(activation, label, dtype, size_text(size), *cells)
+            table.add_row(activation, label, dtype, read.size_text(size), *cells)
         table.add_section()
     console.print(table)
     for count in threads:

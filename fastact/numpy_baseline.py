@@ -321,8 +321,10 @@ class Binder:
         target: np.ndarray,
         axis: int | tuple[int, ...],
         scratch: list[np.ndarray],
+        other_half: np.ndarray | None = None,
     ) -> None:
         self.arrays, self.target, self.axis, self.scratch = arrays, target, axis, scratch
+        self.other_half = other_half
         self.owned = [target]
         self.calls = Calls(target)
         self.place: dict[Node, Any] = {}
@@ -336,14 +338,14 @@ class Binder:
         if root.op == "join":
             # da takes a's place and db b's, at the end: they lie interlaced, and NumPy makes a copy
             # where one is computed from the other.
-            roots = {root.args[1]: self.arrays["b"], root.args[0]: self.arrays["a"]}
+            roots = {root.args[1]: self.other_half, root.args[0]: self.target}
             self.owned = []
         order = list(dict.fromkeys(node for one in roots for node in one.walk()))
         uses = Counter([*roots, *(argument for node in order for argument in node.args)])
         if not root.args:
             self.emit(np.copyto, self.target, self.value(root))
             return self.calls
-        if not any(array is target for array in self.arrays.values() for target in roots.values()):
+        if root.op != "join" and not any(array is self.target for array in self.arrays.values()):
             self.free.append(self.target)
         late = []
         for node in order:
@@ -367,6 +369,8 @@ class Binder:
 
     def is_taken(self, half: np.ndarray, args: list[Any], uses: Counter[Node]) -> bool:
         """Whether what is computed from `args` must not be written to this half of an array yet."""
+        if not any(array is half for array in self.arrays.values()):
+            return False
         needed = any(place is half and uses[node] for node, place in self.place.items())
         return needed or any(a is self.arrays[name] for a in args for name in ("a", "b"))
 
@@ -483,6 +487,7 @@ def backward(
     dy: np.ndarray,
     saved: np.ndarray,
     *,
+    out: np.ndarray | None = None,
     parameters: Mapping[str, float] = NONE,
     weight: np.ndarray | None = None,
     pieces: int = 1,
@@ -490,28 +495,44 @@ def backward(
     form: str = "expm1",
     scratch: list[np.ndarray] | None = None,
 ) -> Calls:
-    """The NumPy calls of a backward pass from `saved`, in place on `dy` (maxout, gated: on `saved`).
+    """The NumPy calls of a backward pass from `saved`, in place (`dy`; maxout, gated: `saved`) or into `out`.
 
     prelu's calls sum the gradient of its weight too, as fastact's backward does.
     """
     scratch = [] if scratch is None else scratch
     arrays, constants = {"dy": dy, saves: saved}, _constants(row, parameters)
-    target = dy
+    result = out if out is not None else saved if row.kind in ("pieces", "gated") else dy
+    target, other = result, None
     if row.kind == "pieces":
         groups = _in_groups(saved, pieces)
-        arrays, target, axis = {"dy": dy[..., None], saves: groups}, groups, -1
+        arrays, axis = {"dy": dy[..., None], saves: groups}, -1
+        target = groups if out is None else _in_groups(out, pieces)
     if row.kind == "gated":
         arrays = {"dy": dy, **_halves(saved, axis)}
-        target = arrays["a"]
+        halves = arrays if out is None else _halves(out, axis)
+        target, other = halves["a"], halves["b"]
     if weight is not None:
         arrays["weight"] = _along(weight, dy.ndim, axis)
     root = _backward_root(row.derivatives[saves], tuple(constants.items()), tuple(arrays), form)
-    calls = Binder(arrays, target, axis, scratch).bind(root)
+    calls = Binder(arrays, target, axis, scratch, other).bind(root)
     if weight is not None:
         first = _weight_gradient(arrays, axis, scratch)
         steps, lines = first.steps + calls.steps, first.lines + calls.lines
         calls = Calls(calls.result, steps, lines, first.result.reshape(weight.shape))
-    return _returning(calls, saved if row.kind in ("pieces", "gated") else dy)
+    return _returning(calls, result)
+
+
+def as_defined(row: Row, saves: str, arrays: tuple[str, ...]) -> Node:
+    """The row's formula, or where it `saves` something dy times its derivative, over basic functions only.
+
+    Unlike the calls above it keeps the choices and the sigmoids' places, for other libraries' compilers.
+    """
+    constants = tuple(_constants(row, NONE).items())
+    text = row.derivatives[saves] if saves else row.formula
+    root = parse(text, dict(constants), arrays)
+    if saves and Node("array", name="dy") not in root.walk():
+        root = make("multiply", Node("array", name="dy"), root)
+    return root.replace(_spell_sigmoid)
 
 
 @cache

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastact as fa
-from fastact import bench, catalog, cli
+from fastact import accuracy, arguments, bench, catalog, cli
 
 FEW = ("bench", "--quick", "--size", "16,1K", "--threads", "1")
 
@@ -116,6 +116,7 @@ def test_bench_leaves_the_thread_count_as_it_was():
         (["bench", "--threads", "0"], ["--threads", "'0'", "1 to 1024"]),
         (["bench", "--threads", "all"], ["--threads", "'all'", "1 to 1024"]),
         (["bench", "--json", "missing/folder/file.json"], ["--json", "a directory that exists"]),
+        (["accuracy", "--activation", "relu,sigmoyd"], ["--activation", "'sigmoyd'", *fa.activations]),
         (["bench", "--unknown"], ["--unknown"]),
         (["benhc"], ["benhc", "bench", "accuracy", "info"]),
         ([], ["command"]),
@@ -128,9 +129,19 @@ def test_wrong_arguments_get_one_line_with_the_choices(capsys, arguments, words)
         assert word in message
 
 
+@pytest.mark.parametrize("words", ["relu,silu", "relu silu", "relu,silu relu"])
+@pytest.mark.parametrize("command", ["bench", "accuracy"])
+def test_names_of_activations_are_parted_by_commas_or_spaces(command, words, monkeypatch):
+    given = []
+    monkeypatch.setattr(accuracy, "main", given.append)
+    monkeypatch.setattr(cli, "bench", given.append)
+    cli.main([command, "--activation", *words.split(" ")])
+    assert [arguments.activation for arguments in given] == [["relu", "silu"]]
+
+
 @pytest.mark.parametrize("size", [1, 16, 1000, 2**10, 3 * 2**16, 2**24])
 def test_a_size_is_printed_as_it_can_be_given(size):
-    assert cli._size(cli.size_text(size)) == size
+    assert arguments.size(arguments.size_text(size)) == size
 
 
 def test_a_missing_rich_is_named(monkeypatch, capsys):

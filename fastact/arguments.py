@@ -1,0 +1,81 @@
+"""Values of the command's options, read from text; an error names the value and what is allowed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+import fastact as fa
+
+T = TypeVar("T")
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20}
+
+
+class Joined(argparse.Action):
+    """Several lists as one, each value once."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: Any = None
+    ) -> None:
+        setattr(namespace, self.dest, list(dict.fromkeys(chain.from_iterable(values))))
+
+
+def add_activations(parser: argparse.ArgumentParser) -> None:
+    """The option that chooses activations; names may be parted by commas, by spaces or by both."""
+    parser.add_argument(
+        "--activation", type=list_of(one_of(fa.activations)), nargs="+", action=Joined, default=(),
+        metavar="NAME[,NAME]", help=f"only these (of {', '.join(fa.activations)})",
+    )  # fmt: skip
+
+
+def list_of(read: Callable[[str], T]) -> Callable[[str], list[T]]:
+    return lambda text: list(dict.fromkeys(read(word.strip()) for word in text.split(",")))
+
+
+def one_of(choices: Iterable[str]) -> Callable[[str], str]:
+    def read(word: str) -> str:
+        if word not in choices:
+            raise argparse.ArgumentTypeError(f"{word!r}: allowed are {', '.join(choices)}")
+        return word
+
+    return read
+
+
+def size(word: str) -> int:
+    digits, unit = (word[:-1], word[-1].upper()) if word[-1:].isalpha() else (word, "")
+    if not (digits.isascii() and digits.isdigit() and int(digits) and unit in _UNITS):
+        raise argparse.ArgumentTypeError(f"{word!r}: allowed are numbers of elements such as 16, 64K or 1M")
+    return int(digits) * _UNITS[unit]
+
+
+def size_text(size: int) -> str:
+    """A size as `--size` reads it."""
+    unit = next(unit for unit in ("M", "K", "") if size % _UNITS[unit] == 0)
+    return f"{size // _UNITS[unit]}{unit}"
+
+
+def threads(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and 1 <= int(word) <= 1024):
+        raise argparse.ArgumentTypeError(f"{word!r}: allowed are whole numbers from 1 to 1024")
+    return int(word)
+
+
+def new_file(word: str) -> Path:
+    path = Path(word)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{word!r}: allowed is a file in a directory that exists")
+    return path
+
+
+def new_file_ending(endings: Sequence[str]) -> Callable[[str], Path]:
+    def read(word: str) -> Path:
+        path = new_file(word)
+        if path.suffix not in endings:
+            raise argparse.ArgumentTypeError(f"{word!r}: allowed are names that end in {', '.join(endings)}")
+        return path
+
+    return read

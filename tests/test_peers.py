@@ -1,0 +1,249 @@
+"""``fastact bench --peers``: libraries are timed on the same thing, each in its process, and summed up truly.
+
+NumPy is the peer of most tests, as it is always there; others are tried where they are installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+
+import fastact as fa
+from fastact import bench, catalog, cli, libraries, peers, peers_report, plot
+from fastact.bench import Cell
+from fastact.peers import Measurement
+
+FEW = ("--size", "16,1K", "--threads", "1", "--activation", "relu")
+ROWS = {row.name: row for row in catalog.rows}
+
+
+def installed(library: str) -> bool:
+    return not peers.missing([library])
+
+
+@pytest.fixture(autouse=True)
+def few_repetitions(monkeypatch):
+    """What a figure is worth is not tested here, only that it is there."""
+    monkeypatch.setattr(peers, "QUICK_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="module", params=list(libraries.LIBRARIES))
+def worker(request):
+    """Each library's process."""
+    if not installed(request.param):
+        pytest.skip(f"{request.param} is not installed")
+    worker = peers.Worker(request.param)
+    yield worker
+    worker.close()
+
+
+def measured(activation="relu", in_place=True, size=16, disagrees=(), **speedup: float) -> Measurement:
+    ns = {"fastact": 1.0, **speedup}
+    why = dict.fromkeys(disagrees, "1 instead of 2")
+    return Measurement(activation, "forward", "", "float32", size, 1, in_place, ns, {}, speedup, why)
+
+
+def test_a_run_measures_every_cell_beside_numpy(tmp_path, capsys):
+    file = tmp_path / "measured.json"
+    assert cli.main(["bench", "--peers", "numpy", "--quick", *FEW, "--json", str(file)]) == 0
+    record = json.loads(file.read_text())
+    assert record["peers"] == {"numpy": np.__version__}
+    assert {(m["direction"], m["in_place"], m["dtype"], m["size"]) for m in record["measurements"]} == {
+        (direction, in_place, dtype, size)
+        for direction in ("forward", "backward")
+        for in_place in (True, False)
+        for dtype in ("float32", "float64")
+        for size in (16, 1024)
+    }
+    for m in record["measurements"]:
+        assert set(m["ns_per_element"]) == {"fastact", "numpy"}
+        assert set(m["form"].values()) == {"in place" if m["in_place"] else "out="}
+        assert m["speedup"]["numpy"] > 0
+        assert not m["disagrees"]
+    assert {(n["dtype"], n["size"]) for n in record["limits"]} == {
+        (dtype, size) for dtype in ("float32", "float64") for size in (16, 1024)
+    }
+    printed = capsys.readouterr().out
+    for words in ("relu", "in place", "out", "times as fast as the best peer", "below 0.95", "The worst:"):
+        assert words in printed
+
+
+def test_the_cells_are_everything_but_what_has_no_place():
+    cells = peers.cells(dtypes=["float32"], sizes=[16])
+    assert {cell.row.name for cell in cells} == set(fa.activations)
+    kinds = [(cell.row.name, cell.direction, cell.in_place) for cell in cells]
+    assert len(kinds) == len(set(kinds))
+    for cell in cells:
+        assert (bench.Workload(cell).out is None) == cell.in_place
+
+
+@pytest.mark.parametrize("direction", bench.DIRECTIONS)
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_a_library_has_of_an_activation_gives_the_same(worker, direction, in_place):
+    for row in catalog.rows:
+        cell = Cell(row, direction, "float32", 1024, in_place)
+        if cell not in peers.cells([row.name], ["float32"], [1024]):
+            continue
+        answer = worker.ask("prepare", cell, 1)
+        assert not answer.disagrees, (row.name, answer.reason)
+        assert answer.able != bool(answer.reason)
+        if answer.able:
+            assert (worker.ask("choose", 0.0) == "in place") == in_place
+            assert worker.ask("turn", 0.0) > 0
+
+
+def test_every_text_of_a_row_is_understood(worker):
+    """A text for a library gives a form, unless the library says that it lacks the operator."""
+    for row in catalog.rows:
+        texts = {"torch": row.torch, "onnxruntime": row.onnx, "scipy": row.scipy, "fastact": row.formula}
+        if texts.get(worker.library):
+            answer = worker.ask("prepare", Cell(row, "forward", "float32", 1024, False), 1)
+            assert answer.able or "NOT_IMPLEMENTED" in answer.reason, (row.name, answer.reason)
+
+
+def test_a_peer_that_computes_something_else_is_shown_and_not_timed(monkeypatch):
+    def wrong(self, work):
+        yield "out=", [partial(np.add, given["x"], 1, out=out) for given, out in work.calls_on()]
+
+    monkeypatch.setattr(libraries.NumPy, "forms", wrong)
+    for in_place in (True, False):
+        answer = peers.Session("numpy").prepare(Cell(ROWS["relu"], "forward", "float32", 16, in_place), 1)
+        assert not answer.able
+        assert "instead of" in answer.reason
+        # In place, the library may only lack the form; the cell with another output tells.
+        assert answer.disagrees != in_place
+    (line,) = peers_report._disagreements([measured(disagrees=["scipy"])])
+    assert line.startswith("scipy computes something else")
+    assert peers_report._cell(measured(disagrees=["scipy"], numpy=2.0)) == "2.00 numpy!"
+
+
+def test_a_form_that_fails_is_absent_with_its_reason(monkeypatch):
+    def failing(self, work):
+        yield "in place", [partial(np.exp, "nothing")]
+
+    monkeypatch.setattr(libraries.NumPy, "forms", failing)
+    answer = peers.Session("numpy").prepare(Cell(ROWS["relu"], "forward", "float32", 16), 1)
+    assert not answer.able
+    assert not answer.disagrees
+    assert "Error" in answer.reason
+
+
+def test_a_new_array_takes_no_part_in_place(monkeypatch):
+    def new(self, work):
+        yield "new array", [lambda: np.maximum(work.arrays["x"], 0)]
+
+    monkeypatch.setattr(libraries.NumPy, "forms", new)
+    session = peers.Session("numpy")
+    assert not session.prepare(Cell(ROWS["relu"], "forward", "float32", 16, True), 1).able
+    assert session.prepare(Cell(ROWS["relu"], "forward", "float32", 16, False), 1).able
+
+
+def test_a_speed_up_compares_turns_of_the_same_round():
+    assert peers.speedup([1.0, 10.0, 2.0], [2.0, 20.0, 8.0]) == 2.0
+    assert peers.speedup([1.0, 10.0, 2.0], [3.0]) == 3.0
+
+
+def test_a_library_far_behind_has_fewer_turns():
+    class Stub:
+        def __init__(self, library: str, seconds: float) -> None:
+            self.library, self.seconds = library, seconds
+
+        def ask(self, *message):
+            return self.seconds
+
+    workers = [Stub("fastact", 1.0), Stub("torch", 2.0), Stub("numpy", 4.0)]
+    taken = peers.Comparison(workers, 0.0, rounds=5)._rounds(workers)
+    assert {name: len(times) for name, times in taken.items()} == {"fastact": 5, "torch": 5, "numpy": 2}
+
+
+def test_the_summary_counts_and_averages():
+    run = [
+        measured(numpy=4.0, torch=2.0),
+        measured(numpy=1.0, torch=8.0),
+        measured(numpy=0.5),
+        measured("tanh", numpy=0.97, torch=1.0),
+        measured(),
+    ]
+    whole = peers.summary(run, worst=2)
+    assert whole.cells == 4
+    assert whole.over_best == pytest.approx((2.0 * 1.0 * 0.5 * 0.97) ** (1 / 4))
+    assert whole.over["torch"] == pytest.approx(math.prod([2.0, 8.0, 1.0]) ** (1 / 3))
+    assert (whole.below_one, whole.below_noise) == (2, 1)
+    assert [m.speedup[m.best_peer] for m in whole.worst] == [0.5, 0.97]
+    lines = "\n".join(peers_report.summary_lines(run))
+    assert "2 cells below 1, 1 of them below 0.95" in lines
+    assert "0.50 of numpy: relu forward in place float32 16, 1 thread" in lines
+    assert peers.summary([measured()]) is None
+    assert peers_report.summary_lines([measured()]) == ["No peer has any of these."]
+
+
+def test_quick_takes_a_part_of_everything():
+    whole, quick = peers.Run.chosen(), peers.Run.chosen(quick=True)
+    assert len(quick.cells) < len(whole.cells)
+    assert all(cell in whole.cells for cell in quick.cells)
+    assert {cell.row.name for cell in quick.cells} == set(fa.activations)
+    assert set(quick.threads) <= set(whole.threads)
+    chosen = peers.Run.chosen(["tanh"], ["float64"], [32], [3], quick=True)
+    assert {(c.row.name, c.dtype, c.size) for c in chosen.cells} == {("tanh", "float64", 32)}
+    assert chosen.threads == [3]
+
+
+def test_a_process_that_ends_is_named():
+    worker = peers.Worker("nothing")
+    with pytest.raises(peers.WorkerEnded, match="the process of nothing ended with exit code 1"):
+        worker.ask("turn", 0.0)
+    worker.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--peers", "tensorflow"], ["--peers", "'tensorflow'", *libraries.PEERS]),
+        (["--peers", "fastact"], ["--peers", "'fastact'", "torch"]),
+        (["--peers", "numpy,"], ["--peers", "''"]),
+        (["--peers", "numpy", "--plot", "picture.jpeg"], ["--plot", "'picture.jpeg'", ".svg, .png"]),
+        (["--peers", "numpy", "--plot", "missing/picture.svg"], ["--plot", "a directory that exists"]),
+        (["--plot", "picture.svg"], ["--plot", "with --peers only"]),
+        (["--peers", "numpy", "--size", "large"], ["--size", "'large'"]),
+    ],
+    ids=" ".join,
+)
+def test_wrong_arguments_get_one_line_with_the_choices(capsys, arguments, words):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["bench", *arguments])
+    message = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert message.count("\n") == 1
+    for word in words:
+        assert word in message
+
+
+def test_a_peer_that_is_missing_is_named_with_what_installs_it(monkeypatch, capsys):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "onnx" in name else found(name))
+    assert cli.main(["bench", "--peers", "onnxruntime,numpy"]) == 1
+    assert capsys.readouterr().err == (
+        "fastact bench needs onnxruntime, onnx; install it with: pip install 'fastact[peers]'\n"
+    )
+
+
+def test_the_command_imports_no_peer(fresh_python):
+    code = "import fastact.cli, fastact.peers, fastact.plot, sys; print(*sys.modules)"
+    loaded = set(fresh_python(code).stdout.split())
+    assert "fastact.peers" in loaded
+    assert not {"torch", "onnxruntime", "onnx", "scipy", "numexpr", "matplotlib"} & loaded
+
+
+@pytest.mark.parametrize("ending", plot.ENDINGS)
+def test_a_picture_for_each_dtype(tmp_path, ending):
+    pytest.importorskip("matplotlib")
+    run = [measured(name, size=size, numpy=2.0) for name in ("relu", "tanh") for size in (16, 2**20)]
+    limits = [{"dtype": "float32", "size": 2**20, "threads": 1, "gb_per_s": 20.0}]
+    (path,) = plot.draw(run, limits, "a machine", tmp_path / f"picture{ending}")
+    assert path == tmp_path / f"picture-float32{ending}"
+    assert path.stat().st_size > 10_000
