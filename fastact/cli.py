@@ -84,8 +84,9 @@ def _add_bench_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"only these (of {', '.join(fa.activations)})",
     )  # fmt: skip
     parser.add_argument(
-        "--dtype", type=_list_of(_one_of(measurement.DTYPES)), default=measurement.DTYPES,
-        metavar="DTYPE[,DTYPE]", help="float32, float64 or, as is the default, both",
+        "--dtype", type=_list_of(_one_of(measurement.DTYPES + measurement.HALVES)), default=measurement.DTYPES,
+        metavar="DTYPE[,DTYPE]",
+        help="float32, float64 (both by default), float16, bfloat16 (the package ml_dtypes has it)",
     )  # fmt: skip
     parser.add_argument(
         "--size", type=_list_of(_size), metavar="N[,N]",
