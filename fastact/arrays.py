@@ -49,7 +49,7 @@ def native(dtype: np.dtype) -> np.dtype:
 
 
 def computing_dtype(dtype: np.dtype) -> np.dtype:
-    """Dtype that the kernels compute in: half precision is computed in float32 and rounded once."""
+    """Dtype of the kernels along an axis: half precision is computed in float32 and rounded once."""
     return FLOAT32 if is_half(dtype) else dtype
 
 
@@ -101,7 +101,6 @@ def each_chunk(
     """
     if arrays[-1].size == 0:
         return
-    dtype = computing_dtype(native(arrays[-1].dtype))
     layout = ["contig", "aligned", "nbo"]
     readonly = ["readonly", "overlap_assume_elementwise", *layout]
     writeonly = ["writeonly", "overlap_assume_elementwise", *layout]
@@ -109,9 +108,9 @@ def each_chunk(
         arrays,  # type: ignore[arg-type]
         flags=["external_loop", "buffered", "grow_inner", "copy_if_overlap"],
         op_flags=[readonly] * (len(arrays) - 1) + [writeonly],  # type: ignore[list-item]
-        op_dtypes=[dtype] * len(arrays),
+        op_dtypes=[native(arrays[-1].dtype)] * len(arrays),
         order="C" if in_c_order else "K",
-        casting="same_kind" if native(arrays[-1].dtype) != dtype else "safe",
+        casting="safe",
         buffersize=CHUNK,
     )
     index = 0
@@ -171,10 +170,14 @@ def along_axis(
     for slab in _slabs(shape, axis, 8 * CHUNK):
         # The axis has another length in maxout's other arrays; every other extent is shared.
         views = [a[(*slab[:axis], slice(None), *slab[axis + 1 :])] for a in arrays]
-        ready = [np.array(v, dtype=t, order="C") for v, t in zip(views, dtypes, strict=True)]
-        run(ready[: len(inputs)], ready[len(inputs) :])
-        for view, result in zip(views[len(inputs) :], ready[len(inputs) :], strict=True):
-            view[...] = result
+        # A kernel says nothing of NaN or of results beyond the dtype's range; nor do these copies.
+        with np.errstate(all="ignore"):
+            typed = list(zip(views, dtypes, strict=True))
+            ins = [np.array(view, dtype, order="C") for view, dtype in typed[: len(inputs)]]
+            outs = [np.empty(view.shape, dtype) for view, dtype in typed[len(inputs) :]]
+            run(ins, outs)
+            for view, result in zip(views[len(inputs) :], outs, strict=True):
+                view[...] = result
 
 
 def blocks_in_c_order(
@@ -193,7 +196,9 @@ def blocks_in_c_order(
         return
     iterators = [a.flat for a in arrays]
     for start in range(0, size, span):
-        yield [np.asarray(a[start : start + span], dtype) for a in iterators], start
+        with np.errstate(invalid="ignore"):  # NaN of half precision
+            copies = [np.asarray(a[start : start + span], dtype) for a in iterators]
+        yield copies, start
 
 
 def _overlap_partly(a: np.ndarray, out: np.ndarray) -> bool:

@@ -31,6 +31,8 @@ from .catalog import Row
 
 DIRECTIONS = ("forward", "backward")
 DTYPES = ("float32", "float64")
+HALVES = ("float16", "bfloat16")
+"""Measured where they are asked for; NumPy has no SIMD code for them."""
 SIZES = (2**10, 2**16, 2**20, 2**24)
 QUICK_SIZES = SIZES[:3]
 
@@ -102,6 +104,8 @@ def cells(
     activations: Sequence[str] = (), dtypes: Sequence[str] = DTYPES, sizes: Sequence[int] = SIZES
 ) -> list[Cell]:
     """The cells of a run, all activations where none is named."""
+    if "bfloat16" in dtypes:
+        import ml_dtypes  # noqa: F401  # From then on NumPy knows it by its name.
     return [
         Cell(fa.get(name).row, direction, dtype, size)
         for name in activations or fa.activations

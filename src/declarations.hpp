@@ -4,26 +4,33 @@
 #include <iterator>
 
 #include "activations.hpp"
+#include "halves.hpp"
 #include "loops.hpp"
 #include "tables.hpp"
 
 namespace fastact {
 
 template <class From, template <class> class Op, class T> constexpr Backward backward_or_null() {
-    constexpr bool plain = requires(Op<T> op, T value) { From::apply(op, value, value); };
-    constexpr bool indexed = requires(Op<T> op, T value) { From::apply(op, value, value, std::uint64_t()); };
+    using C = Computed<T>;
+    constexpr bool plain = requires(Op<C> op, C value) { From::apply(op, value, value); };
+    constexpr bool indexed = requires(Op<C> op, C value) { From::apply(op, value, value, std::uint64_t()); };
     if constexpr (plain || indexed)
         return backward<From, Op, T>;
     else
         return nullptr;
 }
 
-template <template <class> class Op> constexpr Elementwise elementwise(const char* name, float cost) {
+template <template <class> class Op, class... T>
+constexpr Elementwise elementwise_of(const char* name, float cost) {
     return {name,
             cost,
-            {forward<Op, float>, forward<Op, double>},
-            {backward_or_null<FromInput, Op, float>(), backward_or_null<FromInput, Op, double>()},
-            {backward_or_null<FromOutput, Op, float>(), backward_or_null<FromOutput, Op, double>()}};
+            {forward<Op, T>...},
+            {backward_or_null<FromInput, Op, T>()...},
+            {backward_or_null<FromOutput, Op, T>()...}};
+}
+
+template <template <class> class Op> constexpr Elementwise elementwise(const char* name, float cost) {
+    return elementwise_of<Op, float, double, Float16, BFloat16>(name, cost);
 }
 
 inline constexpr Elementwise elementwise_table[] = {

@@ -13,6 +13,8 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange
 from libc.stdint cimport uintptr_t
 
+import numpy as np
+
 cnp.import_array()
 
 cdef extern from "tables.hpp" namespace "fastact" nogil:
@@ -41,9 +43,9 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
     struct Elementwise:
         const char* name
         float cost
-        Forward forward[2]
-        Backward backward_x[2]
-        Backward backward_y[2]
+        Forward forward[4]
+        Backward backward_x[4]
+        Backward backward_y[4]
     struct Rows:
         const char* name
         float cost
@@ -137,14 +139,41 @@ cdef inline int units_threads(Py_ssize_t size, Py_ssize_t units, float cost) noe
     return threads if units >= threads else <int>units
 
 
-cdef inline bint plain(object array) noexcept:
-    """Whether a kernel can run on the array as it is."""
-    if type(array) is not cnp.ndarray:
-        return False
-    cdef int dtype = cnp.PyArray_TYPE(<cnp.ndarray>array)
-    if dtype != cnp.NPY_FLOAT and dtype != cnp.NPY_DOUBLE:
-        return False
-    return cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array)
+# The dtypes in the order of the tables; along an axis the first two have kernels.
+cdef enum:
+    FLOAT32, FLOAT64, FLOAT16, BFLOAT16, UNKNOWN
+
+# The type number of bfloat16, which ml_dtypes registers at run time: until `Kernel.run` has
+# met an array of it, one that no array has.
+cdef int bfloat16_number = cnp.NPY_NOTYPE
+
+
+cdef inline int dtype_of(cnp.ndarray array) noexcept:
+    cdef int number = cnp.PyArray_TYPE(array)
+    if number == cnp.NPY_FLOAT:
+        return FLOAT32
+    if number == cnp.NPY_DOUBLE:
+        return FLOAT64
+    if number == cnp.NPY_FLOAT16:
+        return FLOAT16
+    return BFLOAT16 if number == bfloat16_number else UNKNOWN
+
+
+# What a half's conversion adds to the cost of a float32 element, about.
+cdef float CONVERSION_NS = 0.1
+
+
+cdef inline float cost_of(float cost, int dtype) noexcept:
+    return cost if dtype == FLOAT32 else 2 * cost if dtype == FLOAT64 else cost + CONVERSION_NS
+
+
+cdef inline bint plain(object array, int beyond) noexcept:
+    """Whether a kernel can run on the array as it is; its dtype must come before `beyond`."""
+    return (
+        type(array) is cnp.ndarray
+        and dtype_of(<cnp.ndarray>array) < beyond
+        and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array)
+    )
 
 
 cdef inline bint alike(cnp.ndarray a, cnp.ndarray b) noexcept:
@@ -165,6 +194,11 @@ cdef inline bint apart(cnp.ndarray a, cnp.ndarray b) noexcept:
 
 cdef inline object flat(cnp.ndarray array):
     return array if cnp.PyArray_NDIM(array) == 1 else cnp.PyArray_Ravel(array, cnp.NPY_CORDER)
+
+
+cdef inline object flat_bits(cnp.ndarray array):
+    """A half precision array as typed memoryviews can see it."""
+    return flat(array).view(np.uint16)
 
 
 cdef class Kernel:
@@ -241,7 +275,7 @@ cdef class Kernel:
 
     def __call__(self, x, *args, out=None, **kwargs):
         cdef double parameters[3]
-        if not plain(x) or not self.read(args, kwargs, parameters, 0):
+        if not plain(x, UNKNOWN) or not self.read(args, kwargs, parameters, 0):
             return self._forward(x, args, kwargs, out)
         cdef cnp.ndarray source = x
         if out is None:
@@ -249,11 +283,11 @@ cdef class Kernel:
                 return self._forward(x, args, kwargs, out)
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
-        elif out is not x and not (plain(out) and alike(source, out) and apart(source, out)):
+        elif out is not x and not (plain(out, UNKNOWN) and alike(source, out) and apart(source, out)):
             return self._forward(x, args, kwargs, out)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
             return self._forward(x, args, kwargs, out)
-        self.run_forward(source, out, parameters, 0)
+        self.run_forward(source, out, parameters, 0, dtype_of(source))
         return out
 
     def backward(self, dy, *args, x=None, y=None, out=None, **kwargs):
@@ -286,7 +320,7 @@ cdef class Kernel:
         cdef double parameters[3]
         cdef bint output = x is None
         saved = y if output else x
-        if args or (x is not None and y is not None) or not plain(dy) or not plain(saved):
+        if args or (x is not None and y is not None) or not plain(dy, UNKNOWN) or not plain(saved, UNKNOWN):
             return self._backward(dy, args, x, y, out, kwargs)
         if not self.read(args, kwargs, parameters, output):
             return self._backward(dy, args, x, y, out, kwargs)
@@ -298,30 +332,31 @@ cdef class Kernel:
                 return self._backward(dy, args, x, y, out, kwargs)
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(gradient), cnp.PyArray_DIMS(gradient), cnp.PyArray_TYPE(gradient), 0)
-        elif not (plain(out) and alike(gradient, out) and apart(gradient, out) and apart(kept, out)):
+        elif not (plain(out, UNKNOWN) and alike(gradient, out) and apart(gradient, out) and apart(kept, out)):
             return self._backward(dy, args, x, y, out, kwargs)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
             return self._backward(dy, args, x, y, out, kwargs)
-        self.run_backward(gradient, kept, out, parameters, output, 0)
+        self.run_backward(gradient, kept, out, parameters, output, 0, dtype_of(gradient))
         return out
 
     cdef Backward offers(self, bint output) noexcept:
         return self.entry.backward_y[0] if output else self.entry.backward_x[0]
 
     cdef int run_forward(
-        self, cnp.ndarray x, cnp.ndarray out, const double* parameters, Py_ssize_t index
+        self, cnp.ndarray x, cnp.ndarray out, const double* parameters, Py_ssize_t index, int dtype
     ) except -1:
-        cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
         cdef Forward kernel = self.entry.forward[dtype]
         cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
-        cdef int threads = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef int threads = useful_threads(size, cost_of(self.entry.cost, dtype))
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
         if threads > 1:
-            if dtype:
+            if dtype == FLOAT32:
+                forward[float](kernel, parameters, flat(x), flat(out), index, threads)
+            elif dtype == FLOAT64:
                 forward[double](kernel, parameters, flat(x), flat(out), index, threads)
             else:
-                forward[float](kernel, parameters, flat(x), flat(out), index, threads)
+                forward[cnp.uint16_t](kernel, parameters, flat_bits(x), flat_bits(out), index, threads)
         elif size < GIL_SIZE:
             kernel(parameters, source, target, index, size)
         else:
@@ -331,20 +366,22 @@ cdef class Kernel:
 
     cdef int run_backward(
         self, cnp.ndarray dy, cnp.ndarray saved, cnp.ndarray out, const double* parameters,
-        bint output, Py_ssize_t index,
+        bint output, Py_ssize_t index, int dtype,
     ) except -1:
-        cdef int dtype = cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE
         cdef Backward kernel = self.entry.backward_y[dtype] if output else self.entry.backward_x[dtype]
         cdef Py_ssize_t size = cnp.PyArray_SIZE(dy)
-        cdef int threads = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef int threads = useful_threads(size, cost_of(self.entry.cost, dtype))
         cdef void* gradient = cnp.PyArray_DATA(dy)
         cdef void* kept = cnp.PyArray_DATA(saved)
         cdef void* target = cnp.PyArray_DATA(out)
         if threads > 1:
-            if dtype:
+            if dtype == FLOAT32:
+                backward[float](kernel, parameters, flat(dy), flat(saved), flat(out), index, threads)
+            elif dtype == FLOAT64:
                 backward[double](kernel, parameters, flat(dy), flat(saved), flat(out), index, threads)
             else:
-                backward[float](kernel, parameters, flat(dy), flat(saved), flat(out), index, threads)
+                backward[cnp.uint16_t](
+                    kernel, parameters, flat_bits(dy), flat_bits(saved), flat_bits(out), index, threads)
         elif size < GIL_SIZE:
             kernel(parameters, gradient, kept, target, index, size)
         else:
@@ -353,15 +390,25 @@ cdef class Kernel:
         return 0
 
     def run(self, list arrays, tuple parameters, direction, Py_ssize_t index):
-        """Run one direction ("forward", "x" or "y") on contiguous, native, disjoint or same arrays."""
+        """Run one direction ("forward", "x" or "y") on contiguous, native, disjoint or same arrays.
+
+        Their dtype was checked to be one of the four: what is none of NumPy's own is bfloat16, and
+        the short path knows it from then on.
+        """
+        global bfloat16_number
+        cdef int dtype = dtype_of(arrays[0])
+        if dtype == UNKNOWN:
+            dtype = BFLOAT16
+            if cnp.PyArray_ISUSERDEF(arrays[0]):
+                bfloat16_number = cnp.PyArray_TYPE(arrays[0])
         cdef double values[3]
         cdef int i
         for i in range(len(parameters)):
             values[i] = parameters[i]
         if direction == "forward":
-            self.run_forward(arrays[0], arrays[1], values, index)
+            self.run_forward(arrays[0], arrays[1], values, index, dtype)
         else:
-            self.run_backward(arrays[0], arrays[1], arrays[2], values, direction == "y", index)
+            self.run_backward(arrays[0], arrays[1], arrays[2], values, direction == "y", index, dtype)
 
 
 cdef inline Axis axis_of(tuple axis):
@@ -399,7 +446,7 @@ cdef class RowsKernel:
 
     def __call__(self, x, axis=-1, *, out=None):
         cdef Py_ssize_t dim
-        if not plain(x) or not PyLong_CheckExact(axis):
+        if not plain(x, FLOAT16) or not PyLong_CheckExact(axis):
             return self._forward(x, axis, out)
         cdef cnp.ndarray source = x
         dim = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis
@@ -408,7 +455,7 @@ cdef class RowsKernel:
         if out is None:
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
-        elif out is not x and not (plain(out) and alike(source, out) and apart(source, out)):
+        elif out is not x and not (plain(out, FLOAT16) and alike(source, out) and apart(source, out)):
             return self._forward(x, axis, out)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
             return self._forward(x, axis, out)
@@ -442,7 +489,7 @@ cdef class RowsKernel:
             If shapes differ or `out` cannot take the result.
         """
         cdef Py_ssize_t dim
-        if x is not None or not plain(dy) or not plain(y) or not PyLong_CheckExact(axis):
+        if x is not None or not plain(dy, FLOAT16) or not plain(y, FLOAT16) or not PyLong_CheckExact(axis):
             return self._backward(dy, x, y, axis, out)
         cdef cnp.ndarray gradient = dy, kept = y
         dim = axis + cnp.PyArray_NDIM(gradient) if axis < 0 else axis
@@ -451,7 +498,7 @@ cdef class RowsKernel:
         if out is None:
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(gradient), cnp.PyArray_DIMS(gradient), cnp.PyArray_TYPE(gradient), 0)
-        elif not (plain(out) and alike(gradient, out) and apart(gradient, out) and apart(kept, out)):
+        elif not (plain(out, FLOAT16) and alike(gradient, out) and apart(gradient, out) and apart(kept, out)):
             return self._backward(dy, x, y, axis, out)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
             return self._backward(dy, x, y, axis, out)
@@ -538,7 +585,7 @@ cdef class GatedKernel:
     def __call__(self, x, axis=-1, *, out=None):
         cdef Py_ssize_t dim, i
         cdef cnp.npy_intp shape[64]
-        if not plain(x) or not PyLong_CheckExact(axis):
+        if not plain(x, FLOAT16) or not PyLong_CheckExact(axis):
             return self._forward(x, axis, out)
         cdef cnp.ndarray source = x
         dim = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis
@@ -550,7 +597,7 @@ cdef class GatedKernel:
             for i in range(cnp.PyArray_NDIM(source)):
                 shape[i] = cnp.PyArray_DIM(source, i) // (2 if i == dim else 1)
             out = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(source), shape, cnp.PyArray_TYPE(source), 0)
-        elif not (plain(out) and halved(source, out, dim) and disjoint(source, out)):
+        elif not (plain(out, FLOAT16) and halved(source, out, dim) and disjoint(source, out)):
             return self._forward(x, axis, out)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
             return self._forward(x, axis, out)
@@ -586,7 +633,7 @@ cdef class GatedKernel:
             If shapes do not fit or `out` cannot take the result.
         """
         cdef Py_ssize_t dim
-        if y is not None or not plain(dy) or not plain(x) or not PyLong_CheckExact(axis):
+        if y is not None or not plain(dy, FLOAT16) or not plain(x, FLOAT16) or not PyLong_CheckExact(axis):
             return self._backward(dy, x, y, axis, out)
         cdef cnp.ndarray gradient = dy, source = x
         dim = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis
@@ -597,7 +644,7 @@ cdef class GatedKernel:
         if out is None:
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
-        elif not (plain(out) and alike(source, out) and apart(source, out) and disjoint(gradient, out)):
+        elif not (plain(out, FLOAT16) and alike(source, out) and apart(source, out) and disjoint(gradient, out)):
             return self._backward(dy, x, y, axis, out)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
             return self._backward(dy, x, y, axis, out)

@@ -8,11 +8,13 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
 
 #include "activations.hpp"
+#include "halves.hpp"
 #include "streaming.hpp"
 #include "tables.hpp"
 #include "vmath.hpp"
@@ -60,25 +62,73 @@ template <class T> struct Target {
     }
 };
 
+// The elements of a block: out[i] = formula(i, x[i]), or formula(i, dy[i], saved[i]).
+template <std::floating_point T, class Formula>
+void elements(Size count, const T* x, T* out, Formula formula) {
+#pragma GCC ivdep
+#pragma GCC unroll 4
+    for (Size i = 0; i < count; ++i) out[i] = formula(i, x[i]);
+}
+
+template <std::floating_point T, class Formula>
+void elements(Size count, const T* dy, const T* saved, T* out, Formula formula) {
+#pragma GCC ivdep
+#pragma GCC unroll 4
+    for (Size i = 0; i < count; ++i) out[i] = formula(i, dy[i], saved[i]);
+}
+
+// Half precision is computed in float32 and rounded once. `together` elements are widened,
+// computed and narrowed without leaving the registers, as long as the loop over them is left
+// whole for the vectoriser (`unroll 1`). Fewer than that are left to the caller, who brings
+// them here in copies of that size: every element is computed alike.
+template <Half T, class Formula> void elements(Size count, const T* x, T* out, Formula formula) {
+    for (Size i = 0; i + together <= count; i += together) {
+        float values[together];
+        T::widen(x + i, values);
+#pragma GCC ivdep
+#pragma GCC unroll 1
+        for (Size k = 0; k < together; ++k) values[k] = formula(i + T::position(k), values[k]);
+        T::narrow(values, out + i);
+    }
+}
+
+template <Half T, class Formula>
+void elements(Size count, const T* dy, const T* saved, T* out, Formula formula) {
+    for (Size i = 0; i + together <= count; i += together) {
+        float gradients[together], values[together];
+        T::widen(dy + i, gradients);
+        T::widen(saved + i, values);
+#pragma GCC ivdep
+#pragma GCC unroll 1
+        for (Size k = 0; k < together; ++k)
+            values[k] = formula(i + T::position(k), gradients[k], values[k]);
+        T::narrow(values, out + i);
+    }
+}
+
 // `flatten` inlines the whole formula: a loop with a call in it is not vectorised.
 template <template <class> class Op, class T>
 [[gnu::flatten]] void forward(const double* parameters, const void* x_, void* out_, Size index, Size size) {
-    const Op<T> op(parameters);
+    const Op<Computed<T>> op(parameters);
     const T* x = static_cast<const T*>(x_);
     Target<T> target(static_cast<T*>(out_), size, out_ == x_);
     for (Size start = 0, stop; start < size; start = stop) {
         stop = target.stop(start);
         if (target.prefetches(start)) prefetch(x + start + ahead);
-        const T* from = x + start;
         T* to = target.begin(start);
-#pragma GCC ivdep
-#pragma GCC unroll 4
-        for (Size i = 0; i < stop - start; ++i) {
-            if constexpr (requires { op.forward(from[i], std::uint64_t(i)); })
-                to[i] = op.forward(from[i], std::uint64_t(index + start + i));
+        elements(stop - start, x + start, to, [&](Size i, auto value) {
+            if constexpr (requires { op.forward(value, std::uint64_t(i)); })
+                return op.forward(value, std::uint64_t(index + start + i));
             else
-                to[i] = op.forward(from[i]);
-        }
+                return op.forward(value);
+        });
+        if constexpr (Half<T>)
+            if (const Size rest = (stop - start) % together) {
+                T copy[together] = {};
+                std::copy_n(x + stop - rest, rest, copy);
+                forward<Op, T>(parameters, copy, copy, index + stop - rest, together);
+                std::copy_n(copy, rest, to + (stop - start) - rest);
+            }
         target.end(start, stop);
     }
 }
@@ -100,7 +150,7 @@ struct FromOutput {
 template <class From, template <class> class Op, class T>
 [[gnu::flatten]] void backward(const double* parameters, const void* dy_, const void* saved_, void* out_, Size index,
               Size size) {
-    const Op<T> op(parameters);
+    const Op<Computed<T>> op(parameters);
     const T* dy = static_cast<const T*>(dy_);
     const T* saved = static_cast<const T*>(saved_);
     Target<T> target(static_cast<T*>(out_), size, out_ == dy_ || out_ == saved_);
@@ -110,16 +160,21 @@ template <class From, template <class> class Op, class T>
             prefetch(dy + start + ahead);
             prefetch(saved + start + ahead);
         }
-        const T *gradient = dy + start, *kept = saved + start;
         T* to = target.begin(start);
-#pragma GCC ivdep
-#pragma GCC unroll 4
-        for (Size i = 0; i < stop - start; ++i) {
-            if constexpr (requires { From::apply(op, gradient[i], kept[i], std::uint64_t(i)); })
-                to[i] = From::apply(op, gradient[i], kept[i], std::uint64_t(index + start + i));
+        elements(stop - start, dy + start, saved + start, to, [&](Size i, auto gradient, auto kept) {
+            if constexpr (requires { From::apply(op, gradient, kept, std::uint64_t(i)); })
+                return From::apply(op, gradient, kept, std::uint64_t(index + start + i));
             else
-                to[i] = From::apply(op, gradient[i], kept[i]);
-        }
+                return From::apply(op, gradient, kept);
+        });
+        if constexpr (Half<T>)
+            if (const Size rest = (stop - start) % together) {
+                T gradients[together] = {}, values[together] = {};
+                std::copy_n(dy + stop - rest, rest, gradients);
+                std::copy_n(saved + stop - rest, rest, values);
+                backward<From, Op, T>(parameters, gradients, values, values, index + stop - rest, together);
+                std::copy_n(values, rest, to + (stop - start) - rest);
+            }
         target.end(start, stop);
     }
 }

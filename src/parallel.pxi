@@ -7,6 +7,12 @@ ctypedef fused real:
     float
     double
 
+# What elementwise kernels take beside these: the bits of half precision.
+ctypedef fused stored:
+    float
+    double
+    cnp.uint16_t
+
 
 cdef inline Py_ssize_t share(Py_ssize_t size, int thread, int threads) noexcept nogil:
     return size if thread == threads else size // 64 * thread // threads * 64
@@ -14,8 +20,8 @@ cdef inline Py_ssize_t share(Py_ssize_t size, int thread, int threads) noexcept 
 
 cdef int forward(
     Forward kernel, const double* parameters,
-    const real[::1] x,                       # IN
-    real[::1] out,                           # OUT
+    const stored[::1] x,                       # IN
+    stored[::1] out,                           # OUT
     Py_ssize_t index, int threads,
 ) except -1:
     cdef Py_ssize_t size = x.shape[0], start
@@ -28,9 +34,9 @@ cdef int forward(
 
 cdef int backward(
     Backward kernel, const double* parameters,
-    const real[::1] dy,                      # IN
-    const real[::1] saved,                   # IN
-    real[::1] out,                           # OUT
+    const stored[::1] dy,                      # IN
+    const stored[::1] saved,                   # IN
+    stored[::1] out,                           # OUT
     Py_ssize_t index, int threads,
 ) except -1:
     cdef Py_ssize_t size = dy.shape[0], start

@@ -48,8 +48,9 @@ using PiecesBackward = void (*)(const void* dy, const void* x, const std::int32_
 using GatedForward = void (*)(const void* x, void* out, Axis axis, Size first, Size last);
 using GatedBackward = void (*)(const void* dy, const void* x, void* out, Axis axis, Size first, Size last);
 
-// Every entry holds float32, then float64.
-inline constexpr int dtypes = 2;
+// Elementwise entries hold float32, float64, float16 and bfloat16; those along an axis the
+// first two, and half precision is brought to them as float32 (fastact/arrays.py).
+inline constexpr int dtypes = 4, axis_dtypes = 2;
 
 // A direction that a formula does not offer is null.
 struct Elementwise {
@@ -62,15 +63,15 @@ struct Elementwise {
 struct Rows {
     const char* name;
     float cost;
-    RowsForward forward[dtypes];
-    RowsBackward backward[dtypes];
+    RowsForward forward[axis_dtypes];
+    RowsBackward backward[axis_dtypes];
 };
 
 struct Gated {
     const char* name;
     float cost;  // per element of the output
-    GatedForward forward[dtypes];
-    GatedBackward backward[dtypes];
+    GatedForward forward[axis_dtypes];
+    GatedBackward backward[axis_dtypes];
 };
 
 struct Tables {
@@ -80,11 +81,11 @@ struct Tables {
     int rows_size;
     const Gated* gated;
     int gated_size;
-    ChannelsForward prelu[dtypes];
-    ChannelsBackward prelu_backward[dtypes];
-    ChannelsGradient prelu_gradient[dtypes];
-    PiecesForward maxout[dtypes];
-    PiecesBackward maxout_backward[dtypes];
+    ChannelsForward prelu[axis_dtypes];
+    ChannelsBackward prelu_backward[axis_dtypes];
+    ChannelsGradient prelu_gradient[axis_dtypes];
+    PiecesForward maxout[axis_dtypes];
+    PiecesBackward maxout_backward[axis_dtypes];
 };
 
 }  // namespace fastact

@@ -97,6 +97,13 @@ def test_a_busy_machine_is_said(monkeypatch, capsys, load, said):
     assert (f"Other processes kept {load:.1f} processors busy" in capsys.readouterr().out) == said
 
 
+def test_bench_of_half_precision(capsys):
+    pytest.importorskip("ml_dtypes")
+    cli.main([*FEW, "--activation", "relu", "--dtype", "float16,bfloat16"])
+    table = capsys.readouterr().out
+    assert all(dtype in table for dtype in ("float16", "bfloat16"))
+
+
 def test_bench_leaves_the_thread_count_as_it_was():
     fa.set_num_threads(2)
     cli.main([*FEW, "--activation", "relu"])
@@ -108,7 +115,7 @@ def test_bench_leaves_the_thread_count_as_it_was():
     [
         (["bench", "--activation", "sigmoyd"], ["--activation", "'sigmoyd'", *fa.activations]),
         (["bench", "--activation", "relu,"], ["--activation", "''", "relu"]),
-        (["bench", "--dtype", "float16"], ["--dtype", "'float16'", "float32, float64"]),
+        (["bench", "--dtype", "float8"], ["--dtype", "'float8'", "float32, float64, float16"]),
         (["bench", "--size", "large"], ["--size", "'large'", "16, 64K or 1M"]),
         (["bench", "--size", "0"], ["--size", "'0'", "64K"]),
         (["bench", "--size", "-1K"], ["--size"]),

@@ -26,8 +26,8 @@ MARGIN = 0.10
 WIDTHS = {"v1": 16, "v3": 32, "v4": 64}
 """Bytes in a vector register of each level."""
 REGISTERS = {"x": 16, "y": 32, "z": 64}
-MOVE = re.compile(r"v?mov(?:[au]p[sd]|dq[au]\w*) .*\(%(?!rsp)")
-"""A whole register loaded from an array or stored to one."""
+MOVE = re.compile(r"(?:v?mov(?:[au]p[sd]|dq[au]\w*)|vcvtph2ps|vcvtps2ph) .*\(%(?!rsp)")
+"""A whole register loaded from an array or stored to one, converted on the way or not."""
 SIZES = {"float": 4, "double": 8}
 
 

@@ -1,0 +1,134 @@
+// Half precision: how 16-bit values become floats, and floats 16-bit values.
+//
+// float16 (IEEE 754 binary16) and bfloat16 (a float's upper half) are storage only:
+// loops.hpp computes them in float32. `widen` is exact. `narrow` rounds to nearest,
+// ties to even, keeps subnormals, overflows to infinity, and keeps NaN, made quiet, with
+// the upper bits of its payload. Both give the same bits at every CPU level.
+//
+// Vectors are spelled out here (gcc's and clang's vector types, whose operators work on
+// each element), and F16C's intrinsics stand here alone: gcc 12 does not vectorise float16
+// by itself, and bfloat16 with twice the instructions (ARCHITECTURE.md, "Half precision").
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
+#include "tables.hpp"
+
+namespace fastact {
+
+// float32 elements in one register
+#if defined(__AVX512F__)
+inline constexpr Size width = 16;
+#elif defined(__AVX2__)
+inline constexpr Size width = 8;
+#else
+inline constexpr Size width = 4;
+#endif
+
+// Elements that are widened, computed and narrowed at a time: few enough to stay in registers.
+inline constexpr Size together = 2 * width;
+
+using Floats [[gnu::vector_size(4 * width)]] = float;
+using Words [[gnu::vector_size(4 * width)]] = std::uint32_t;
+using Shorts [[gnu::vector_size(2 * width)]] = std::uint16_t;
+
+template <class Vector> Vector load(const void* from) {
+    Vector vector;
+    std::memcpy(&vector, from, sizeof vector);
+    return vector;
+}
+
+template <class Vector> void store(Vector vector, void* to) { std::memcpy(to, &vector, sizeof vector); }
+
+// Of two values in a word the lower becomes a float by a shift, the upper by a mask. So the
+// values at even positions come first, those at odd positions after them.
+struct BFloat16 {
+    std::uint16_t bits;
+
+    static constexpr Size position(Size k) { return k % width * 2 + k / width; }
+
+    static void widen(const BFloat16* from, float* to) {
+        const Words pairs = load<Words>(from);
+        store(pairs << 16, to);
+        store(pairs & 0xffff0000, to + width);
+    }
+    static void narrow(const float* from, BFloat16* to) {
+        store(rounded(load<Floats>(from)) >> 16 | (rounded(load<Floats>(from + width)) & 0xffff0000), to);
+    }
+
+  private:
+    // The result is in the upper half. One less than half of its last place is added, and that
+    // one where the last bit is odd. That may overflow a NaN, which the mask makes one again.
+    static Words rounded(Floats values) {
+        const Words bits = Words(values);
+        return (bits + 0x7fff + (bits >> 16 & 1)) | (Words(values != values) & 0x7fc00000);
+    }
+};
+
+struct Float16 {
+    std::uint16_t bits;
+
+    static constexpr Size position(Size k) { return k; }
+
+    static void widen(const Float16* from, float* to) {
+        store(widened(load<Shorts>(from)), to);
+        store(widened(load<Shorts>(from + width)), to + width);
+    }
+    static void narrow(const float* from, Float16* to) {
+        store(rounded(load<Floats>(from)), to);
+        store(rounded(load<Floats>(from + width)), to + width);
+    }
+
+  private:
+#if defined(__AVX512F__)
+    static Floats widened(Shorts bits) { return _mm512_maskz_cvtph_ps(0xffff, __m256i(bits)); }
+    static Shorts rounded(Floats values) {
+        return Shorts(_mm512_maskz_cvtps_ph(0xffff, values, _MM_FROUND_TO_NEAREST_INT));
+    }
+#elif defined(__F16C__) && defined(__AVX2__)
+    static Floats widened(Shorts bits) { return _mm256_cvtph_ps(__m128i(bits)); }
+    static Shorts rounded(Floats values) {
+        return Shorts(_mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
+    }
+#else
+    // A float16's bits, moved to a float's places, are those of a number 2^-112 as large;
+    // infinity and NaN need that step of the exponent twice. A subnormal's, put behind the
+    // exponent of 2^-14, are 2^-14 too large.
+    static Floats widened(Shorts bits) {
+        const Words wide = __builtin_convertvector(bits, Words), magnitude = (wide & 0x7fff) << 13;
+        const Words special = magnitude >= 0x7c00 << 13 ? Words{} + (112 << 23) : Words{};
+        const Words quiet = magnitude > 0x7c00 << 13 ? Words{} + 0x400000 : Words{};
+        const Words normal = (magnitude + (112 << 23) + special) | quiet;
+        const Floats subnormal = Floats(magnitude + (113 << 23)) - 0x1p-14f;
+        const Words absolute = magnitude < 0x0400 << 13 ? Words(subnormal) : normal;
+        return Floats(absolute | (wide & 0x8000) << 16);
+    }
+
+    // Below 2^-14 the sum with 1/2, whose last place is that of float16's subnormals, rounds;
+    // above, what rounds up from 65504 becomes infinity by itself, up to 2^16.
+    static Shorts rounded(Floats values) {
+        const Words bits = Words(values), magnitude = bits & 0x7fffffff;
+        const Words normal = (magnitude - (112 << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13;
+        const Words subnormal = Words(Floats(magnitude) + 0.5f) - (126 << 23);
+        const Words finite = magnitude < 113 << 23 ? subnormal : normal;
+        const Words special = values == values ? Words{} + 0x7c00 : 0x7e00 | (magnitude >> 13 & 0x3ff);
+        const Words absolute = magnitude < 143 << 23 ? finite : special;
+        return __builtin_convertvector(absolute | (bits >> 16 & 0x8000), Shorts);
+    }
+#endif
+};
+
+template <class T>
+concept Half = std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>;
+
+// The dtype that values of dtype T are computed in.
+template <class T> using Computed = std::conditional_t<Half<T>, float, T>;
+
+}  // namespace fastact

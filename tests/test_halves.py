@@ -1,0 +1,251 @@
+"""float16 and bfloat16: computed in float32 and rounded once, to nearest even, whatever the layout."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import ALONE, BACKWARD, CASES, ELEMENTWISE, SAME_SHAPE, Case, same_bits
+from test_same_bits import LAYOUTS
+
+import fastact as fa
+from fastact import reference
+
+try:
+    import ml_dtypes
+except ImportError:
+    ml_dtypes = None
+
+LIMITS = {"float16": (10, -14, 16), "bfloat16": (7, -126, 128)}
+"""Bits of the significand after its first, and the exponents of the smallest and after the largest number."""
+
+BACKWARD_ALONE = [case for case in ELEMENTWISE if case.saved]
+FORMULAS = [case for case in CASES if case.row.kind == "elementwise"]
+
+
+@pytest.fixture(scope="module", params=LIMITS)
+def half(request) -> np.dtype:
+    if request.param == "float16":
+        return np.dtype(np.float16)
+    if ml_dtypes is None:
+        pytest.skip("bfloat16 needs ml_dtypes")
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def _cast(array: np.ndarray, dtype) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return array.astype(dtype)
+
+
+def _every_value(half) -> np.ndarray:
+    return np.arange(2**16, dtype=np.uint16).view(half)
+
+
+def _is_nan(values: np.ndarray) -> np.ndarray:
+    return np.isnan(_cast(values, np.float32))
+
+
+def _in_float32(case: Case, arrays) -> np.ndarray:
+    """What the float32 kernels give for the same numbers, rounded by NumPy or ml_dtypes."""
+    return _cast(case(*[_cast(array, np.float32) for array in arrays]), arrays[0].dtype)
+
+
+def _assert_same(computed: np.ndarray, expected: np.ndarray) -> None:
+    """Equal to the bit, but for what is in a NaN."""
+    assert computed.dtype == expected.dtype
+    nan = _is_nan(expected)
+    np.testing.assert_array_equal(_is_nan(computed), nan)
+    np.testing.assert_array_equal(computed[~nan].view(np.uint16), expected[~nan].view(np.uint16))
+
+
+def _gradients(half) -> list[np.ndarray]:
+    """1, another number, and every pattern in an order of its own."""
+    shuffled = np.random.default_rng(0).permutation(_every_value(half))
+    return [np.ones(2**16, half), np.full(2**16, -2.75, half), shuffled]
+
+
+@pytest.mark.parametrize("case", [case for case in ELEMENTWISE if not case.saved], ids=str)
+def test_forward_of_every_bit_pattern(case, half):
+    x = _every_value(half)
+    y = case(x)
+    _assert_same(y, _in_float32(case, [x]))
+    assert _is_nan(y[_is_nan(x)]).all()
+
+
+@pytest.mark.parametrize("case", [case for case in FORMULAS if not case.saved], ids=str)
+def test_nan_comes_out_quiet(case, half):
+    x = _every_value(half)
+    quiet = 1 << (LIMITS[half.name][0] - 1)
+    assert (case(x[_is_nan(x)]).view(np.uint16) & quiet).all()
+
+
+@pytest.mark.parametrize("case", BACKWARD_ALONE, ids=str)
+def test_backward_of_every_bit_pattern(case, half):
+    saved = _every_value(half)
+    for dy in _gradients(half):
+        _assert_same(case(dy, saved), _in_float32(case, [dy, saved]))
+
+
+def _unit(exact: np.ndarray, half) -> np.ndarray:
+    """The last place of a value."""
+    bits, smallest, after_largest = LIMITS[half.name]
+    return np.ldexp(1.0, np.clip(np.frexp(exact)[1] - 1, smallest, after_largest - 1) - bits)
+
+
+def _defaults(case: Case) -> tuple[tuple[str, float], ...]:
+    return tuple((parameter.name, parameter.default) for parameter in case.row.parameters)
+
+
+@pytest.mark.parametrize("case", FORMULAS, ids=str)
+def test_every_result_is_correctly_rounded_but_near_ties(case, half):
+    """Half a unit, and the float32 kernel's error: 4 of its units, or near an inner zero 2^-23 |dy|."""
+    values = _every_value(half)
+    values = values[np.isfinite(_cast(values, np.float32))]
+    arrays = [np.full(values.shape, -2.75, half), values] if case.saved else [values]
+    names = dict(_defaults(case))
+    names |= dict(zip(("dy", case.saved) if case.saved else ("x",), arrays, strict=True))
+    text = reference.gradient_text(case.row, case.saved) if case.saved else case.row.formula
+    with np.errstate(all="ignore"):
+        exact = reference.evaluate(text, np.dtype(np.float32), **names)
+    # Infinity counts as the number after the largest.
+    beyond = 2.0 ** LIMITS[half.name][2]
+    exact = np.broadcast_to(np.clip(exact, -beyond, beyond), values.shape)
+    reached = np.clip(_cast(case(*arrays), np.float64), -beyond, beyond)
+    allowed = _unit(exact, half) / 2 + np.maximum(4 * 2.0**-23 * np.abs(exact), 2.0**-149)
+    if case.saved == "x":
+        for zero in reference.inner_zeros(case.row.derivatives["x"], _defaults(case)):
+            allowed += (np.abs(values.astype(np.float64) - zero) <= 1) * 2.75 * 2.0**-23
+    far = np.abs(reached - exact) > allowed
+    assert not far.any(), f"{far.sum()} values, {values[far][:5]} among them"
+
+
+def test_ties_go_to_even_and_overflow_to_infinity(half):
+    """relu changes no positive number, so a product of two is rounded: leaky_relu's slope times x."""
+    bits, _, after_largest = LIMITS[half.name]
+    unit = 2.0**-bits
+    for slope, expected in [
+        (1 + unit / 2, 1.0),
+        (1 + 3 * unit / 2, 1 + 2 * unit),
+        (1 + unit / 2 + unit / 256, 1 + unit),
+        (2.0**after_largest * (1 - unit / 4), np.inf),
+        (2.0**after_largest * (1 - unit / 4) * (1 - unit / 256), 2.0**after_largest * (1 - unit / 2)),
+    ]:
+        result = fa.leaky_relu(np.array([-1.0], half), negative_slope=slope)
+        assert _cast(result, np.float64)[0] == -expected, slope
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 255, 256, 257, 271])
+@pytest.mark.parametrize("case", ALONE, ids=str)
+def test_every_length_and_offset(case, half, length):
+    arrays = case.draw((length + 40,), half)
+    whole = case(*arrays)
+    for offset in range(0, 40, 3):
+        part = slice(offset, offset + length)
+        assert same_bits(case(*[array[part] for array in arrays]), whole[part])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_any_memory_layout(case, half, layout):
+    if "swapped" in layout and half.name == "bfloat16":
+        pytest.skip("bfloat16 has one byte order")
+    arrays = case.draw((5, 7, 36), half)
+    expected = case(*arrays)
+    moved = [LAYOUTS[layout](array) for array in arrays]
+    result = case(*moved)
+    assert result.dtype == half
+    assert same_bits(result, expected)
+    if layout != "read-only":
+        out = LAYOUTS[layout](np.zeros_like(expected))
+        assert case(*moved, out=out) is out
+        assert same_bits(out.astype(half), expected)
+
+
+def test_the_whole_catalog_is_float32_rounded_once(case, half):
+    arrays = case.draw((70, 96), half)
+    _assert_same(case(*arrays), _in_float32(case, arrays))
+
+
+@pytest.mark.parametrize("length", [4095, 16_385, 65_537, 500_003])
+@pytest.mark.parametrize("case", SAME_SHAPE, ids=str)
+def test_any_thread_count_in_place_or_not(case, half, length):
+    arrays = case.draw((length,), half)
+    with fa.num_threads(1):
+        expected = case(*arrays)
+    for threads in (2, 3):
+        with fa.num_threads(threads):
+            assert same_bits(case(*arrays), expected)
+            for position in range(len(arrays)):
+                fresh = [array.copy() for array in arrays]
+                assert case(*fresh, out=fresh[position]) is fresh[position]
+                assert same_bits(fresh[position], expected)
+
+
+@pytest.mark.parametrize("moved", [0, 1, 5], ids=["aligned", "by 1", "by 5"])
+@pytest.mark.parametrize("case", [case for case in CASES if case.row.name in ("relu", "rrelu")], ids=str)
+def test_beyond_the_caches_in_place_or_not(case, half, moved):
+    arrays = [np.tile(array, 2**10)[moved:] for array in case.draw((2**12 + 8,), half)]
+    out = np.zeros_like(arrays[0])
+    with fa.num_threads(1):
+        case(*arrays, out=out)
+        assert same_bits(case(*arrays, out=arrays[0]), out)
+
+
+@pytest.mark.parametrize("shift", [-64, -1, 1, 3])
+@pytest.mark.parametrize("case", SAME_SHAPE, ids=str)
+def test_partial_overlap_gives_the_disjoint_result(case, half, shift):
+    arrays = case.draw((3000,), half)
+    expected = case(*arrays)
+    buffer = np.zeros(3128, half)
+    first = buffer[64:3064]
+    first[...] = arrays[0]
+    out = buffer[64 + shift : 3064 + shift]
+    assert case(first, *arrays[1:], out=out) is out
+    assert same_bits(out, expected)
+
+
+def test_scalars_and_empty_arrays(elementwise_case, half):
+    arrays = elementwise_case.draw((1,), half)
+    expected = elementwise_case(*arrays)
+    result = elementwise_case(*[array.reshape(()) for array in arrays])
+    assert type(result) is half.type
+    assert same_bits(result, expected[0])
+    out = np.zeros((), half)
+    assert elementwise_case(*[array.reshape(()) for array in arrays], out=out) is out
+    assert same_bits(out, expected[0])
+    assert elementwise_case(*[array[:0] for array in arrays]).dtype == half
+
+
+def test_an_out_of_another_dtype_is_refused_untouched(case, half):
+    arrays = case.draw((3, 8), half)
+    shape = case(*arrays).shape
+    for other in {np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.uint16)} - {half}:
+        out = np.ones(shape, other)
+        with pytest.raises(TypeError, match=f"{other}.*{half}"):
+            case(*arrays, out=out)
+        assert (out == 1).all()
+
+
+@pytest.mark.parametrize("case", BACKWARD, ids=str)
+def test_backward_promotes_as_numpy_does(case, half):
+    dy, saved = case.draw((6, 20), half)
+    for wide in (np.float32, np.float64):
+        expected = case(dy.astype(wide), saved.astype(wide))
+        assert same_bits(case(dy.astype(wide), saved), expected)
+        assert same_bits(case(dy, saved.astype(wide)), expected)
+
+
+def test_fastact_does_not_import_ml_dtypes(fresh_python):
+    run = fresh_python("import fastact, sys; print('ml_dtypes' in sys.modules)")
+    assert run.stdout == "False\n", run.stderr
+
+
+@pytest.mark.skipif(ml_dtypes is None, reason="bfloat16 needs ml_dtypes")
+def test_the_first_bfloat16_array_and_the_next(fresh_python):
+    """bfloat16's type number is learnt from the first array of it, in either direction."""
+    code = """if True:
+        import ml_dtypes, numpy as np, fastact as fa
+        x = np.linspace(-3, 3, 9).astype(ml_dtypes.bfloat16)
+        for _ in range(2):
+            print(fa.sigmoid.backward(x, x=x).tobytes(), fa.sigmoid(x, out=x.copy()).dtype)"""
+    first, second = fresh_python(code).stdout.splitlines()
+    assert first == second
+    assert first.endswith("bfloat16")
