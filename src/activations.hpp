@@ -54,7 +54,8 @@ template <class T> OnePlusExp<T> sigmoid_parts(T x) {
     return {d, x < -math::exp_limit<T> ? T(0) : scale};
 }
 
-// dL/da and dL/db of a * gate(b).
+// dL/da and dL/db of a * gate(b). In the latter the product dy a is carried in two parts,
+// as its rounding error would be one too many for the promise.
 template <class T> struct GatedGradients {
     T a, b;
 };
@@ -87,7 +88,9 @@ template <class T> struct Sigmoid {
     }
     GatedGradients<T> times_backward(T dy, T a, T x) const {
         const GateParts<T> gate(x);
-        return {dy * gate.factor * gate.power, dy * a * (gate.inverse * gate.sigma) * gate.scale};
+        const T product = dy * a, low = math::finite_product_error(dy, a, product);
+        return {dy * gate.factor * gate.power,
+                math::times_in_parts(product, gate.inverse * gate.sigma, low) * gate.scale};
     }
     T backward_x(T dy, T x) const { return sigmoid_backward(dy, x); }
     T backward_y(T dy, T y) const { return dy * (y * (1 - y)); }
@@ -185,7 +188,6 @@ template <class T> struct Silu {
         const bool small = math::abs(x) < 1;
         return (small ? a : T(1)) * held / d * (small ? T(1) : a) * scale;
     }
-    // The product dy a is carried in two parts, as its error is one too many for the promise.
     GatedGradients<T> times_backward(T dy, T a, T x) const {
         const GateParts<T> gate(x);
         const T held = math::at_least(-math::exp_limit<T>, x), u = math::at_most(math::exp_limit<T>, math::abs(x));
