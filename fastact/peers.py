@@ -33,7 +33,7 @@ QUICK_SIZES = (2**10, 2**18)
 
 SECONDS, ROUNDS = 0.005, 7
 """What the repetitions of one turn may take, and the turns of each library."""
-QUICK_SECONDS, QUICK_ROUNDS = 0.002, 3
+QUICK_SECONDS, QUICK_ROUNDS = 0.003, 5
 
 FAR_BEHIND, ROUNDS_FOR_ALL = 3.0, 2
 """A library that takes this many times fastact's time has no more than those turns: the ratio is clear."""
