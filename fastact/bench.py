@@ -104,8 +104,8 @@ def cells(
     activations: Sequence[str] = (), dtypes: Sequence[str] = DTYPES, sizes: Sequence[int] = SIZES
 ) -> list[Cell]:
     """The cells of a run, all activations where none is named."""
-    if "bfloat16" in dtypes:
-        import ml_dtypes  # noqa: F401  # From then on NumPy knows it by its name.
+    for dtype in dtypes:
+        name_to_numpy(dtype)
     return [
         Cell(fa.get(name).row, direction, dtype, size)
         for name in activations or fa.activations
@@ -113,6 +113,12 @@ def cells(
         for dtype in dtypes
         for size in sizes
     ]
+
+
+def name_to_numpy(dtype: str) -> None:
+    """Have NumPy know a dtype by its name: it learns bfloat16 from the package that has it."""
+    if dtype == "bfloat16":
+        import ml_dtypes  # noqa: F401
 
 
 def pieces_of(size: int) -> int:

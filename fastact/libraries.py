@@ -62,6 +62,15 @@ def read_call(text: str, names: dict[str, Any]) -> tuple[str, list[Any], dict[st
     return call.func.id, [value(a) for a in call.args], {str(k.arg): value(k.value) for k in call.keywords}
 
 
+def as_array(result: Any, dtype: np.dtype) -> np.ndarray:
+    """What a call returned, alone or first of several, as an array."""
+    first = result[0] if isinstance(result, tuple) else result
+    if dtype.name == "bfloat16" and not isinstance(first, np.ndarray):
+        # Every bfloat16 is a float32.
+        return first.detach().float().numpy().astype(dtype)
+    return np.asarray(first)
+
+
 class Fastact:
     packages = ()
 
@@ -141,6 +150,8 @@ class NumExpr:
     def forms(self, work: Workload) -> Iterator[Form]:
         row = work.cell.row
         if row.kind == "gated" or (row.kind == "channels" and work.cell.direction == "backward"):
+            return
+        if work.cell.dtype not in _NUMEXPR_TYPES:
             return
         saves = work.cell.saves if work.cell.direction == "backward" else ""
         arrays = ["dy", saves] if saves else ["x"]
@@ -262,10 +273,16 @@ class Torch:
         elif row.torch:
             yield NEW_ARRAY, [self._autograd(work)] * len(work.copies)
 
+    def tensor(self, array: np.ndarray) -> Any:
+        """The array's memory as a tensor; torch does not know the bfloat16 of NumPy."""
+        if array.dtype.name == "bfloat16":
+            return self.torch.from_numpy(array.view(np.int16)).view(self.torch.bfloat16)
+        return self.torch.from_numpy(array)
+
     def names(self, work: Workload, given: dict[str, np.ndarray]) -> dict[str, Any]:
         """What a text may name, as tensors over the same memory."""
         tensors = {
-            name: self.torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            name: self.tensor(value) if isinstance(value, np.ndarray) else value
             for name, value in (names_of(work) | given).items()
         }
         return tensors | halves(work, tensors["x"])
@@ -281,7 +298,7 @@ class Torch:
         text = work.cell.row.torch
         if not text:
             return
-        sets = [(self.names(work, given), self.torch.from_numpy(out)) for given, out in work.calls_on()]
+        sets = [(self.names(work, given), self.tensor(out)) for given, out in work.calls_on()]
         calls = [read_call(text, names) for names, _ in sets]
         if calls[0] is None:
             yield NEW_ARRAY, [partial(self.evaluate(text, names), names) for names, _ in sets]
@@ -316,7 +333,7 @@ class Torch:
             if overload is None:
                 overload, result = self._overload(name)
             if result:
-                keywords[result] = self.torch.from_numpy(out)
+                keywords[result] = self.tensor(out)
             calls.append(partial(overload, *args, **keywords))
         yield given_array(work) if result else NEW_ARRAY, calls
 
@@ -332,7 +349,7 @@ class Torch:
     def _autograd(self, work: Workload) -> Callable[[], Any]:
         """The gradient through a graph that is kept; it includes that of prelu's weight."""
         leaves = {
-            name: self.torch.from_numpy(array).requires_grad_()
+            name: self.tensor(array).requires_grad_()
             for name, array in {**work.arrays, **work.settings}.items()
             if name in ("x", "weight")
         }

@@ -26,14 +26,14 @@ import fastact as fa
 
 from . import bench
 from .bench import Cell, geometric_mean
-from .libraries import LIBRARIES, NEW_ARRAY
+from .libraries import LIBRARIES, NEW_ARRAY, as_array
 
 SIZES = (2**4, 2**10, 2**14, 2**18, 2**23, 2**25)
 QUICK_SIZES = (2**10, 2**18)
 
 SECONDS, ROUNDS = 0.005, 7
 """What the repetitions of one turn may take, and the turns of each library."""
-QUICK_SECONDS, QUICK_ROUNDS = 0.002, 3
+QUICK_SECONDS, QUICK_ROUNDS = 0.003, 5
 
 FAR_BEHIND, ROUNDS_FOR_ALL = 3.0, 2
 """A library that takes this many times fastact's time has no more than those turns: the ratio is clear."""
@@ -51,6 +51,7 @@ would measure what nobody runs.
 CHECKED = 2**20
 """Elements compared with fastact's at a time."""
 
+EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 SAME = 3e-4
 """Relative difference up to which two results are of the same function.
 
@@ -177,6 +178,7 @@ class Session:
         fa.set_num_threads(threads if self.name == "fastact" else 1)
         self.threads = threads
         self.library.set_threads(threads)
+        bench.name_to_numpy(cell.dtype)
         if cell != self.cell:
             self.forms.clear()
             self.cell, self.work = cell, bench.Workload(cell)
@@ -211,13 +213,14 @@ class Session:
         returned = calls[0]()
         _, out = next(self.work.calls_on())
         if form == NEW_ARRAY:
-            out = np.asarray(returned[0] if isinstance(returned, tuple) else returned)
+            out = as_array(returned, self.expected.dtype)
         if (out.shape, out.dtype) != (self.expected.shape, self.expected.dtype):
             return f"{out.dtype}{list(out.shape)} is not {self.expected.dtype}{list(self.expected.shape)}"
-        absolute = 16 * float(np.finfo(out.dtype).eps)
+        eps = EPS[self.work.cell.dtype]
         got, expected = out.reshape(-1), self.expected.reshape(-1)
         for part in (slice(i, i + CHECKED) for i in range(0, out.size, CHECKED)):
-            close = np.isclose(got[part], expected[part], rtol=SAME, atol=absolute)
+            wide = got[part].astype(np.float64), expected[part].astype(np.float64)
+            close = np.isclose(*wide, rtol=max(SAME, 4 * eps), atol=16 * eps)
             if not close.all():
                 k = int(np.argmin(close))
                 return f"{got[part][k]} instead of {expected[part][k]}"

@@ -34,8 +34,8 @@ STYLES = {
 COLUMNS, WIDTH, HEIGHT = 6, 2.3, 1.7
 """Panels in a row, and inches of each."""
 
-LIMIT_FROM = 2**14
-"""Smaller arrays spend their time on the call: a plain scale of them says nothing of memory."""
+LIMIT_FROM = 2**22
+"""Smaller arrays may lie in a cache: a plain scale of them says nothing of memory."""
 
 
 def missing() -> list[str]:
@@ -68,10 +68,11 @@ def _fill(figure: Any, measured: Sequence[Measurement], scale: Mapping[int, floa
     figure.set_size_inches(COLUMNS * WIDTH, 3.6 + lines * HEIGHT)
     head, body = figure.subfigures(2, 1, height_ratios=[3.0, max(lines, 1) * HEIGHT])
     _draw_means(head, measured)
-    axes = body.subplots(lines, COLUMNS, squeeze=False, sharex=True, sharey=True).flat
-    for axis, (title, series) in zip(axes, panels, strict=False):
+    axes = list(body.subplots(lines, COLUMNS, squeeze=False, sharex=True, sharey=True).flat)
+    for i, (axis, (title, series)) in enumerate(zip(axes, panels, strict=False)):
         _draw_panel(axis, title, series, scale)
-    for axis in list(axes)[len(panels) :]:
+        axis.tick_params(labelbottom=i + COLUMNS >= len(panels))
+    for axis in axes[len(panels) :]:
         axis.set_visible(False)
     body.supylabel("G elements/s", fontsize=9)
     body.supxlabel("elements", fontsize=9)
@@ -118,7 +119,7 @@ def _draw_means(figure: Any, measured: Sequence[Measurement]) -> None:
     handles = [_draw_line(axes[0], name, {}, width=1.8) for name in used]
     limit = axes[0].plot([], [], color="grey", linestyle="--", linewidth=1)[0]
     figure.legend(
-        [*handles, limit], [*used, "memory limit (plain scale in place)"],
+        [*handles, limit], [*used, "memory limit (plain scale of the largest array)"],
         loc="outside lower center", ncols=len(used) + 1, fontsize=9, frameon=False,
     )  # fmt: skip
 
@@ -127,8 +128,9 @@ def _draw_panel(axis: Any, title: str, series: Sequence[Measurement], scale: Map
     for library in reversed(STYLES):
         speeds = {m.size: 1 / m.ns_per_element[library] for m in series if library in m.ns_per_element}
         _draw_line(axis, library, speeds, width=1.6 if library == "fastact" else 1.0)
-    limit = {m.size: _limit(m, scale[m.size]) for m in series if m.size >= LIMIT_FROM and m.size in scale}
-    axis.plot(list(limit), list(limit.values()), color="grey", linestyle="--", linewidth=1, zorder=0)
+    if series[-1].size >= LIMIT_FROM:
+        limit = _limit(series[-1], scale[series[-1].size])
+        axis.axhline(limit, color="grey", linestyle="--", linewidth=1, zorder=0)
     axis.set_title(title, fontsize=8)
     axis.set_yscale("log")
     axis.tick_params(labelsize=7)

@@ -97,6 +97,16 @@ def test_what_a_library_has_of_an_activation_gives_the_same(worker, direction, i
             assert worker.ask("turn", 0.0) > 0
 
 
+@pytest.mark.parametrize("dtype", bench.HALVES)
+def test_half_precision_is_compared_too(worker, dtype):
+    pytest.importorskip("ml_dtypes")
+    for in_place in (True, False):
+        answer = worker.ask("prepare", Cell(ROWS["elu"], "forward", dtype, 1024, in_place), 1)
+        assert not answer.disagrees, answer.reason
+        if worker.library in ("fastact", "torch", "numpy"):
+            assert answer.able, answer.reason
+
+
 def test_every_text_of_a_row_is_understood(worker):
     """A text for a library gives a form, unless the library says that it lacks the operator."""
     for row in catalog.rows:
