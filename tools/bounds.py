@@ -94,8 +94,9 @@ def achieved(name: str, direction: str, ticks: Callable[[], object]) -> float:
         return best(lambda: kernel.run(arrays, parameters, direction, 0))
 
     with fastact.num_threads(1):
-        rounds = [((time(LONG) - time(SHORT)) / (LONG - SHORT), best(ticks, 200)) for _ in range(5)]
-    return min(ns for ns, _ in rounds) * ADDITIONS / min(ns for _, ns in rounds)
+        rounds = [(time(LONG), time(SHORT), best(ticks, 200)) for _ in range(5)]
+    long, short, tick = map(min, zip(*rounds, strict=True))
+    return (long - short) / (LONG - SHORT) * ADDITIONS / tick
 
 
 def rows() -> list[tuple[str, str, str]]:
