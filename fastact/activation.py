@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import struct
 from typing import Any
 
 import numpy as np
@@ -181,6 +182,10 @@ class Random(Described):
         self._training = _dispatch.Kernel(row.name, (*names, "seed"), (0.0, 0.0, 0.0), False)
         self._evaluation = _dispatch.Kernel("leaky_relu", ("negative_slope",), (0.0,), False)
         self._describe(row)
+        self._defaults = self._read_parameters((), {})
+
+    def _bounds(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, ...]:
+        return self._read_parameters(args, kwargs) if args or kwargs else self._defaults
 
     def _kernel(self, bounds: tuple[float, ...], seed: Any) -> tuple[_dispatch.Kernel, tuple[float, ...]]:
         if seed is None:
@@ -189,12 +194,15 @@ class Random(Described):
             raise TypeError(f"{self.name}: seed={seed!r}; allowed is an integer or None")
         if not 0 <= seed.__index__() < 2**64:
             raise ValueError(f"{self.name}: seed={seed}; allowed is 0 <= seed < 2**64")
-        return self._training, (*bounds, float(np.uint64(seed).view(np.float64)))
+        return self._training, (*bounds, *struct.unpack("d", struct.pack("Q", seed)))
 
     def __call__(self, x: Any, *args: Any, out: Any = None, seed: Any = None, **kwargs: Any) -> Any:
         if len(args) == 3:
             *args, seed = args  # type: ignore[assignment]
-        kernel, parameters = self._kernel(self._read_parameters(tuple(args), kwargs), seed)
+        kernel, parameters = self._kernel(self._bounds(tuple(args), kwargs), seed)
+        result = kernel.run_plain(x, None, out, parameters, "forward")
+        if result is not None:
+            return result
         return _elementwise(kernel, [arrays.as_input(x, "x")], out, parameters, "forward", seed is not None)
 
     def backward(
@@ -220,11 +228,14 @@ class Random(Described):
         numpy.ndarray or scalar
             Gradient with respect to the input; `out` itself where it was given.
         """
-        bounds = self._read_parameters((), kwargs)
+        bounds = self._bounds((), kwargs)
         kernel, parameters = self._kernel(bounds, seed)
         direction = self._read_saved({"x": x, "y": y})
-        if direction == "y":
+        if direction == "y" and bounds != self._defaults:
             self._check_output_determines(bounds)
+        result = kernel.run_plain(dy, x if direction == "x" else y, out, parameters, direction)
+        if result is not None:
+            return result
         gradient = arrays.as_input(dy, "dy")
         saved = arrays.as_input(x if direction == "x" else y, direction)
         arrays.same_shape(gradient, saved, direction)
@@ -260,7 +271,7 @@ class Rows(Described, _dispatch.RowsKernel):
         return arrays.finish(result, out)
 
 
-class Channels(Described):
+class Channels(Described, _dispatch.ChannelsKernel):
     """prelu: one learnable slope, or one per position on an axis."""
 
     extra = (("weight", inspect.Parameter.empty), ("axis", 1))
@@ -268,7 +279,7 @@ class Channels(Described):
     def __init__(self, row: Row) -> None:
         self._describe(row)
 
-    def __call__(self, x: Any, weight: Any, axis: int = 1, *, out: Any = None) -> Any:
+    def _forward(self, x: Any, weight: Any, axis: int, out: Any) -> Any:
         source = arrays.as_input(x, "x")
         slopes, axis = self._weights(weight, source, axis)
         dtype = arrays.result_dtype(source)
@@ -363,7 +374,7 @@ class Channels(Described):
         return arrays.split_axis(shape, axis)
 
 
-class Pieces(Described):
+class Pieces(Described, _dispatch.PiecesKernel):
     """maxout: the largest of each group of consecutive values along an axis."""
 
     extra = (("pieces", inspect.Parameter.empty), ("axis", -1))
@@ -372,9 +383,7 @@ class Pieces(Described):
     def __init__(self, row: Row) -> None:
         self._describe(row)
 
-    def __call__(
-        self, x: Any, pieces: int, axis: int = -1, *, out: Any = None, return_which: bool = False
-    ) -> Any:
+    def _forward(self, x: Any, pieces: int, axis: int, out: Any, return_which: bool) -> Any:
         source = arrays.as_input(x, "x")
         axis = normalize_axis_index(axis, source.ndim)
         shape = self._grouped(source.shape, axis, pieces)

@@ -114,7 +114,7 @@ template <class T> struct Leaky {
 
     T operator()(T x) const {
         // Named, or gcc makes one condition of both choices, at twice the cost.
-        const T below = slope * math::at_least(lowest, x);
+        const T below = slope * (x < lowest ? lowest : x);
         return x > 0 ? x : below;
     }
 };
@@ -122,7 +122,7 @@ template <class T> struct Leaky {
 template <class T> struct Relu {
     explicit Relu(const double*) {}
 
-    T forward(T x) const { return x < 0 ? T(0) : x; }
+    T forward(T x) const { return math::at_least(T(0), x); }
     T backward_x(T dy, T x) const { return x > 0 ? dy : T(0); }
     T backward_y(T dy, T y) const { return y > 0 ? dy : T(0); }
 };

@@ -21,27 +21,26 @@ template <class From, template <class> class Op, class T> constexpr Backward bac
 }
 
 template <template <class> class Op, class... T>
-constexpr Elementwise elementwise_of(const char* name, float cost) {
+constexpr Elementwise elementwise_of(const char* name) {
     return {name,
-            cost,
             {forward<Op, T>...},
             {backward_or_null<FromInput, Op, T>()...},
             {backward_or_null<FromOutput, Op, T>()...}};
 }
 
-template <template <class> class Op> constexpr Elementwise elementwise(const char* name, float cost) {
-    return elementwise_of<Op, float, double, Float16, BFloat16>(name, cost);
+template <template <class> class Op> constexpr Elementwise elementwise(const char* name) {
+    return elementwise_of<Op, float, double, Float16, BFloat16>(name);
 }
 
 inline constexpr Elementwise elementwise_table[] = {
-    elementwise<Sigmoid>("sigmoid", 0.3f),
-    elementwise<Tanh>("tanh", 0.35f),
-    elementwise<Relu>("relu", 0.06f),
-    elementwise<LeakyRelu>("leaky_relu", 0.06f),
-    elementwise<RRelu>("rrelu", 0.8f),
-    elementwise<Elu>("elu", 0.3f),
-    elementwise<Silu>("silu", 0.35f),
-    elementwise<Swish>("swish", 0.35f),
+    elementwise<Sigmoid>("sigmoid"),
+    elementwise<Tanh>("tanh"),
+    elementwise<Relu>("relu"),
+    elementwise<LeakyRelu>("leaky_relu"),
+    elementwise<RRelu>("rrelu"),
+    elementwise<Elu>("elu"),
+    elementwise<Silu>("silu"),
+    elementwise<Swish>("swish"),
 };
 
 inline constexpr Rows rows_table[] = {

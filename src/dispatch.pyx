@@ -12,6 +12,7 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange
 from libc.stdint cimport uintptr_t
+from libc.string cimport memset
 
 import numpy as np
 
@@ -42,7 +43,6 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
         const void*, const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
     struct Elementwise:
         const char* name
-        float cost
         Forward forward[4]
         Backward backward_x[4]
         Backward backward_y[4]
@@ -73,6 +73,7 @@ cdef extern from "processor.hpp" namespace "fastact" nogil:
     int supported_level()
     const char* compiler()
     int openmp()
+    double nanoseconds()
     int current_threads()
     void watch_forks()
     int scoped_threads
@@ -159,12 +160,18 @@ cdef inline int dtype_of(cnp.ndarray array) noexcept:
     return BFLOAT16 if number == bfloat16_number else UNKNOWN
 
 
-# What a half's conversion adds to the cost of a float32 element, about.
-cdef float CONVERSION_NS = 0.1
+# What a kernel costs is measured where it is first asked whether threads pay: by the fastest of
+# a few runs on memory that holds ordinary numbers of any dtype. So the answer is right for the
+# processor, the CPU level, the direction and the dtype; it stays for the life of the process.
+cdef enum:
+    SAMPLE = 512, RUNS = 5
+cdef double sample[3][SAMPLE]
+memset(sample, 0x3f, sizeof(sample))
 
 
-cdef inline float cost_of(float cost, int dtype) noexcept:
-    return cost if dtype == FLOAT32 else 2 * cost if dtype == FLOAT64 else cost + CONVERSION_NS
+cdef inline float fastest(float best, double start) noexcept:
+    cdef float cost = (nanoseconds() - start) / SAMPLE
+    return cost if best == 0 or cost < best else best
 
 
 cdef inline bint plain(object array, int beyond) noexcept:
@@ -192,6 +199,12 @@ cdef inline bint apart(cnp.ndarray a, cnp.ndarray b) noexcept:
     return first == second or first + size <= second or second + size <= first
 
 
+cdef inline bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
+    """Whether two contiguous arrays share no memory."""
+    cdef uintptr_t first = <uintptr_t>cnp.PyArray_DATA(a), second = <uintptr_t>cnp.PyArray_DATA(b)
+    return first + cnp.PyArray_NBYTES(a) <= second or second + cnp.PyArray_NBYTES(b) <= first
+
+
 cdef inline object flat(cnp.ndarray array):
     return array if cnp.PyArray_NDIM(array) == 1 else cnp.PyArray_Ravel(array, cnp.NPY_CORDER)
 
@@ -212,6 +225,8 @@ cdef class Kernel:
     # Parameters that passed the Python subclass's checks last: for a forward or
     # backward from x, and for a backward from y.
     cdef double checked[2][3]
+    # Nanoseconds per element by direction (backward from x, from y, forward) and dtype; 0: not measured.
+    cdef float costs[3][4]
 
     def __init__(self, str kernel, tuple names, tuple defaults, bint short_path):
         cdef bytes key = kernel.encode()
@@ -339,6 +354,29 @@ cdef class Kernel:
         self.run_backward(gradient, kept, out, parameters, output, 0, dtype_of(gradient))
         return out
 
+    cdef float forward_cost(self, int dtype, const double* parameters) noexcept:
+        cdef double start
+        cdef float cost = self.costs[2][dtype]
+        if cost == 0:
+            for _ in range(RUNS):
+                start = nanoseconds()
+                self.entry.forward[dtype](parameters, sample[0], sample[1], 0, SAMPLE)
+                cost = fastest(cost, start)
+            self.costs[2][dtype] = cost
+        return cost
+
+    cdef float backward_cost(self, int dtype, const double* parameters, bint output) noexcept:
+        cdef Backward kernel = self.entry.backward_y[dtype] if output else self.entry.backward_x[dtype]
+        cdef double start
+        cdef float cost = self.costs[output][dtype]
+        if cost == 0:
+            for _ in range(RUNS):
+                start = nanoseconds()
+                kernel(parameters, sample[0], sample[1], sample[2], 0, SAMPLE)
+                cost = fastest(cost, start)
+            self.costs[output][dtype] = cost
+        return cost
+
     cdef Backward offers(self, bint output) noexcept:
         return self.entry.backward_y[0] if output else self.entry.backward_x[0]
 
@@ -347,9 +385,11 @@ cdef class Kernel:
     ) except -1:
         cdef Forward kernel = self.entry.forward[dtype]
         cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
-        cdef int threads = useful_threads(size, cost_of(self.entry.cost, dtype))
+        cdef int threads = 1
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
+        if size > SAMPLE and current_threads() > 1:
+            threads = useful_threads(size, self.forward_cost(dtype, parameters))
         if threads > 1:
             if dtype == FLOAT32:
                 forward[float](kernel, parameters, flat(x), flat(out), index, threads)
@@ -370,10 +410,12 @@ cdef class Kernel:
     ) except -1:
         cdef Backward kernel = self.entry.backward_y[dtype] if output else self.entry.backward_x[dtype]
         cdef Py_ssize_t size = cnp.PyArray_SIZE(dy)
-        cdef int threads = useful_threads(size, cost_of(self.entry.cost, dtype))
+        cdef int threads = 1
         cdef void* gradient = cnp.PyArray_DATA(dy)
         cdef void* kept = cnp.PyArray_DATA(saved)
         cdef void* target = cnp.PyArray_DATA(out)
+        if size > SAMPLE and current_threads() > 1:
+            threads = useful_threads(size, self.backward_cost(dtype, parameters, output))
         if threads > 1:
             if dtype == FLOAT32:
                 backward[float](kernel, parameters, flat(dy), flat(saved), flat(out), index, threads)
@@ -388,6 +430,32 @@ cdef class Kernel:
             with nogil:
                 kernel(parameters, gradient, kept, target, index, size)
         return 0
+
+    def run_plain(self, x, saved, out, tuple parameters, direction):
+        """The result for arrays that a kernel can run on as they are, with checked parameters; None for others."""
+        cdef cnp.ndarray first, kept
+        cdef double values[3]
+        cdef int i
+        if not plain(x, UNKNOWN) or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0:
+            return None
+        first = x
+        if direction != "forward" and not (plain(saved, UNKNOWN) and alike(first, saved)):
+            return None
+        if out is None:
+            out = cnp.PyArray_EMPTY(
+                cnp.PyArray_NDIM(first), cnp.PyArray_DIMS(first), cnp.PyArray_TYPE(first), 0)
+        elif not (plain(out, UNKNOWN) and alike(first, out) and apart(first, out) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out)):
+            return None
+        for i in range(len(parameters)):
+            values[i] = parameters[i]
+        if direction == "forward":
+            self.run_forward(first, out, values, 0, dtype_of(first))
+            return out
+        kept = saved
+        if not apart(kept, out):
+            return None
+        self.run_backward(first, kept, out, values, direction == "y", 0, dtype_of(first))
+        return out
 
     def run(self, list arrays, tuple parameters, direction, Py_ssize_t index):
         """Run one direction ("forward", "x" or "y") on contiguous, native, disjoint or same arrays.
@@ -561,12 +629,6 @@ cdef inline bint halved(cnp.ndarray x, cnp.ndarray out, Py_ssize_t axis) noexcep
     return True
 
 
-cdef inline bint disjoint(cnp.ndarray a, cnp.ndarray b) noexcept:
-    """Whether two contiguous arrays share no memory."""
-    cdef uintptr_t first = <uintptr_t>cnp.PyArray_DATA(a), second = <uintptr_t>cnp.PyArray_DATA(b)
-    return first + cnp.PyArray_NBYTES(a) <= second or second + cnp.PyArray_NBYTES(b) <= first
-
-
 cdef class GatedKernel:
     """The kernels of one gated activation, and the short path of its calls."""
 
@@ -702,14 +764,65 @@ cdef class GatedKernel:
 cdef float LIGHT_NS = 0.12
 
 
+cdef int run_prelu(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, Axis axis) except -1:
+    cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+    cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
+    cdef int threads = useful_threads(size, LIGHT_NS)
+    if threads > 1 and dtype:
+        channels_forward[double](tables.prelu[1], flat(x), weight, flat(out), axis, threads)
+    elif threads > 1:
+        channels_forward[float](tables.prelu[0], flat(x), weight, flat(out), axis, threads)
+    else:
+        tables.prelu[dtype](cnp.PyArray_DATA(x), cnp.PyArray_DATA(weight), cnp.PyArray_DATA(out), axis, 0, size)
+    return 0
+
+
 def prelu(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, tuple axis):
     """PReLU of contiguous arrays with one weight per position on the axis."""
-    cdef Axis a = axis_of(axis)
-    cdef int threads = useful_threads(cnp.PyArray_SIZE(x), LIGHT_NS)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
-        channels_forward[double](tables.prelu[1], flat(x), weight, flat(out), a, threads)
-    else:
-        channels_forward[float](tables.prelu[0], flat(x), weight, flat(out), a, threads)
+    run_prelu(x, weight, out, axis_of(axis))
+
+
+cdef class ChannelsKernel:
+    """The short path of a forward call with one weight, or one per position on an axis."""
+
+    def __call__(self, x, weight, axis=1, *, out=None):
+        cdef Axis whole
+        cdef Py_ssize_t dim
+        cdef cnp.npy_intp count
+        if not plain(x, FLOAT16) or not PyLong_CheckExact(axis) or cnp.PyArray_SIZE(<cnp.ndarray>x) == 0:
+            return self._forward(x, weight, axis, out)
+        cdef cnp.ndarray source = x, slopes
+        cdef int dims = cnp.PyArray_NDIM(source)
+        if PyFloat_CheckExact(weight):
+            count = 1
+            slopes = cnp.PyArray_EMPTY(1, &count, cnp.PyArray_TYPE(source), 0)
+            if cnp.PyArray_TYPE(source) == cnp.NPY_DOUBLE:
+                (<double*>cnp.PyArray_DATA(slopes))[0] = weight
+            else:
+                (<float*>cnp.PyArray_DATA(slopes))[0] = weight
+        elif plain(weight, FLOAT16) and cnp.PyArray_TYPE(<cnp.ndarray>weight) == cnp.PyArray_TYPE(source):
+            slopes = weight
+        else:
+            return self._forward(x, weight, axis, out)
+        dim = axis + dims if axis < 0 else axis
+        count = cnp.PyArray_SIZE(slopes)
+        if dims == 0 or cnp.PyArray_NDIM(slopes) != 1:
+            return self._forward(x, weight, axis, out)
+        if count == 1:
+            whole.outer, whole.length, whole.inner = 1, 1, cnp.PyArray_SIZE(source)
+        elif 0 <= dim < dims and count == cnp.PyArray_DIM(source, dim):
+            whole = split(source, dim)
+        else:
+            return self._forward(x, weight, axis, out)
+        if out is None:
+            out = cnp.PyArray_EMPTY(dims, cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
+        elif not (
+            plain(out, FLOAT16) and alike(source, out) and apart(source, out) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out)
+            and disjoint(slopes, out)
+        ):
+            return self._forward(x, weight, axis, out)
+        run_prelu(source, slopes, out, whole)
+        return out
 
 
 def prelu_gradient(cnp.ndarray dy, cnp.ndarray x, tuple axis, Py_ssize_t index, Py_ssize_t span):
@@ -737,15 +850,65 @@ def prelu_backward(cnp.ndarray dy, cnp.ndarray x, cnp.ndarray weight, cnp.ndarra
         channels_backward[float](tables.prelu_backward[0], flat(dy), flat(x), weight, flat(out), a, threads)
 
 
+cdef int run_maxout(cnp.ndarray x, cnp.ndarray out, Axis axis, Py_ssize_t pieces) except -1:
+    cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+    cdef int threads = useful_threads(cnp.PyArray_SIZE(x), LIGHT_NS)
+    if threads > 1 and dtype:
+        pieces_forward[double](tables.maxout[1], flat(x), flat(out), None, axis, pieces, threads)
+    elif threads > 1:
+        pieces_forward[float](tables.maxout[0], flat(x), flat(out), None, axis, pieces, threads)
+    else:
+        tables.maxout[dtype](
+            cnp.PyArray_DATA(x), cnp.PyArray_DATA(out), NULL, axis, pieces, 0, cnp.PyArray_SIZE(out))
+    return 0
+
+
+cdef class PiecesKernel:
+    """The short path of a forward call that wants the largest values alone."""
+
+    def __call__(self, x, pieces, axis=-1, *, out=None, return_which=False):
+        cdef cnp.npy_intp shape[64]
+        cdef Py_ssize_t dim, group
+        cdef int i
+        if (
+            return_which is not False or not plain(x, FLOAT16) or cnp.PyArray_SIZE(<cnp.ndarray>x) == 0
+            or not PyLong_CheckExact(pieces) or not PyLong_CheckExact(axis)
+        ):
+            return self._forward(x, pieces, axis, out, return_which)
+        cdef cnp.ndarray source = x, target
+        cdef int dims = cnp.PyArray_NDIM(source)
+        if not 0 < pieces <= cnp.PyArray_SIZE(source) or not -dims <= axis < dims:
+            return self._forward(x, pieces, axis, out, return_which)
+        dim, group = axis + dims if axis < 0 else axis, pieces
+        if cnp.PyArray_DIM(source, dim) % group:
+            return self._forward(x, pieces, axis, out, return_which)
+        for i in range(dims):
+            shape[i] = cnp.PyArray_DIM(source, i)
+        shape[dim] //= group
+        if out is None:
+            out = cnp.PyArray_EMPTY(dims, shape, cnp.PyArray_TYPE(source), 0)
+        elif not (
+            plain(out, FLOAT16) and cnp.PyArray_TYPE(<cnp.ndarray>out) == cnp.PyArray_TYPE(source)
+            and cnp.PyArray_NDIM(<cnp.ndarray>out) == dims
+            and cnp.PyArray_CompareLists(cnp.PyArray_DIMS(<cnp.ndarray>out), shape, dims)
+            and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out) and disjoint(source, out)
+        ):
+            return self._forward(x, pieces, axis, out, return_which)
+        target = out
+        run_maxout(source, target, split(target, dim), group)
+        return out
+
+
 def maxout(cnp.ndarray x, cnp.ndarray out, which, tuple axis, Py_ssize_t pieces):
     """Maxout of contiguous arrays; ``axis`` counts groups, ``which`` is an int32 array or None."""
     cdef Axis a = axis_of(axis)
     cdef int threads = useful_threads(cnp.PyArray_SIZE(x), LIGHT_NS)
-    winners = None if which is None else flat(which)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
-        pieces_forward[double](tables.maxout[1], flat(x), flat(out), winners, a, pieces, threads)
+    if which is None:
+        run_maxout(x, out, a, pieces)
+    elif cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
+        pieces_forward[double](tables.maxout[1], flat(x), flat(out), flat(which), a, pieces, threads)
     else:
-        pieces_forward[float](tables.maxout[0], flat(x), flat(out), winners, a, pieces, threads)
+        pieces_forward[float](tables.maxout[0], flat(x), flat(out), flat(which), a, pieces, threads)
 
 
 def maxout_backward(cnp.ndarray dy, x, which, cnp.ndarray out, tuple axis, Py_ssize_t pieces):

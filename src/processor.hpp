@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -27,6 +28,10 @@ inline int supported_level() {
 #else
     return 0;
 #endif
+}
+
+inline double nanoseconds() {
+    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 inline const char* compiler() { return __VERSION__; }

@@ -55,14 +55,13 @@ inline constexpr int dtypes = 4, axis_dtypes = 2;
 // A direction that a formula does not offer is null.
 struct Elementwise {
     const char* name;
-    float cost;  // nanoseconds per float32 element on one core, about; decides when threads pay
     Forward forward[dtypes];
     Backward backward_x[dtypes], backward_y[dtypes];
 };
 
 struct Rows {
     const char* name;
-    float cost;
+    float cost;  // nanoseconds per float32 element on one core, about; decides when threads pay
     RowsForward forward[axis_dtypes];
     RowsBackward backward[axis_dtypes];
 };

@@ -369,8 +369,21 @@ template <class T> struct Scaled {
 // Beyond these, m * lower * upper is 0 or infinity, even after a product with a
 // number up to 2^90 (2^945).
 template <class T> inline constexpr T exp_limit = T(sizeof(T) == 4 ? 174 : 1416);
-template <class T> T at_least(T low, T x) { return x < low ? low : x; }
-template <class T> T at_most(T high, T x) { return x > high ? high : x; }
+
+// A constant that the compiler does not know: of a select between it and a variable gcc 12
+// makes the processor's min or max, of one between a known constant and a variable up to
+// four operations.
+template <class T> inline Bits<T> nothing = 0;
+template <class T> T unknown(T constant) { return from_bits<T>(bits(constant) ^ nothing<T>); }
+
+template <class T> T at_least(T low, T x) {
+    const T bound = unknown(low);
+    return x < bound ? bound : x;
+}
+template <class T> T at_most(T high, T x) {
+    const T bound = unknown(high);
+    return x > bound ? bound : x;
+}
 
 // e^x in parts, for every x; their product is within 0.91 ULP (float) and 0.9 ULP (double).
 // Method: x = n ln 2 + r; e^r a polynomial of degree 6 (11). Cost 9 (14), and 2 for the product.

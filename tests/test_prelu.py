@@ -172,3 +172,10 @@ def test_an_empty_array_has_a_gradient_of_zeros(dtype):
     dx, dweight = fa.prelu.backward(empty, x=empty, weight=np.ones(5, dtype))
     assert dx.shape == (0, 5)
     np.testing.assert_array_equal(dweight, np.zeros(5))
+
+
+def test_a_weight_in_the_memory_of_the_output_is_read_before_it_is_written(dtype):
+    x = np.linspace(-3, 3, 40).astype(dtype).reshape(4, 10)
+    out = np.full((4, 10), 0.25, dtype)
+    expected = fa.prelu(x, out[0].copy())
+    assert same_bits(fa.prelu(x, out[0], out=out), expected)

@@ -1,0 +1,132 @@
+"""Throughput over threads and array size: a model, checked on this machine: the tables of docs/scaling.md.
+
+The model knows four numbers: a kernel's nanoseconds per element from the L1 cache (c), the bytes per
+nanosecond that one thread and all threads move between memory and the cores (B), and what a parallel region
+costs (r). A call on n elements with t threads then takes
+
+    max(n c / t, n bytes / B(t)) + (r if t > 1)
+
+Each is measured by itself, on something else than what the model then predicts. Run as a script, on a machine
+that does nothing else:
+
+    python tools/scaling.py
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter_ns
+
+import numpy as np
+
+import fastact as fa
+from fastact.cli import machine
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "scaling.md"
+SMALL, MIDDLE, LARGE = 2**12, 2**18, 2**24
+KERNELS = ("relu", "tanh", "silu", "swish")
+SUPPOSED = (1, 2, 4, 8, 16, 32, 64)
+"""Threads for which the model is asked."""
+BYTES_PER_NS = 200.0
+"""Memory bandwidth of the server that the model is asked about: eight channels of DDR4-3200, in GB/s."""
+BYTES = 8
+"""In place a float32 is read and written."""
+
+
+def fastest(call: Callable[[], object], seconds: float = 1.0) -> int:
+    """Nanoseconds of the fastest of many calls: what else runs on the machine only adds to them."""
+    times: list[int] = []
+    call()
+    until = perf_counter_ns() + int(seconds * 1e9)
+    while perf_counter_ns() < until or len(times) < 5:
+        start = perf_counter_ns()
+        call()
+        times.append(perf_counter_ns() - start)
+    return min(times)
+
+
+def timed(name: str, size: int, threads: int) -> float:
+    """Nanoseconds of a call in place; 0 stays 0 in every kernel above."""
+    x = np.zeros(size, np.float32)
+    activation = fa.activations[name]
+    fa.set_num_threads(threads)
+    return fastest(lambda: activation(x, out=x))
+
+
+def cost(name: str) -> float:
+    """Nanoseconds per element from the L1 cache; the call itself drops out of the difference."""
+    return (timed(name, SMALL, 1) - timed(name, SMALL // 4, 1)) / (SMALL - SMALL // 4)
+
+
+def bandwidth(threads: int) -> float:
+    """Bytes per nanosecond of the lightest kernel in place, far beyond the caches."""
+    return LARGE * BYTES / timed("relu", LARGE, threads)
+
+
+def region(costs: dict[str, float], threads: int) -> float:
+    """What sharing adds to a call: the time of one with threads that is not its share of the work."""
+    size, name = 2**16, "swish"
+    return max(0.0, timed(name, size, threads) - size * costs[name] / threads)
+
+
+def predicted(size: int, threads: int, c: float, bytes_per_ns: float, r: float) -> float:
+    """Nanoseconds of a call; only an array beyond the caches waits for the memory."""
+    memory = size * BYTES / bytes_per_ns if size == LARGE else 0
+    return max(size * c / threads, memory) + (r if threads > 1 else 0)
+
+
+def measured_tables(threads: int) -> str:
+    costs = {name: cost(name) for name in KERNELS}
+    bandwidths = {t: bandwidth(t) for t in (1, threads)}
+    r = region(costs, threads)
+    lines = [
+        f"Measured on {machine()} at level {fa.config()['level']} with {threads} threads: a parallel region "
+        f"costs {r / 1000:.1f} µs; memory gives one thread {bandwidths[1]:.1f} GB/s and all of them "
+        f"{bandwidths[threads]:.1f} GB/s.",
+        "",
+        "| float32, in place | elements | threads | predicted, G/s | measured, G/s | measured / predicted |",
+        "| --- | --: | --: | --: | --: | --: |",
+    ]
+    for name in KERNELS:
+        for size in (MIDDLE, LARGE):
+            for t in (1, threads):
+                model = size / predicted(size, t, costs[name], bandwidths[t], r)
+                actual = size / timed(name, size, t)
+                lines.append(
+                    f"| {name} | {size:,} | {t} | {model:.2f} | {actual:.2f} | {actual / model:.2f} |"
+                )
+    lines += [
+        "",
+        f"With these costs, what the model says of a server whose memory gives {BYTES_PER_NS:.0f} GB/s "
+        f"(one thread {bandwidths[1]:.1f} of them), {LARGE:,} elements, G/s:",
+        "",
+        "| float32, in place | " + " | ".join(f"{t} thr." for t in SUPPOSED) + " | memory stops it at |",
+        "| --- |" + " --: |" * (len(SUPPOSED) + 1),
+    ]
+    for name in KERNELS:
+        speeds = [
+            LARGE / predicted(LARGE, t, costs[name], min(BYTES_PER_NS, t * bandwidths[1]), r)
+            for t in SUPPOSED
+        ]
+        limit = BYTES_PER_NS * max(costs[name] / BYTES, 1 / bandwidths[1])
+        lines.append(f"| {name} | " + " | ".join(f"{v:.1f}" for v in speeds) + f" | {limit:.0f} threads |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    threads = fa.get_num_threads()
+    text, markers = re.subn(
+        r"(<!-- scaling -->\n).*?(<!-- /scaling -->)",
+        lambda found: f"{found[1]}\n{measured_tables(threads)}\n\n{found[2]}",
+        DOCUMENT.read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
+    if markers != 1:
+        raise SystemExit(f"{DOCUMENT.name} has {markers} pairs of <!-- scaling --> markers; it must have one")
+    DOCUMENT.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
