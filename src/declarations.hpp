@@ -20,13 +20,21 @@ template <class From, template <class> class Op, class T> constexpr Backward bac
         return nullptr;
 }
 
+template <template <class> class Op, class T> constexpr ParameterGradient parameter_gradient_or_null() {
+    if constexpr (requires(Op<T> op, T value) { op.parameter_gradient(value, value); })
+        return parameter_gradient<Op, T>;
+    else
+        return nullptr;
+}
+
 template <template <class> class Op, class... T>
 constexpr Elementwise elementwise_of(const char* name, float cost) {
     return {name,
             cost,
             {forward<Op, T>...},
             {backward_or_null<FromInput, Op, T>()...},
-            {backward_or_null<FromOutput, Op, T>()...}};
+            {backward_or_null<FromOutput, Op, T>()...},
+            {parameter_gradient_or_null<Op, float>(), parameter_gradient_or_null<Op, double>()}};
 }
 
 template <template <class> class Op> constexpr Elementwise elementwise(const char* name, float cost) {
@@ -42,6 +50,12 @@ inline constexpr Elementwise elementwise_table[] = {
     elementwise<Elu>("elu", 0.3f),
     elementwise<Silu>("silu", 0.35f),
     elementwise<Swish>("swish", 0.35f),
+    elementwise<QuickGelu>("quick_gelu", 0.35f),
+    elementwise<Gelu>("gelu", 1.0f),
+    elementwise<GeluTanh>("gelu_tanh", 1.0f),
+    elementwise<Mish>("mish", 1.0f),
+    elementwise<Softplus>("softplus", 1.0f),
+    elementwise<LogSigmoid>("logsigmoid", 1.0f),
 };
 
 inline constexpr Rows rows_table[] = {
