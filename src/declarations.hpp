@@ -50,12 +50,12 @@ inline constexpr Elementwise elementwise_table[] = {
     elementwise<Elu>("elu", 0.3f),
     elementwise<Silu>("silu", 0.35f),
     elementwise<Swish>("swish", 0.35f),
-    elementwise<QuickGelu>("quick_gelu", 0.35f),
-    elementwise<Gelu>("gelu", 1.0f),
-    elementwise<GeluTanh>("gelu_tanh", 1.0f),
-    elementwise<Mish>("mish", 1.0f),
-    elementwise<Softplus>("softplus", 1.0f),
-    elementwise<LogSigmoid>("logsigmoid", 1.0f),
+    elementwise<QuickGelu>("quick_gelu", 0.72f),
+    elementwise<Gelu>("gelu", 2.0f),
+    elementwise<GeluTanh>("gelu_tanh", 1.7f),
+    elementwise<Mish>("mish", 1.4f),
+    elementwise<Softplus>("softplus", 1.5f),
+    elementwise<LogSigmoid>("logsigmoid", 1.3f),
 };
 
 inline constexpr Rows rows_table[] = {
