@@ -60,9 +60,13 @@ def _rows(measured: list[dict[str, Any]]) -> Iterator[str]:
         measured, key=lambda m: (m["activation"], m["direction"], m["saves"])
     ):
         figures = sorted(group, key=lambda m: (m["dtype"], m["threads"]))
-        cells = [f"{m['ns_per_element']:.2f} ns, {m['speedup_over_numpy']:.1f} ×" for m in figures]
+        cells = [f"{m['ns_per_element']:.2f} ns, {_times(m['speedup_over_numpy'])}" for m in figures]
         label = f"{direction} from {saves}" if saves else direction
         yield "| " + " | ".join([activation, label, *cells]) + " |"
+
+
+def _times(speedup: float | None) -> str:
+    return "–" if speedup is None else f"{speedup:.1f} ×"
 
 
 def _means(measured: list[dict[str, Any]], threads: list[int]) -> str:

@@ -56,7 +56,7 @@ class Case:
     @cached_property
     def names(self) -> dict[str, float]:
         """What the formula calls its parameters; a random activation is measured in evaluation."""
-        values = {p.name: p.default for p in self.row.parameters} | self.arguments
+        values = self.row.numbers | self.arguments
         if self.row.kind == "random":
             return {"slope": (values["lower"] + values["upper"]) / 2}
         return values

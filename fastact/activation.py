@@ -35,7 +35,8 @@ class Described:
         self.monotonic, self.saturates = row.monotonic, row.saturates
         self.zero_centered, self.saves = row.zero_centered, row.saves
         own = tuple(
-            (p.name, inspect.Parameter.empty if p.default is None else p.default) for p in row.parameters
+            (p.name, inspect.Parameter.empty if p.default is None and p.none is None else p.default)
+            for p in row.parameters
         )
         self.parameters = {name: None if d is inspect.Parameter.empty else d for name, d in own + self.extra}
         self.__signature__ = inspect.Signature(
@@ -49,12 +50,10 @@ class Described:
         return f"<fastact activation {self.name}{self.__signature__}>"
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
-        from . import get
+        return _activation, (self.name,)
 
-        return get, (self.name,)
-
-    def _read_parameters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, ...]:
-        """The row's parameters of a call, checked, in the order of the kernel."""
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The row's parameters of a call by name, as they were given."""
         names = [p.name for p in self.row.parameters]
         if len(args) > len(names):
             raise TypeError(
@@ -67,7 +66,18 @@ class Described:
             if key in given:
                 raise TypeError(f"{self.name} got {key} twice, by position and by name")
             given[key] = value
-        values = {p.name: self._number(p.name, given.get(p.name, p.default)) for p in self.row.parameters}
+        return given
+
+    def _read_parameters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, ...]:
+        """The row's numbers of a call, checked, in the order of the kernel."""
+        return self._numbers(self._bind(args, kwargs))
+
+    def _numbers(self, given: dict[str, Any]) -> tuple[float, ...]:
+        values = {
+            p.name: self._number(p.name, given.get(p.name, p.default), p.none)
+            for p in self.row.parameters
+            if not p.choices
+        }
         for parameter in self.row.parameters:
             if parameter.constraint and not eval(parameter.constraint, {}, values):
                 given_values = ", ".join(f"{name}={value}" for name, value in values.items())
@@ -77,7 +87,8 @@ class Described:
                 )
         return tuple(values.values())
 
-    def _number(self, name: str, value: Any) -> float:
+    def _number(self, name: str, value: Any, none: float | None) -> float:
+        value = none if value is None else value
         if value is None:
             raise TypeError(f"{self.name} needs the parameter {name}")
         if isinstance(value, np.ndarray) and value.ndim:
@@ -110,13 +121,19 @@ class Described:
 
     def _check_output_determines(self, values: tuple[float, ...]) -> None:
         condition = self.row.output_determines
-        names = [p.name for p in self.row.parameters]
-        if condition and not eval(condition, {}, dict(zip(names, values, strict=True))):
-            given = ", ".join(f"{n}={v}" for n, v in zip(names, values, strict=True))
+        named = dict(zip(self.row.numbers, values, strict=True))
+        if condition and not eval(condition, {"inf": math.inf}, named):
+            given = ", ".join(f"{n}={v}" for n, v in named.items())
             raise ValueError(
                 f"{self.name}.backward from y= needs {condition}, given {given}: "
-                "the output does not tell the input's sign then, so pass x="
+                "the output does not tell on which side of the bend the input was then, so pass x="
             )
+
+
+def _activation(name: str) -> Any:
+    from . import activations
+
+    return activations[name]
 
 
 def _elementwise(
@@ -142,15 +159,33 @@ class Elementwise(Described, _dispatch.Kernel):
     """An activation of each element for itself."""
 
     def __init__(self, row: Row) -> None:
-        names = tuple(p.name for p in row.parameters)
+        numbers = row.numbers
         _dispatch.Kernel.__init__(
-            self, row.name, names, tuple(p.default or 0.0 for p in row.parameters),
-            all(p.default is not None for p in row.parameters),
+            self, row.name, tuple(numbers), tuple(value or 0.0 for value in numbers.values()),
+            None not in numbers.values(),
         )  # fmt: skip
         self._describe(row)
 
+    def _named(self, given: dict[str, Any]) -> Any:
+        """The activation that a word among the parameters stands for; takes the word from them."""
+        name = self.name
+        for parameter in self.row.parameters:
+            if not parameter.choices:
+                continue
+            word = given.pop(parameter.name, parameter.default)
+            if not isinstance(word, str) or word not in parameter.choices:
+                error = ValueError if isinstance(word, str) else TypeError
+                allowed = " or ".join(map(repr, parameter.choices))
+                raise error(f"{self.name}: {parameter.name}={word!r}; allowed is {allowed}")
+            name = parameter.choices[word]
+        return self if name == self.name else _activation(name)
+
     def _forward(self, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
-        parameters = self._read_parameters(args, kwargs)
+        given = self._bind(args, kwargs)
+        named = self._named(given)
+        if named is not self:
+            return named(x, **given, out=out)
+        parameters = self._numbers(given)
         result = _elementwise(self, [arrays.as_input(x, "x")], out, parameters, "forward")
         self.remember(parameters, False)
         return result
@@ -160,16 +195,40 @@ class Elementwise(Described, _dispatch.Kernel):
     ) -> Any:
         if args:
             raise TypeError(f"{self.name}.backward takes dy by position and everything else by name")
-        parameters = self._read_parameters((), kwargs)
+        learnt = self._learnt(kwargs)
+        given = self._bind((), kwargs)
+        named = self._named(given)
+        if named is not self:
+            return named.backward(dy, x=x, y=y, **given, out=out)
+        parameters = self._numbers(given)
         direction = self._read_saved({"x": x, "y": y})
         if direction == "y":
             self._check_output_determines(parameters)
         gradient = arrays.as_input(dy, "dy")
         saved = arrays.as_input(x if direction == "x" else y, direction)
         arrays.same_shape(gradient, saved, direction)
+        if learnt:
+            dtype = arrays.result_dtype(gradient, saved)
+            arrays.as_output(out, saved.shape, dtype)  # its errors come before the work
+            total = self._parameter_gradient(gradient, saved, parameters, dtype)
         result = _elementwise(self, [gradient, saved], out, parameters, direction)
         self.remember(parameters, direction == "y")
-        return result
+        return (result, total) if learnt else result
+
+    def _learnt(self, kwargs: dict[str, Any]) -> bool:
+        """Whether the gradient of the parameter that has one is asked for; takes that from the call."""
+        return any([kwargs.pop(f"{p.name}_grad", False) for p in self.row.parameters if p.gradient])
+
+    def _parameter_gradient(
+        self, dy: np.ndarray, x: np.ndarray, parameters: tuple[float, ...], dtype: np.dtype
+    ) -> Any:
+        """Sum of dy times the derivative by the parameter, in an order that the shape alone decides."""
+        total, span = 0.0, 2 * arrays.CHUNK
+        for (gradient, source), _ in arrays.blocks_in_c_order([dy, x], arrays.computing_dtype(dtype), span):
+            for part in self.parameter_gradient(gradient, source, parameters, span).tolist():
+                total += part
+        with np.errstate(over="ignore"):  # a sum beyond the dtype's range is infinite, as in a kernel
+            return np.asarray(total).astype(dtype)[()]
 
 
 class Random(Described):

@@ -94,8 +94,9 @@ class Measurement:
     threads: int
     ns_per_element: float
     gb_per_s: float
-    numpy_ns_per_element: float
-    speedup_over_numpy: float
+    numpy_ns_per_element: float | None
+    speedup_over_numpy: float | None
+    """None where the NumPy calls need a package that is not installed."""
     bandwidth_share: float
     """Of a plain scale in place of an array of that dtype and size, on as many threads."""
 
@@ -285,10 +286,13 @@ class Comparison:
         for threads in self.threads:
             with fa.num_threads(threads):
                 per_call[threads] = fastest(work.fastact(), work.restore, self.seconds)
-        numpy = min(fastest(work.numpy(form), work.restore, self.seconds) for form in work.forms)
+        try:
+            numpy = min(fastest(work.numpy(form), work.restore, self.seconds) for form in work.forms)
+        except numpy_baseline.Unavailable:
+            numpy = None
         return [self._compare(cell, threads, taken, numpy) for threads, taken in per_call.items()]
 
-    def _compare(self, cell: Cell, threads: int, taken: float, numpy: float) -> Measurement:
+    def _compare(self, cell: Cell, threads: int, taken: float, numpy: float | None) -> Measurement:
         gb_per_s = cell.bytes_per_element * cell.size / taken / 1e9
         return Measurement(
             activation=cell.row.name,
@@ -299,8 +303,8 @@ class Comparison:
             threads=threads,
             ns_per_element=taken / cell.size * 1e9,
             gb_per_s=gb_per_s,
-            numpy_ns_per_element=numpy / cell.size * 1e9,
-            speedup_over_numpy=numpy / taken,
+            numpy_ns_per_element=numpy and numpy / cell.size * 1e9,
+            speedup_over_numpy=numpy and numpy / taken,
             bandwidth_share=gb_per_s / self.scale(cell.dtype, cell.size, threads),
         )
 
@@ -312,5 +316,7 @@ class Comparison:
         return max(self.bandwidth[dtype, size, count] for count in (1, threads))
 
 
-def geometric_mean(values: Sequence[float]) -> float:
-    return math.exp(sum(map(math.log, values)) / len(values))
+def geometric_mean(values: Sequence[float | None]) -> float:
+    """Of the values that there are; NaN of none."""
+    logs = [math.log(value) for value in values if value is not None]
+    return math.exp(sum(logs) / len(logs)) if logs else math.nan

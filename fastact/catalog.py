@@ -9,7 +9,9 @@ mpmath at high precision and the benchmarks with NumPy in place. The kernels in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
 
 VOCABULARY = (
     "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "erf", "erfc",
@@ -27,10 +29,21 @@ class Parameter:
     """A parameter of an activation, in the order of its kernel's constructor."""
 
     name: str
-    default: float | None
+    default: float | str | None
     meaning: str
     constraint: str = ""
     """An expression over the activation's parameters that must hold; empty where every number does."""
+    none: float | None = None
+    """The number that None stands for, as default too; without one, None is no value."""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """Where the value is a word: the row that each word hands the call over to."""
+    gradient: str = ""
+    """dy/dparameter over ``x``, where backward can be asked for it by the parameter's name and ``_grad``."""
+
+    @property
+    def number(self) -> float | None:
+        """The default as the kernel gets it."""
+        return self.none if self.default is None else self.default  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,11 @@ class Row:
     """In ``scipy.special``."""
 
     @property
+    def numbers(self) -> dict[str, float]:
+        """The parameters that the formula and the kernel know, with their defaults."""
+        return {p.name: p.number for p in self.parameters if not p.choices}  # type: ignore[misc]
+
+    @property
     def saves(self) -> tuple[str, ...]:
         return tuple(self.derivatives)
 
@@ -89,6 +107,7 @@ _SLOPE = "slope where x is negative"
 _CLIPPED = "`x` is clipped to [-20, 20] first: the output stays above 2.1e-9"
 _DIM = "`dim=None` is axis 0 where x has 0, 1 or 3 dimensions, otherwise axis 1, with a warning"
 _GLU_VARIANTS = "Shazeer (2020), GLU Variants Improve Transformer"
+_GELU_TANH = "sqrt(8 / pi) * (x + 0.044715 * x * x * x)"
 
 rows = (
     Row(
@@ -340,7 +359,14 @@ rows = (
         saturates=False,
         zero_centered=False,
         reference="Ramachandran, Zoph, Le (2017), Searching for Activation Functions",
-        parameters=(Parameter("beta", 1.0, "steepness of the gate"),),
+        parameters=(
+            Parameter(
+                "beta",
+                1.0,
+                "steepness of the gate",
+                gradient="x * x * sigmoid(beta * x) * sigmoid(-beta * x)",
+            ),
+        ),
         conventions=(
             Convention("jax", "swish(x)", "no parameter", "silu(x)"),
             Convention("keras", "swish(x)", "no parameter", "silu(x)"),
@@ -413,5 +439,133 @@ rows = (
         reference=_GLU_VARIANTS,
         torch="a * silu(b)",
         jax="a * silu(b)",
+    ),
+    Row(
+        name="softplus",
+        kind="elementwise",
+        formula="where(beta * x > threshold, x, (maximum(beta * x, 0) + log1p(exp(-abs(beta * x)))) / beta)",
+        derivatives={
+            "y": "-expm1(-beta * y)",
+            "x": "where(beta * x > threshold, 1, sigmoid(beta * x))",
+        },
+        range="(0, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=False,
+        reference="Dugas, Bengio, Bélisle, Nadeau, Garcia (2001), Incorporating Second-Order Functional "
+        "Knowledge for Better Option Pricing",
+        parameters=(
+            Parameter("beta", 1.0, "steepness of the bend", "beta > 0"),
+            Parameter("threshold", None, "value of beta * x beyond which the result is x itself", none=inf),
+        ),
+        output_determines="threshold == inf",
+        torch="softplus(x, beta, threshold)",
+        torch_backward="softplus_backward(dy, x, beta, threshold)",
+        jax="softplus(x)",
+        onnx="Softplus(x)",
+        keras="softplus(x)",
+        conventions=(
+            Convention(
+                "torch",
+                "softplus(x, beta=1.0, threshold=20.0)",
+                "x itself where `beta * x` is above 20",
+                "softplus(x, beta, threshold=20.0)",
+            ),
+            Convention("tensorflow", "nn.softplus(features)"),
+        ),
+    ),
+    Row(
+        name="logsigmoid",
+        kind="elementwise",
+        formula="minimum(x, 0) - log1p(exp(-abs(x)))",
+        derivatives={"y": "-expm1(y)", "x": "sigmoid(-x)"},
+        range="(-inf, 0)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=False,
+        reference="Mikolov, Sutskever, Chen, Corrado, Dean (2013), Distributed Representations of Words and "
+        "Phrases and their Compositionality",
+        torch="logsigmoid(x)",
+        jax="log_sigmoid(x)",
+        keras="log_sigmoid(x)",
+        conventions=(Convention("tensorflow", "math.log_sigmoid(x)"),),
+    ),
+    Row(
+        name="gelu",
+        kind="elementwise",
+        formula="x * erfc(-x / sqrt(2)) / 2",
+        derivatives={"x": "erfc(-x / sqrt(2)) / 2 + x * exp(-x * x / 2) / sqrt(2 * pi)"},
+        range="[-0.169972, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=False,
+        reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
+        parameters=(
+            Parameter(
+                "approximate",
+                "none",
+                "'none' for the formula itself, 'tanh' for that of gelu_tanh",
+                choices={"none": "gelu", "tanh": "gelu_tanh"},
+            ),
+        ),
+        torch="gelu(x)",
+        torch_backward="gelu_backward(dy, x)",
+        jax="gelu(x, approximate=False)",
+        onnx="Gelu(x)",
+        keras="gelu(x)",
+        conventions=(
+            Convention(
+                "jax", "gelu(x, approximate=True)", "the tanh form by default", "gelu(x, approximate='tanh')"
+            ),
+            Convention("tensorflow", "nn.gelu(features, approximate=False)"),
+        ),
+    ),
+    Row(
+        name="gelu_tanh",
+        kind="elementwise",
+        formula=f"x * sigmoid({_GELU_TANH})",
+        derivatives={
+            "x": f"sigmoid({_GELU_TANH}) * (1 + sqrt(8 / pi) * x * (1 + 3 * (0.044715 * x * x))"
+            f" * sigmoid(-{_GELU_TANH}))"
+        },
+        range="[-0.170041, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=False,
+        reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
+        torch="gelu(x, approximate='tanh')",
+        torch_backward="gelu_backward(dy, x, approximate='tanh')",
+        jax="gelu(x, approximate=True)",
+        onnx="Gelu(x, approximate='tanh')",
+        keras="gelu(x, approximate=True)",
+    ),
+    Row(
+        name="quick_gelu",
+        kind="elementwise",
+        formula="x * sigmoid(1.702 * x)",
+        derivatives={"x": "sigmoid(1.702 * x) * (1 + 1.702 * x * sigmoid(-1.702 * x))"},
+        range="[-0.163611, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=False,
+        reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
+    ),
+    Row(
+        name="mish",
+        kind="elementwise",
+        formula="x * tanh(log1p(exp(x)))",
+        derivatives={
+            "x": "tanh(log1p(exp(x))) + x * sigmoid(x) * (1 - tanh(log1p(exp(x))) * tanh(log1p(exp(x))))"
+        },
+        range="[-0.308844, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=False,
+        reference="Misra (2019), Mish: A Self Regularized Non-Monotonic Activation Function",
+        torch="mish(x)",
+        torch_backward="mish_backward(dy, x)",
+        jax="mish(x)",
+        onnx="Mish(x)",
+        keras="mish(x)",
     ),
 )

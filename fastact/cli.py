@@ -249,7 +249,7 @@ def _figures(m: Any) -> tuple[str, ...]:
     return (
         f"{m.ns_per_element:.3f}",
         f"{m.gb_per_s:.1f}",
-        f"{m.speedup_over_numpy:.1f}",
+        "–" if m.speedup_over_numpy is None else f"{m.speedup_over_numpy:.1f}",
         f"{100 * m.bandwidth_share:.0f}",
     )
 

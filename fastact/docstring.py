@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from .catalog import Row
+from .catalog import Parameter, Row
 
 _SHAPE_PARAMETERS = {
     "axis": "Axis along which a row or both halves lie, counted from the end where negative.",
@@ -65,7 +65,7 @@ def _parameters(row: Row, signature: inspect.Signature) -> str:
         if name in {"x", "out"}:
             continue
         default = "" if parameter.default is inspect.Parameter.empty else f", default {parameter.default!r}"
-        kind = _TYPES.get(name, "float")
+        kind = _TYPES.get(name, "float") if name not in own else _type(own[name])
         meaning = f"{own[name].meaning.capitalize()}." if name in own else _SHAPE_PARAMETERS[name]
         allowed = f" Allowed: ``{own[name].constraint}``." if name in own and own[name].constraint else ""
         lines.append(f"{name} : {kind}{default}\n    {meaning}{allowed}")
@@ -74,6 +74,12 @@ def _parameters(row: Row, signature: inspect.Signature) -> str:
         f"out : numpy.ndarray, optional\n    Where the result goes, of its shape and dtype{in_place}."
     )
     return "\n".join(lines)
+
+
+def _type(parameter: Parameter) -> str:
+    if parameter.choices:
+        return f"{{{', '.join(map(repr, parameter.choices))}}}"
+    return "float" if parameter.none is None else "float or None"
 
 
 def _returns(row: Row) -> str:

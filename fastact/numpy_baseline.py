@@ -63,6 +63,10 @@ _FUNCTIONS = {
 }  # fmt: skip
 
 
+class Unavailable(ImportError):
+    """A formula needs a function that NumPy has not, and the package that has it is not installed."""
+
+
 @dataclass(frozen=True)
 class Node:
     """One value of a formula; equal nodes are the same subexpression."""
@@ -111,6 +115,10 @@ def make(op: str, *args: Node) -> Node:
         return _product((number(-1), *args))
     if op == "add" and ZERO in args:
         return args[0] if args[1] == ZERO else args[1]
+    if op == "greater" and args[1] == number(math.inf):
+        return ZERO
+    if op == "where" and args[0] == ZERO:
+        return args[2]
     if (op == "subtract" and args[1] == ZERO) or (op == "divide" and args[1] == ONE):
         return args[0]
     if op == "sum" and args[0].op == "multiply":
@@ -289,7 +297,7 @@ def _numpy_function(op: str) -> Any:
     try:
         from scipy import special
     except ImportError:
-        raise ImportError(f"NumPy has no {op}; its baseline needs SciPy: pip install scipy") from None
+        raise Unavailable(f"NumPy has no {op}; its baseline needs SciPy: pip install scipy") from None
     return getattr(special, op)
 
 
@@ -557,7 +565,8 @@ def _weight_gradient(arrays: Mapping[str, np.ndarray], axis: int, scratch: list[
 
 
 def _constants(row: Row, parameters: Mapping[str, float]) -> dict[str, float]:
-    constants = {p.name: p.default for p in row.parameters if p.default is not None} | dict(parameters)
+    numbers = {name: value for name, value in row.numbers.items() if value is not None}
+    constants = numbers | dict(parameters)
     if row.kind == "random":
         # In evaluation, without a seed, every slope is the mean of the bounds.
         constants["slope"] = (constants["lower"] + constants["upper"]) / 2

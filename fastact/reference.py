@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from . import pairs
 from .catalog import Row
 
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
@@ -29,10 +30,38 @@ def can_judge(dtype: np.dtype) -> bool:
     return np.finfo(WIDER[dtype]).nmant >= np.finfo(dtype).nmant + EXTRA_BITS
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + pairs.exp(-x)) if isinstance(x, pairs.Pair) else 1 / (1 + np.exp(-x))
 
 
+def _erf_near(a: np.ndarray) -> np.ndarray:
+    """erf(a) where 0 <= a <= 1, over its factor e^(-a^2) (DLMF 7.6.2)."""
+    term = total = 2 / np.sqrt(_PI.astype(a.dtype)) * a
+    for n in range(1, 30):
+        term = term * (2 * a * a / (2 * n + 1))
+        total = total + term
+    return total
+
+
+def _erfc_far(a: np.ndarray) -> np.ndarray:
+    """erfc(a) where a >= 1, over its factor e^(-a^2): a continued fraction (DLMF 7.9.1)."""
+    fraction = a
+    for n in range(300 if a.dtype == np.longdouble else 120, 0, -1):
+        fraction = a + n / 2 / fraction
+    return 1 / (np.sqrt(_PI.astype(a.dtype)) * fraction)
+
+
+def _erfc(t: Any) -> np.ndarray:
+    argument = np.asarray(pairs.value(t))
+    factor, a = np.asarray(pairs.exp(-(t * t))), np.abs(argument)
+    far = a > 1
+    tail = np.empty_like(a)
+    tail[far] = _erfc_far(a[far]) * factor[far]
+    tail[~far] = 1 - np.copysign(_erf_near(a[~far]) * factor[~far], argument[~far])
+    return np.where(far & (argument < 0), 2 - tail, tail)
+
+
+_PI = np.longdouble("3.14159265358979323846264338327950288")
 VOCABULARY: dict[str, Any] = {
     **{
         function.__name__: function
@@ -50,20 +79,42 @@ VOCABULARY: dict[str, Any] = {
     },
     "abs": np.abs,
     "sigmoid": _sigmoid,
+    "erf": lambda t: 1 - _erfc(t),
+    "erfc": _erfc,
     "where": np.where,
     "max": partial(np.max, axis=-1, keepdims=True),
     "sum": partial(np.sum, axis=-1, keepdims=True),
     "join": lambda da, db: np.concatenate(np.broadcast_arrays(da, db), axis=-1),
-    "pi": np.longdouble("3.14159265358979323846264338327950288"),
+    "pi": _PI,
     "largest": lambda a, b: np.maximum(np.abs(a), np.abs(b)),
 }
 """The catalog's names over wide arrays; rows lie along the last axis."""
 
 
+def _of_values(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *arguments: function(*map(pairs.value, arguments))
+
+
+_PI_LOW = np.longdouble("-5.01655761266833202355732708033075941e-20")
+IN_PAIRS: dict[str, Any] = {
+    **{name: _of_values(function) for name, function in VOCABULARY.items() if callable(function)},
+    "exp": pairs.exp,
+    "sqrt": pairs.sqrt,
+    "sigmoid": _sigmoid,
+    "erf": VOCABULARY["erf"],
+    "erfc": _erfc,
+    "pi": pairs.Pair(_PI, _PI_LOW),
+}
+"""The same over numbers in two parts, for the type that has few bits to spare."""
+
+
 def evaluate(text: str, dtype: np.dtype, **names: Any) -> np.ndarray:
     """The value of a formula in the type that judges `dtype`; infinite arguments give its limit."""
     wide = {name: _finite(np.asarray(value, WIDER[dtype])) for name, value in names.items()}
-    return np.asarray(eval(_compiled(text), {**VOCABULARY, **wide}), WIDER[dtype])
+    if WIDER[dtype] is not np.longdouble:
+        return np.asarray(eval(_compiled(text), {**VOCABULARY, **wide}), WIDER[dtype])
+    in_pairs = {name: pairs.Pair(array) for name, array in wide.items()}
+    return np.asarray(pairs.value(eval(_compiled(text), {**IN_PAIRS, **in_pairs})), np.longdouble)
 
 
 @cache
@@ -72,11 +123,14 @@ def _compiled(text: str) -> CodeType:
 
 
 def _finite(wide: np.ndarray) -> np.ndarray:
-    """Infinities as numbers so large that the formula has reached its limit, without inf * 0."""
+    """Infinities as numbers so large that the formula has reached its limit, without inf * 0.
+
+    Their cubes are numbers too.
+    """
     infinite = np.isinf(wide)
     if not infinite.any():
         return wide
-    beyond = np.ldexp(wide.dtype.type(1), int(np.finfo(wide.dtype).maxexp) - 30)
+    beyond = np.ldexp(wide.dtype.type(1), int(np.finfo(wide.dtype).maxexp) // 4)
     return np.where(infinite, np.copysign(beyond, wide), wide)
 
 

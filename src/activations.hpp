@@ -10,6 +10,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -37,15 +38,71 @@ template <class T> T sigmoid_backward(T dy, T u) {
     return dy * (inverse * (1 - inverse * scale)) * scale;
 }
 
-// dy * h(u), h(u) = d(u sigma(u))/du = sigma(u)(1 + u sigma(-u)), from 1 + e^|u|.
-// h(-a) = sigma(-a)(1 - a sigma(a)), and h(a) = 1 - h(-a). `a_low` is what |u| lost in
-// rounding, where it lost anything.
-template <class T, class... Low> T times_sigmoid_backward(T dy, T u, OnePlusExp<T> sum, Low... a_low) {
-    const T a = math::at_most(math::exp_limit<T>, math::abs(u)), inverse = 1 / sum.d;
-    const T sigma = 1 - inverse * sum.scale;
-    const T h = inverse * math::fma(-a, sigma, (T(1) - ... - (a_low * sigma)));
+// dy times the derivative of x sigma(u(x)), sigma(u)(1 + x u' sigma(-u)), from 1 + e^|u| and the
+// growth x u', which has u's sign. With h(-a) = sigma(-a)(1 - |x u'| sigma(a)), a = |u|, it is
+// h(-a) where u < 0 and 1 - h(-a) elsewhere. `low` is what |x u'| lost in rounding, where it
+// lost anything.
+template <class T, class... Low>
+T gated_backward(T dy, T u, OnePlusExp<T> sum, T growth, Low... low) {
+    const T inverse = 1 / sum.d, sigma = 1 - inverse * sum.scale;
+    const T h = inverse * math::fma(-growth, sigma, (T(1) - ... - (low * sigma)));
     return dy * (u < 0 ? h : 1 - h * sum.scale) * (u < 0 ? sum.scale : T(1));
 }
+
+// The same for u sigma(u); `a_low` is what |u| lost in rounding.
+template <class T, class... Low> T times_sigmoid_backward(T dy, T u, OnePlusExp<T> sum, Low... a_low) {
+    return gated_backward(dy, u, sum, math::at_most(math::exp_limit<T>, math::abs(u)), a_low...);
+}
+
+// A number in two parts, and the quotient of two such.
+template <class T> struct Pair {
+    T high, low;
+};
+template <class T> Pair<T> operator/(Pair<T> a, Pair<T> b) {
+    const T inverse = 1 / b.high, quotient = a.high * inverse;
+    const T error = math::accurate_fma(-quotient, b.high, a.high);
+    return {quotient, (error + (a.low - quotient * b.low)) * inverse};
+}
+
+// factor * x in an exponential, for a parameter: the product is reduced as it stands. Rounded
+// first, its error would be multiplied by its size.
+template <class T> struct Factor {
+    T high, low, log2, reach;  // |factor x| is exp_limit at `reach`
+
+    explicit Factor(double value)
+        : high(T(value)),
+          low(T(value - double(high))),
+          log2(T(value * math::log2_e<double>)),
+          reach(T(std::fmin(math::exp_limit<T> / std::fabs(value), std::numeric_limits<T>::max()))) {}
+
+    // For |x| up to `reach`.
+    math::Reduced<T> reduce(T x) const {
+        const T shifted = math::fma(x, log2, math::rounder<T>(math::halved<T>));
+        const T n = shifted - math::rounder<T>(math::halved<T>);
+        const T head = math::accurate_fma(x, high, -(n * math::ln2_high<T>));
+        return {math::fma(x, low, math::fma(n, -math::ln2_low<T>, head)), math::bits(shifted)};
+    }
+};
+
+// 1 / (1 + e^(factor x)) as scale / d.
+template <class T> struct SigmoidOf {
+    Factor<T> factor;
+    T far_low, far_high, near_low, near_high;
+
+    explicit SigmoidOf(double value) : factor(value) {
+        constexpr T infinity = std::numeric_limits<T>::infinity(), largest = std::numeric_limits<T>::max();
+        const T near = factor.reach * (math::exp_negligible<T> / math::exp_limit<T>);
+        far_low = value < 0 ? -factor.reach : -infinity, near_low = value > 0 ? near : -largest;
+        far_high = value > 0 ? factor.reach : infinity, near_high = value < 0 ? -near : largest;
+    }
+
+    // x, held from where e^(factor x) is beyond all scales.
+    T held(T x) const { return math::at_most(far_high, math::at_least(far_low, x)); }
+    // Of x that is held.
+    OnePlusExp<T> one_plus_exp(T x) const {
+        return math::one_plus_exp_reduced(factor.reduce(math::at_most(near_high, math::at_least(near_low, x))));
+    }
+};
 
 // sigma(x) = scale / d with d >= 1 >= scale, so that a / d * scale loses nothing of a small
 // a, nor of a large one where sigma(x) alone underflows. At -inf it is 0 times any number.
@@ -201,34 +258,39 @@ template <class T> struct Silu {
     }
 };
 
-// beta * x is carried in two parts: rounded to one, its error would be multiplied by
-// its size in the exponential.
 template <class T> struct Swish {
-    T beta, beta_low;
+    Factor<T> steepness;
+    SigmoidOf<T> gate;
+    T sign;
 
     explicit Swish(const double* parameters)
-        : beta(T(parameters[0])), beta_low(T(parameters[0] - double(beta))) {}
+        : steepness(std::fabs(parameters[0])), gate(-parameters[0]), sign(T(parameters[0])) {}
 
-    struct Product {
-        T high, low;
-    };
-    // Of a finite x, so that beta = 0 gives x / 2 at infinity too.
-    Product times_beta(T x) const {
-        constexpr T largest = std::numeric_limits<T>::max();
-        const T finite = math::at_most(largest, math::at_least(-largest, x)), high = beta * finite;
-        return {high, math::fma(beta_low, finite, math::product_error(beta, finite, high))};
-    }
     T forward(T x) const {
-        const auto u = times_beta(x);
-        const auto [d, scale] = math::one_plus_exp(-u.high, -u.low);
-        return (u.high < -math::exp_limit<T> ? T(0) : x) / d * scale;
+        const T held = gate.held(x);
+        const auto [d, scale] = gate.one_plus_exp(held);
+        return held / d * scale;
     }
     T backward_x(T dy, T x) const {
-        const auto u = times_beta(x);
-        const T a = math::abs(u.high), low = math::with_sign_of(u.low, u.high);
-        return times_sigmoid_backward(dy, u.high, math::one_plus_exp(a, low),
-                                      a > math::exp_limit<T> ? T(0) : low);
+        const T a = math::at_most(steepness.reach, math::abs(x)), growth = steepness.high * a;
+        const T low = math::fma(steepness.low, a, math::product_error(steepness.high, a, growth));
+        const auto sum = math::one_plus_exp_reduced(steepness.reduce(a));
+        return gated_backward(dy, math::with_sign_of(x, sign), sum, growth, low);
     }
+    // dy x^2 sigma(beta x) sigma(-beta x). In float64, whose range the product does not leave.
+    double parameter_gradient(T dy, T x) const {
+        const T a = math::at_most(steepness.reach, math::abs(x));
+        const auto [d, scale] = math::one_plus_exp_reduced(steepness.reduce(a));
+        const T inverse = 1 / d, sigmas = inverse * (1 - inverse * scale);
+        const double square = double(a) * double(a);
+        return double(dy) * (square * (double(sigmas) * double(scale)));
+    }
+};
+
+template <class T> struct QuickGelu : Swish<T> {
+    static constexpr double beta = 1.702;
+
+    explicit QuickGelu(const double*) : Swish<T>(&beta) {}
 };
 
 template <class T> struct Gelu {
@@ -241,6 +303,134 @@ template <class T> struct Gelu {
         const T product = dy * a, low = math::finite_product_error(dy, a, product);
         return {times(dy, x), math::times_normal_cdf_backward(product, x, low)};
     }
+};
+
+// x (1 + tanh u) / 2 = x sigma(2u), with nothing that cancels; 2u = sqrt(8 / pi)(x + 0.044715 x^3)
+// is carried in two parts, as swish's beta * x is.
+template <class T> struct GeluTanh {
+    static constexpr bool single = sizeof(T) == 4;
+    // sqrt(8 / pi), the first part a multiple of what `slope` below is a multiple of, and
+    // sqrt(8 / pi) 0.044715.
+    static constexpr T linear = T(single ? 0x1.98846p0 : 0x1.9884533d4364p0);
+    static constexpr T linear_low = T(single ? -0x1.9857935ee5e07p-21 : 0x1.08d0fcb3c500cp-48);
+    static constexpr T cubic = T(single ? 0x1.2444f2p-4 : 0x1.2444f2a4d8b4bp-4);
+    static constexpr T cubic_low = T(single ? 0x1.49b169567ee28p-29 : -0x1.3023b0e5fbc6ep-58);
+    // Where e^2u is beyond all scales, and the slope still short enough.
+    static constexpr T largest = T(single ? 14 : 28);
+
+    explicit GeluTanh(const double*) {}
+
+    // 2u, and x times its derivative.
+    struct Gate {
+        Pair<T> u, growth;
+    };
+    // Of |x| at most `largest`.
+    Gate gate(T x) const {
+        const T square = x * x, square_low = math::product_error(x, x, square);
+        const T slope = math::fma(cubic, square, linear);
+        const T low = math::fma(cubic, square_low, math::fma(cubic_low, square, linear_low));
+        // linear - slope is exact.
+        const T slope_low = math::accurate_fma(cubic, square, linear - slope) + low;
+        const T high = x * slope, rest = math::fma(x, slope_low, math::product_error(x, slope, high));
+        const T further = math::fma(2 * cubic * square, x, rest), growth = high + further;
+        return {{high, rest}, {growth, further - (growth - high)}};
+    }
+    T forward(T x) const {
+        const T above = math::at_least(-largest, x);
+        const auto u = gate(math::at_most(largest, above)).u;
+        const auto [d, scale] = math::one_plus_exp(-u.high, -u.low);
+        return above / d * scale;
+    }
+    T backward_x(T dy, T x) const {
+        const auto [u, growth] = gate(math::at_most(largest, math::abs(x)));
+        const auto sum = math::one_plus_exp(u.high, u.low);
+        return gated_backward(dy, x, sum, growth.high, growth.low);
+    }
+};
+
+// x tanh(log(1 + e^x)) = x n / (n + 2), n = e^x (e^x + 2).
+template <class T> struct Mish {
+    // From here on the quotient is 1, in the derivative too.
+    static constexpr T largest = T(sizeof(T) == 4 ? 12 : 22);
+
+    explicit Mish(const double*) {}
+
+    // e^x = 2^k (1 + q); t = e^x + 2, m = n / 2^k and d = n + 2 with their rounding errors.
+    struct Parts {
+        T q, lower, upper, power;
+        Pair<T> t, m, d;
+    };
+    Parts parts(T x) const {
+        const auto [r, exponent] = math::reduce(x, math::halved<T>);
+        const auto [lower, upper] = math::powers<T>(exponent);
+        const T power = lower * upper, q = r * math::fma(r, math::horner(r, math::exp_tail<T>), T(1));
+        const T base = power + 2, t = math::fma(power, q, base), t_low = math::fma(power, q, base - t);
+        const T m = math::fma(q, t, t), m_low = math::accurate_fma(q, t, t - m) + t_low;
+        const T d = math::fma(power, m, T(2)), d_low = math::fma(power, m, 2 - d);
+        return {q, lower, upper, power, {t, t_low}, {m, m_low}, {d, math::fma(power, m_low, d_low)}};
+    }
+    T forward(T x) const {
+        const T inside = math::at_most(largest, math::at_least(-math::exp_limit<T>, x));
+        const auto e = parts(inside);
+        const auto g = e.m / e.d;
+        return x > largest ? x : math::fma(inside, g.high, inside * g.low) * e.lower * e.upper;
+    }
+    // dy e^x (t d + 4 x + 4 x e^x) / d^2.
+    T backward_x(T dy, T x) const {
+        const T inside = math::at_most(largest, math::at_least(-math::exp_limit<T>, x));
+        const auto e = parts(inside);
+        const T t = e.t.high, d = e.d.high, square = d * d;
+        const T sum = math::fma(4 * inside, math::fma(e.power, e.q, e.power), math::accurate_fma(t, d, 4 * inside));
+        const Pair<T> numerator = {sum, math::fma(t, e.d.low, e.t.low * d)};
+        const Pair<T> denominator = {square, math::fma(2 * d, e.d.low, math::product_error(d, d, square))};
+        const auto g = numerator / denominator;
+        return dy * ((g.high + math::fma(g.high, e.q, g.low)) * e.lower) * e.upper;
+    }
+};
+
+// log(1 + e^(beta x)) / beta. Beyond `bound`, where beta x is above the threshold, it is x.
+template <class T> struct Softplus {
+    SigmoidOf<T> gate;
+    T beta, inverse, bound;
+
+    explicit Softplus(const double* parameters)
+        : gate(-parameters[0]),
+          beta(T(parameters[0])),
+          inverse(T(1 / parameters[0])),
+          bound(T(parameters[1] / parameters[0])) {
+        // x > threshold / beta exactly where beta x > threshold: the quotient rounded down.
+        if (std::fma(double(bound), parameters[0], -parameters[1]) > 0)
+            bound = std::nextafter(bound, -std::numeric_limits<T>::infinity());
+    }
+
+    T forward(T x) const {
+        const auto [r, exponent] = gate.factor.reduce(math::at_most(gate.factor.reach, math::abs(x)));
+        const auto [lower, upper] = math::powers<T>(exponent);
+        const T e = math::exp_reduced(r) * lower;
+        const T curved = math::fma(inverse, math::log1p01(e * upper), x < 0 ? T(0) : x);
+        // Where 1 + e^(beta x) is 1: a subnormal result is rounded once.
+        const T tail = inverse * e * upper;
+        const T exact = x < -gate.near_high ? tail : curved;
+        return x > bound ? x : exact;
+    }
+    T backward_x(T dy, T x) const {
+        const auto [d, scale] = gate.one_plus_exp(gate.held(x));
+        return x > bound ? dy : dy / d * scale;
+    }
+    T backward_y(T dy, T y) const { return dy * -math::expm1_negative(-(beta * y)); }
+};
+
+template <class T> struct LogSigmoid {
+    explicit LogSigmoid(const double*) {}
+
+    T forward(T x) const {
+        return (x > 0 ? T(0) : x) - math::log1p01(math::exp_negative(-math::abs(x)));
+    }
+    T backward_x(T dy, T x) const {
+        const auto [d, scale] = math::one_plus_exp(x);
+        return dy / d * scale;
+    }
+    T backward_y(T dy, T y) const { return dy * -math::expm1_negative(y); }
 };
 
 }  // namespace fastact

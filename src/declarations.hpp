@@ -20,12 +20,20 @@ template <class From, template <class> class Op, class T> constexpr Backward bac
         return nullptr;
 }
 
+template <template <class> class Op, class T> constexpr ParameterGradient parameter_gradient_or_null() {
+    if constexpr (requires(Op<T> op, T value) { op.parameter_gradient(value, value); })
+        return parameter_gradient<Op, T>;
+    else
+        return nullptr;
+}
+
 template <template <class> class Op, class... T>
 constexpr Elementwise elementwise_of(const char* name) {
     return {name,
             {forward<Op, T>...},
             {backward_or_null<FromInput, Op, T>()...},
-            {backward_or_null<FromOutput, Op, T>()...}};
+            {backward_or_null<FromOutput, Op, T>()...},
+            {parameter_gradient_or_null<Op, float>(), parameter_gradient_or_null<Op, double>()}};
 }
 
 template <template <class> class Op> constexpr Elementwise elementwise(const char* name) {
@@ -41,6 +49,12 @@ inline constexpr Elementwise elementwise_table[] = {
     elementwise<Elu>("elu"),
     elementwise<Silu>("silu"),
     elementwise<Swish>("swish"),
+    elementwise<QuickGelu>("quick_gelu"),
+    elementwise<Gelu>("gelu"),
+    elementwise<GeluTanh>("gelu_tanh"),
+    elementwise<Mish>("mish"),
+    elementwise<Softplus>("softplus"),
+    elementwise<LogSigmoid>("logsigmoid"),
 };
 
 inline constexpr Rows rows_table[] = {

@@ -24,6 +24,9 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
     ctypedef void (*Forward)(const double*, const void*, void*, Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef void (*Backward)(
         const double*, const void*, const void*, void*, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*ParameterGradient)(
+        const double*, const void*, const void*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+        Py_ssize_t) noexcept nogil
     ctypedef void (*RowsForward)(const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef void (*RowsBackward)(
         const void*, const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -46,6 +49,7 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
         Forward forward[4]
         Backward backward_x[4]
         Backward backward_y[4]
+        ParameterGradient parameter_gradient[2]
     struct Rows:
         const char* name
         float cost
@@ -318,12 +322,16 @@ cdef class Kernel:
         out : numpy.ndarray, optional
             Where the result goes; may be `dy` or the saved array.
         **kwargs
-            The parameters of the forward call, by name.
+            The parameters of the forward call, by name; with ``beta_grad=True``, where beta is a
+            parameter that can be learnt (swish), the result is a tuple.
 
         Returns
         -------
         numpy.ndarray or scalar
             Gradient with respect to the input; `out` itself where it was given.
+        dbeta : scalar
+            With ``beta_grad=True``: gradient with respect to beta, summed in float64 in an order
+            that neither thread count nor memory layout changes.
 
         Raises
         ------
@@ -456,6 +464,22 @@ cdef class Kernel:
             return None
         self.run_backward(first, kept, out, values, direction == "y", 0, dtype_of(first))
         return out
+
+    def parameter_gradient(self, cnp.ndarray dy, cnp.ndarray x, tuple parameters, Py_ssize_t span):
+        """Sums of the parameter's gradient in float64, one for each `span` of flat elements."""
+        cdef double values[3]
+        cdef int i, dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+        cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
+        cdef cnp.npy_intp count = (size + span - 1) // span
+        cdef cnp.ndarray partial = cnp.PyArray_ZEROS(1, &count, cnp.NPY_DOUBLE, 0)
+        for i in range(len(parameters)):
+            values[i] = parameters[i]
+        cdef int threads = units_threads(size, count, self.backward_cost(dtype, values, 0))
+        if dtype:
+            parameter_gradient[double](self.entry.parameter_gradient[1], values, dy, x, partial, span, threads)
+        else:
+            parameter_gradient[float](self.entry.parameter_gradient[0], values, dy, x, partial, span, threads)
+        return partial
 
     def run(self, list arrays, tuple parameters, direction, Py_ssize_t index):
         """Run one direction ("forward", "x" or "y") on contiguous, native, disjoint or same arrays.

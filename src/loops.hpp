@@ -431,6 +431,19 @@ template <class T>
     }
 }
 
+template <template <class> class Op, class T>
+[[gnu::flatten]] void parameter_gradient(const double* parameters, const void* dy_, const void* x_,
+                                         double* partial, Size size, Size range, Size first, Size last) {
+    const Op<T> op(parameters);
+    for (Size unit = first; unit < last; ++unit) {
+        const T* dy = static_cast<const T*>(dy_) + unit * range;
+        const T* x = static_cast<const T*>(x_) + unit * range;
+        partial[unit] = Sums<double, 1, true, 2048>(std::min(range, size - unit * range), 1, [&](Size i, Size) {
+                            return op.parameter_gradient(dy[i], x[i]);
+                        }).total[0].value();
+    }
+}
+
 // A number that the compiler knows, where `run` below can be told one: a loop with known
 // strides is vectorised.
 template <Size value> using Known = std::integral_constant<Size, value>;

@@ -48,6 +48,21 @@ cdef int backward(
     return 0
 
 
+cdef int parameter_gradient(
+    ParameterGradient kernel, const double* parameters,
+    const real[::1] dy,                      # IN
+    const real[::1] x,                       # IN
+    double[::1] partial,                     # OUT
+    Py_ssize_t span, int threads,
+) except -1:
+    cdef Py_ssize_t units = partial.shape[0]
+    cdef int thread
+    for thread in prange(threads, nogil=True, schedule="static", chunksize=1, num_threads=threads):
+        kernel(parameters, &dy[0], &x[0], &partial[0], dy.shape[0], span,
+               units * thread // threads, units * (thread + 1) // threads)
+    return 0
+
+
 # Along an axis a share is a range of units (loops.hpp says which), and the kernel
 # finds its elements itself.
 

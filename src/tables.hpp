@@ -15,6 +15,11 @@ using Forward = void (*)(const double* parameters, const void* x, void* out, Siz
 using Backward = void (*)(const double* parameters, const void* dy, const void* saved, void* out,
                           Size index, Size size);
 
+// Sums the gradient of a parameter over ranges of `range` elements: range r of the `size`
+// elements at `dy` and `x` goes to partial[r]. The caller adds them up in order.
+using ParameterGradient = void (*)(const double* parameters, const void* dy, const void* x, double* partial,
+                                   Size size, Size range, Size first, Size last);
+
 // An array seen along one axis: C order, `outer` times `length` times `inner`.
 struct Axis {
     Size outer, length, inner;
@@ -57,6 +62,7 @@ struct Elementwise {
     const char* name;
     Forward forward[dtypes];
     Backward backward_x[dtypes], backward_y[dtypes];
+    ParameterGradient parameter_gradient[2];  // float32 and float64
 };
 
 struct Rows {

@@ -67,7 +67,8 @@ def other_parameters(row: catalog.Row) -> list[dict]:
     """Parameters that are not the defaults but meet every constraint: scaled, nought and negative."""
     if row.kind == "channels":
         return [{"weight": weight} for weight in (0.3, 2.5, 0.0, -1.5)]
-    numbers = {parameter.name: parameter.default for parameter in row.parameters}
+    # A bound that is nowhere by default is tried in the midst.
+    numbers = {name: value if np.isfinite(value) else 8.0 for name, value in row.numbers.items()}
     scaled = [{name: factor * value for name, value in numbers.items()} for factor in (0.3, 2.5, 0.0, -1.5)]
     constraints = [parameter.constraint for parameter in row.parameters if parameter.constraint]
     return [values for values in scaled if values and all(eval(text, {}, values) for text in constraints)]
@@ -75,7 +76,7 @@ def other_parameters(row: catalog.Row) -> list[dict]:
 
 def output_determines(row: catalog.Row, parameters: dict) -> bool:
     """Whether backward takes `y` with these parameters."""
-    values = {**{parameter.name: parameter.default for parameter in row.parameters}, **parameters}
+    values = {"inf": np.inf, **row.numbers, **parameters}
     return not row.output_determines or bool(eval(row.output_determines, {}, values))
 
 

@@ -28,11 +28,17 @@ def _sigmoid(x):
     return 1 / (1 + mp.exp(-x))
 
 
+def _erfc(t):
+    # mpmath's own refuses arguments whose square is no float; the value is below 10^(-10^199) there.
+    return mp.erfc(t) if t < mp.mpf(10) ** 100 else mp.zero
+
+
 VOCABULARY = {
     **{
         name: np.frompyfunc(getattr(mp, name), 1, 1)
-        for name in ["exp", "expm1", "log", "log1p", "sqrt", "tanh", "erf", "erfc"]
+        for name in ["exp", "expm1", "log", "log1p", "sqrt", "tanh", "erf"]
     },
+    "erfc": np.frompyfunc(_erfc, 1, 1),
     "sigmoid": np.frompyfunc(_sigmoid, 1, 1),
     "sign": np.frompyfunc(mp.sign, 1, 1),
     "abs": np.abs,
@@ -96,8 +102,7 @@ def gradient_text(row: catalog.Row, saved: str) -> str:
 
 
 def _exact_parameters(row: catalog.Row, parameters: dict) -> dict:
-    defaults = {parameter.name: parameter.default for parameter in row.parameters}
-    return {name: exact(value) for name, value in {**defaults, **parameters}.items()}
+    return {name: exact(value) for name, value in {**row.numbers, **parameters}.items()}
 
 
 class _LargestTerm(ast.NodeTransformer):

@@ -76,7 +76,7 @@ def test_a_formula_uses_the_vocabulary_only(row):
     assert _names_in(row.formula) <= {"x", *own, *catalog.VOCABULARY}
     for saved, text in row.derivatives.items():
         assert _names_in(text) <= {saved, *own, *catalog.VOCABULARY}
-    names = {parameter.name for parameter in row.parameters}
+    names = {"inf", *row.numbers}
     for text in [row.output_determines, *(parameter.constraint for parameter in row.parameters)]:
         assert not text or _names_in(text) <= names
 
@@ -86,7 +86,7 @@ def test_the_references_know_the_whole_vocabulary():
 
 
 def test_defaults_meet_their_constraints(row):
-    defaults = {parameter.name: parameter.default for parameter in row.parameters}
+    defaults = {"inf": np.inf, **row.numbers}
     texts = [parameter.constraint for parameter in row.parameters] + [row.output_determines]
     assert all(eval(text, {}, defaults) for text in texts if text)
 

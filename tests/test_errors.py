@@ -226,9 +226,9 @@ def test_a_seed_that_is_no_integer(seed, dtype):
 @pytest.mark.parametrize("row", [row for row in fa.catalog.rows if row.parameters], ids=lambda row: row.name)
 def test_a_parameter_that_is_nan(row, dtype):
     x, out = np.ones(8, dtype), np.full(8, 9, dtype)
-    for parameter in row.parameters:
-        given = {parameter.name: float("nan")}
-        words = [parameter.name, "nan"]
+    for name in row.numbers:
+        given = {name: float("nan")}
+        words = [name, "nan"]
         _refused(ValueError, words, lambda g=given: fa.get(row.name)(x, **g, out=out), out)
         call = fa.get(row.name).backward
         _refused(ValueError, words, lambda g=given, c=call: c(x, x=x, **g, out=out), out)
@@ -239,10 +239,25 @@ def test_a_parameter_that_is_nan(row, dtype):
 def test_a_parameter_that_is_no_number(row, value, dtype):
     x, out = np.ones(8, dtype), np.full(8, 9, dtype)
     for parameter in row.parameters:
+        if parameter.choices or (value is None and parameter.none is not None):
+            continue
         given = {parameter.name: value}
         _refused(TypeError, [parameter.name], lambda g=given: fa.get(row.name)(x, **g, out=out), out)
         call = fa.get(row.name).backward
         _refused(TypeError, [parameter.name], lambda g=given, c=call: c(x, x=x, **g, out=out), out)
+
+
+@pytest.mark.parametrize(
+    ("row", "parameter"),
+    [(row, p) for row in fa.catalog.rows for p in row.parameters if p.choices],
+    ids=lambda value: value.name,
+)
+def test_a_word_that_is_none_of_the_choices(row, parameter, dtype):
+    x, out = np.ones(8, dtype), np.full(8, 9, dtype)
+    for word, error in (("fast", ValueError), (None, TypeError), (3, TypeError), (["tanh"], TypeError)):
+        given, words = {parameter.name: word}, [parameter.name, repr(word), *map(repr, parameter.choices)]
+        _refused(error, words, lambda g=given: fa.get(row.name)(x, **g, out=out), out)
+        _refused(error, words, lambda g=given: fa.get(row.name).backward(x, x=x, **g, out=out), out)
 
 
 def test_an_unknown_parameter(case, dtype):

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import special
 
 import fastact as fa
 from fastact import bench, catalog, numpy_baseline
@@ -23,6 +24,7 @@ PARAMETERS = {
     "leaky_relu": [{"negative_slope": slope} for slope in (-0.5, 0.0, 0.2, 1.0, 3.0)],
     "elu": [{"alpha": alpha} for alpha in (-1.0, 0.0, 0.5, 2.0)],
     "swish": [{"beta": beta} for beta in (-2.0, 0.0, 0.5, 1.702)],
+    "softplus": [{"beta": 2.5}, {"beta": 0.5, "threshold": 1.0}],
     "rrelu": [{"lower": 0.5, "upper": 2.0}],
 }
 
@@ -50,13 +52,14 @@ def as_written(text: str, **names: object) -> np.ndarray:
     vocabulary = {
         **{name: getattr(np, name) for name in catalog.VOCABULARY if hasattr(np, name)},
         "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+        "erfc": special.erfc,
     }
     with np.errstate(all="ignore"):
         return eval(text, vocabulary, names)
 
 
 def parameters_of(row: catalog.Row, given: dict[str, float]) -> dict[str, float]:
-    values = {p.name: p.default for p in row.parameters} | given
+    values = {"inf": np.inf, **row.numbers} | given
     return values | ({"slope": (values["lower"] + values["upper"]) / 2} if row.kind == "random" else {})
 
 

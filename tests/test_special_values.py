@@ -25,7 +25,7 @@ def _names(row, parameters: dict) -> dict:
     if row.kind == "channels":
         return {"weight": 0.25, **parameters}
     if row.kind == "random":
-        bounds = {parameter.name: parameter.default for parameter in row.parameters} | parameters
+        bounds = row.numbers | parameters
         return {"slope": (bounds["lower"] + bounds["upper"]) / 2}
     return parameters
 
@@ -82,7 +82,7 @@ def test_finite_values_stay_within_the_range_the_catalog_names(case, dtype):
     y = _call(case, reference.samples(dtype))
     assert not np.isnan(y).any()
     low, high = (part.strip(" []()") for part in case.row.range.split(","))
-    names = {parameter.name: parameter.default for parameter in case.row.parameters} | {"inf": np.inf}
+    names = case.row.numbers | {"inf": np.inf}
     assert y.min() >= eval(low, {}, names) - 1e-5
     assert y.max() <= eval(high, {}, names)
 

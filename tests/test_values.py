@@ -25,7 +25,7 @@ def _formula_with(row, parameters: dict) -> dict:
     if row.kind == "channels":
         return {"weight": 0.25, **parameters}
     if row.kind == "random":
-        bounds = {parameter.name: parameter.default for parameter in row.parameters} | parameters
+        bounds = row.numbers | parameters
         return {"slope": (bounds["lower"] + bounds["upper"]) / 2}
     return parameters
 
@@ -119,7 +119,7 @@ def test_the_catalogs_derivatives_are_those_of_its_formula(case):
     points = [mp.mpf(text) for text in ("-7.3", "-2.1", "-0.4", "-1e-9", "1e-9", "0.3", "1.7", "6.2")]
     for parameters in [{}, *other_parameters(row)]:
         names = {name: reference.exact(value) for name, value in _formula_with(row, parameters).items()}
-        defaults = {parameter.name: reference.exact(parameter.default) for parameter in row.parameters}
+        defaults = {name: reference.exact(value) for name, value in row.numbers.items()}
         names = {**defaults, **names}
         for x in points:
             slope = mp.diff(

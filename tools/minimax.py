@@ -168,9 +168,14 @@ def _mills(a: Number) -> Number:
     return mp.erfc(a / mp.sqrt(2)) * mp.exp(a * a / 2) / 2
 
 
-def _mills_fit(dtype: str, end: str, degrees: tuple[int, int]) -> Fit:
+def _mills_fall_fit(dtype: str, end: str, degrees: tuple[int, int]) -> Fit:
     return Fit(
-        "mills", "R(a) where a >= 0, relative", _mills, lambda a: 1 / _mills(a), ("0", end), {dtype: degrees}
+        "mills_fall",
+        "(1/2 - R(a)) / a where a >= 0, relative to R(a) + a / sqrt(2 pi)",
+        lambda a: (mp.one / 2 - _mills(a)) / a,
+        lambda a: a / (_mills(a) + a / mp.sqrt(2 * mp.pi)),
+        ("0.001", end),
+        {dtype: degrees},
     )
 
 
@@ -251,8 +256,8 @@ FITS = (
     _mills_near("double", "0.51171875", "1.125", 16),
     _mills_excess_fit("float", "1.125", "19", (3, 5)),
     _mills_excess_fit("double", "1.125", "40", (9, 11)),
-    _mills_fit("float", "19", (4, 5)),
-    _mills_fit("double", "40", (9, 10)),
+    _mills_fall_fit("float", "19.3", (3, 4)),
+    _mills_fall_fit("double", "40", (8, 9)),
 )
 
 
