@@ -452,7 +452,10 @@ cdef class Kernel:
         if out is None:
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(first), cnp.PyArray_DIMS(first), cnp.PyArray_TYPE(first), 0)
-        elif not (plain(out, UNKNOWN) and alike(first, out) and apart(first, out) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out)):
+        elif not (
+            plain(out, UNKNOWN) and alike(first, out) and apart(first, out)
+            and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out)
+        ):
             return None
         for i in range(len(parameters)):
             values[i] = parameters[i]
@@ -841,8 +844,8 @@ cdef class ChannelsKernel:
         if out is None:
             out = cnp.PyArray_EMPTY(dims, cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
         elif not (
-            plain(out, FLOAT16) and alike(source, out) and apart(source, out) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out)
-            and disjoint(slopes, out)
+            plain(out, FLOAT16) and alike(source, out) and apart(source, out) and disjoint(slopes, out)
+            and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out)
         ):
             return self._forward(x, weight, axis, out)
         run_prelu(source, slopes, out, whole)
