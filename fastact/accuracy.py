@@ -51,7 +51,7 @@ class Case:
 
     @cached_property
     def arguments(self) -> dict[str, float]:
-        return {**WHAT_A_KIND_NEEDS.get(self.row.kind, {}), **dict(self.parameters)}
+        return {**WHAT_A_KIND_NEEDS.get(self.row.kind, {}), **self.row.required, **dict(self.parameters)}
 
     @cached_property
     def names(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from . import _dispatch, arrays, docstring
-from .catalog import Row
+from .catalog import REQUIRED, Row
 
 KEYWORD, EITHER = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 
@@ -35,8 +35,7 @@ class Described:
         self.monotonic, self.saturates = row.monotonic, row.saturates
         self.zero_centered, self.saves = row.zero_centered, row.saves
         own = tuple(
-            (p.name, inspect.Parameter.empty if p.default is None and p.none is None else p.default)
-            for p in row.parameters
+            (p.name, inspect.Parameter.empty if p.default is REQUIRED else p.default) for p in row.parameters
         )
         self.parameters = {name: None if d is inspect.Parameter.empty else d for name, d in own + self.extra}
         self.__signature__ = inspect.Signature(
@@ -89,7 +88,7 @@ class Described:
 
     def _number(self, name: str, value: Any, none: float | None) -> float:
         value = none if value is None else value
-        if value is None:
+        if value is REQUIRED:
             raise TypeError(f"{self.name} needs the parameter {name}")
         if isinstance(value, np.ndarray) and value.ndim:
             raise TypeError(f"{self.name}: {name} is an array of shape {value.shape}; allowed is one number")
@@ -161,8 +160,7 @@ class Elementwise(Described, _dispatch.Kernel):
     def __init__(self, row: Row) -> None:
         numbers = row.numbers
         _dispatch.Kernel.__init__(
-            self, row.name, tuple(numbers), tuple(value or 0.0 for value in numbers.values()),
-            None not in numbers.values(),
+            self, row.name, tuple(numbers), tuple(numbers.values()), not row.required,
         )  # fmt: skip
         self._describe(row)
 

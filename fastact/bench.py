@@ -147,7 +147,7 @@ class Workload:
     def __init__(self, cell: Cell) -> None:
         self.cell, self.activation = cell, fa.activations[cell.row.name]
         x = _normal(shape_of(cell.row, cell.size), cell.dtype, scale=2.0)
-        self.settings: dict[str, Any] = {}
+        self.settings: dict[str, Any] = dict(cell.row.required)
         if cell.row.kind == "channels":
             self.settings = {"weight": np.linspace(0.1, 0.4, x.shape[1], dtype=x.dtype), "axis": 1}
         if cell.row.kind == "pieces":
@@ -199,7 +199,8 @@ class Workload:
 
     def numpy(self, form: str) -> list[Callable[[], Any]]:
         row, saves = self.cell.row, self.cell.saves
-        shared = {**self.settings, "out": self.out, "form": form, "scratch": []}
+        shape = {name: value for name, value in self.settings.items() if name not in row.required}
+        shared = {**shape, "parameters": row.required, "out": self.out, "form": form, "scratch": []}
         if self.cell.direction == "forward":
             return [numpy_baseline.forward(row, given["x"], **shared) for given, _ in self.calls_on()]
         return [

@@ -12,16 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from typing import Any
 
 VOCABULARY = (
     "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "erf", "erfc",
-    "abs", "sign", "where", "maximum", "minimum", "max", "sum", "join", "pi",
+    "abs", "sign", "where", "maximum", "minimum", "max", "sum", "join", "pi", "x_minus_tanh", "float64",
 )  # fmt: skip
 """Names a formula may use beside ``x``, ``y`` and its parameters.
 
 ``max`` and ``sum`` run along ``axis``; ``join(da, db)`` puts two halves together along it. The halves
-of a gated activation's ``x`` are ``a`` and ``b``.
+of a gated activation's ``x`` are ``a`` and ``b``. ``x_minus_tanh(x)`` is ``x - tanh(x)`` without its
+cancellation, ``float64`` rounds to that type.
 """
+
+REQUIRED: Any = object()
+"""The default of a parameter that every call must give."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Parameter:
 
     name: str
     default: float | str | None
+    """Its value where a call does not give it, or `REQUIRED`."""
     meaning: str
     constraint: str = ""
     """An expression over the activation's parameters that must hold; empty where every number does."""
@@ -37,12 +43,16 @@ class Parameter:
     """The number that None stands for, as default too; without one, None is no value."""
     choices: Mapping[str, str] = field(default_factory=dict)
     """Where the value is a word: the row that each word hands the call over to."""
+    example: float | None = None
+    """What examples, tests and measurements give where it is required."""
     gradient: str = ""
     """dy/dparameter over ``x``, where backward can be asked for it by the parameter's name and ``_grad``."""
 
     @property
     def number(self) -> float | None:
-        """The default as the kernel gets it."""
+        """The default as the kernel gets it, or the example where there is none."""
+        if self.default is REQUIRED:
+            return self.example
         return self.none if self.default is None else self.default  # type: ignore[return-value]
 
 
@@ -95,12 +105,17 @@ class Row:
 
     @property
     def numbers(self) -> dict[str, float]:
-        """The parameters that the formula and the kernel know, with their defaults."""
+        """The parameters that the formula and the kernel know, with their defaults or examples."""
         return {p.name: p.number for p in self.parameters if not p.choices}  # type: ignore[misc]
 
     @property
     def saves(self) -> tuple[str, ...]:
         return tuple(self.derivatives)
+
+    @property
+    def required(self) -> dict[str, float]:
+        """The examples of the parameters without a default."""
+        return {p.name: p.example for p in self.parameters if p.default is REQUIRED}  # type: ignore[misc]
 
 
 _SLOPE = "slope where x is negative"
@@ -173,6 +188,193 @@ rows = (
             Convention("tensorflow", "nn.relu(features)"),
             Convention("thinc", "relu(X)"),
         ),
+    ),
+    Row(
+        name="relu6",
+        kind="elementwise",
+        formula="minimum(maximum(x, 0), 6)",
+        derivatives={
+            "y": "where(y > 0, 1, 0) * where(y < 6, 1, 0)",
+            "x": "where(x > 0, 1, 0) * where(x < 6, 1, 0)",
+        },
+        range="[0, 6]",
+        monotonic=True,
+        saturates=True,
+        zero_centered=False,
+        reference="Krizhevsky (2010), Convolutional Deep Belief Networks on CIFAR-10",
+        torch="relu6(x)",
+        jax="relu6(x)",
+        torch_backward="hardtanh_backward(dy, x, 0, 6)",
+        keras="relu6(x)",
+    ),
+    Row(
+        name="hardtanh",
+        kind="elementwise",
+        formula="minimum(maximum(x, min_val), max_val)",
+        derivatives={
+            "y": "where(y > min_val, 1, 0) * where(y < max_val, 1, 0)",
+            "x": "where(x > min_val, 1, 0) * where(x < max_val, 1, 0)",
+        },
+        range="[min_val, max_val]",
+        monotonic=True,
+        saturates=True,
+        zero_centered=True,
+        reference="Collobert (2004), Large Scale Machine Learning",
+        parameters=(
+            Parameter("min_val", -1.0, "smallest output"),
+            Parameter("max_val", 1.0, "largest output", "min_val <= max_val"),
+        ),
+        torch="hardtanh(x, min_val, max_val)",
+        torch_backward="hardtanh_backward(dy, x, min_val, max_val)",
+        jax="hard_tanh(x)",
+        onnx="Clip(x, min_val, max_val)",
+        keras="hard_tanh(x)",
+    ),
+    Row(
+        name="threshold",
+        kind="elementwise",
+        formula="where(x <= threshold, value, x)",
+        derivatives={"x": "where(x > threshold, 1, 0)"},
+        range="(-inf, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=False,
+        reference="Collobert, Kavukcuoglu, Farabet (2011), Torch7: A Matlab-like Environment for Machine "
+        "Learning",
+        parameters=(
+            Parameter("threshold", REQUIRED, "largest input that is replaced", example=0.1),
+            Parameter("value", REQUIRED, "what it is replaced by", example=20.0),
+        ),
+        torch="threshold(x, threshold, value)",
+        torch_backward="threshold_backward(dy, x, threshold)",
+        keras="threshold(x, threshold, value)",
+    ),
+    Row(
+        name="hardsigmoid",
+        kind="elementwise",
+        formula="minimum(maximum(slope * (x + float64(offset / slope)), 0), 1)",
+        derivatives={
+            "y": "slope * where(y > 0, 1, 0) * where(y < 1, 1, 0)",
+            "x": "slope * where(x > -float64(offset / slope), 1, 0)"
+            " * where(x < float64((1 - offset) / slope), 1, 0)",
+        },
+        range="[0, 1]",
+        monotonic=True,
+        saturates=True,
+        zero_centered=False,
+        reference="Courbariaux, Bengio, David (2015), BinaryConnect: Training Deep Neural Networks with "
+        "Binary Weights During Propagations",
+        parameters=(
+            Parameter("slope", 1 / 6, "slope between the two ends", "slope > 0"),
+            Parameter("offset", 0.5, "output for an input of 0"),
+        ),
+        torch="hardsigmoid(x)",
+        torch_backward="hardsigmoid_backward(dy, x)",
+        jax="hard_sigmoid(x)",
+        onnx="HardSigmoid(x, alpha=slope, beta=offset)",
+        keras="hard_sigmoid(x)",
+        conventions=(
+            Convention(
+                "onnx", "HardSigmoid(X, alpha=0.2, beta=0.5)", "the slope is 0.2", "hardsigmoid(x, 0.2)"
+            ),
+        ),
+    ),
+    Row(
+        name="hardswish",
+        kind="elementwise",
+        formula="x * minimum(maximum(x + 3, 0), 6) / 6",
+        derivatives={
+            "x": "where(x > -3, 1, 0) * where(x < 3, 1, 0) * (minimum(maximum(x, -3), 3) / 3 + 0.5)"
+            " + where(x >= 3, 1, 0)"
+        },
+        range="[-0.375, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=False,
+        reference="Howard, Sandler, Chu and others (2019), Searching for MobileNetV3",
+        torch="hardswish(x)",
+        torch_backward="hardswish_backward(dy, x)",
+        jax="hard_swish(x)",
+        onnx="HardSwish(x)",
+        keras="hard_silu(x)",
+    ),
+    Row(
+        name="hardshrink",
+        kind="elementwise",
+        formula="x * where(abs(x) > lambd, 1, 0)",
+        derivatives={"x": "where(abs(x) > lambd, 1, 0)"},
+        range="(-inf, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=True,
+        reference="Donoho, Johnstone (1994), Ideal Spatial Adaptation by Wavelet Shrinkage",
+        parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0"),),
+        torch="hardshrink(x, lambd)",
+        torch_backward="hardshrink_backward(dy, x, lambd)",
+        onnx="Shrink(x, lambd=lambd)",
+        keras="hard_shrink(x, lambd)",
+    ),
+    Row(
+        name="softshrink",
+        kind="elementwise",
+        formula="x - minimum(maximum(x, -lambd), lambd)",
+        derivatives={"x": "where(abs(x) > lambd, 1, 0)"},
+        range="(-inf, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=True,
+        reference="Donoho, Johnstone (1994), Ideal Spatial Adaptation by Wavelet Shrinkage",
+        parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0"),),
+        torch="softshrink(x, lambd)",
+        torch_backward="softshrink_backward(dy, x, lambd)",
+        onnx="Shrink(x, lambd=lambd, bias=lambd)",
+        keras="soft_shrink(x, lambd)",
+        conventions=(
+            Convention(
+                "onnx",
+                "Shrink(input, bias=0.0, lambd=0.5)",
+                "nothing is subtracted where `bias` is not given",
+                "hardshrink(x, lambd)",
+            ),
+        ),
+    ),
+    Row(
+        name="squared_relu",
+        kind="elementwise",
+        formula="maximum(x, 0) * maximum(x, 0)",
+        derivatives={"x": "2 * maximum(x, 0)"},
+        range="[0, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=False,
+        reference="So, Manke, Liu, Dai, Shazeer, Le (2021), Primer: Searching for Efficient Transformers for "
+        "Language Modeling",
+    ),
+    Row(
+        name="sparse_plus",
+        kind="elementwise",
+        formula="maximum(x, (minimum(maximum(x, -1), 1) + 1) * (minimum(maximum(x, -1), 1) + 1) / 4)",
+        derivatives={"x": "minimum(maximum(x + 1, 0), 2) / 2"},
+        range="[0, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=False,
+        reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
+        jax="sparse_plus(x)",
+        keras="sparse_plus(x)",
+    ),
+    Row(
+        name="sparse_sigmoid",
+        kind="elementwise",
+        formula="minimum(maximum(x + 1, 0), 2) / 2",
+        derivatives={"x": "where(abs(x) < 1, 1, 0) / 2"},
+        range="[0, 1]",
+        monotonic=True,
+        saturates=True,
+        zero_centered=False,
+        reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
+        jax="sparse_sigmoid(x)",
+        keras="sparse_sigmoid(x)",
     ),
     Row(
         name="leaky_relu",
@@ -271,6 +473,122 @@ rows = (
         onnx="Elu(x, alpha=alpha)",
         keras="elu(x, alpha)",
         conventions=(Convention("tensorflow", "nn.elu(features)", "no parameter", "elu(x)"),),
+    ),
+    Row(
+        name="celu",
+        kind="elementwise",
+        formula="where(x > 0, x, alpha * expm1(x / alpha))",
+        derivatives={"y": "where(y > 0, 1, 1 + y / alpha)", "x": "where(x > 0, 1, exp(x / alpha))"},
+        range="(-alpha, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=True,
+        reference="Barron (2017), Continuously Differentiable Exponential Linear Units",
+        parameters=(Parameter("alpha", 1.0, "minus the limit at -inf", "alpha != 0"),),
+        output_determines="alpha > 0",
+        torch="celu(x, alpha)",
+        torch_backward="elu_backward(dy, alpha, 1, 1 / alpha, True, y)",
+        jax="celu(x, alpha)",
+        onnx="Celu(x, alpha=alpha)",
+        keras="celu(x, alpha)",
+    ),
+    Row(
+        name="selu",
+        kind="elementwise",
+        formula="where(x > 0, 1.0507009873554805 * x, 1.7580993408473768 * expm1(x))",
+        derivatives={
+            "y": "where(y > 0, 1.0507009873554805, y + 1.7580993408473768)",
+            "x": "where(x > 0, 1.0507009873554805, 1.7580993408473768 * exp(x))",
+        },
+        range="(-1.7580993408473768, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=True,
+        reference="Klambauer, Unterthiner, Mayr, Hochreiter (2017), Self-Normalizing Neural Networks",
+        torch="selu(x)",
+        torch_backward="elu_backward(dy, 1.6732632423543772, 1.0507009873554805, 1, True, y)",
+        jax="selu(x)",
+        onnx="Selu(x)",
+        keras="selu(x)",
+    ),
+    Row(
+        name="exponential",
+        kind="elementwise",
+        formula="exp(x)",
+        derivatives={"y": "y", "x": "exp(x)"},
+        range="(0, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=False,
+        reference="Chollet and others (2015), Keras",
+        onnx="Exp(x)",
+        keras="exponential(x)",
+    ),
+    Row(
+        name="softsign",
+        kind="elementwise",
+        formula="x / (1 + abs(x))",
+        derivatives={"y": "(1 - abs(y)) * (1 - abs(y))", "x": "1 / ((1 + abs(x)) * (1 + abs(x)))"},
+        range="(-1, 1)",
+        monotonic=True,
+        saturates=True,
+        zero_centered=True,
+        reference="Bergstra, Desjardins, Lamblin, Bengio (2009), Quadratic Polynomials Learn Better Image "
+        "Features",
+        torch="softsign(x)",
+        jax="soft_sign(x)",
+        onnx="Softsign(x)",
+        keras="softsign(x)",
+    ),
+    Row(
+        name="tanhshrink",
+        kind="elementwise",
+        formula="x_minus_tanh(x)",
+        derivatives={"x": "tanh(x) * tanh(x)"},
+        range="(-inf, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=True,
+        reference="Collobert, Kavukcuoglu, Farabet (2011), Torch7: A Matlab-like Environment for Machine "
+        "Learning",
+        torch="tanhshrink(x)",
+        keras="tanh_shrink(x)",
+    ),
+    # (x + sqrt(x^2 + b)) / 2, and below x / 2 (1 + x / sqrt(1 + x^2)), so that nothing cancels.
+    Row(
+        name="squareplus",
+        kind="elementwise",
+        formula="maximum(x, 0) + b / (2 * (abs(x) + sqrt(x * x + b)))",
+        derivatives={
+            "y": "y * y / (y * y + b / 4)",
+            "x": "where(x >= 0, 1, 0) + (1 - 2 * where(x >= 0, 1, 0)) * b"
+            " / (2 * (x * x + b + abs(x) * sqrt(x * x + b)))",
+        },
+        range="(0, inf)",
+        monotonic=True,
+        saturates=False,
+        zero_centered=False,
+        reference="Barron (2021), Squareplus: A Softplus-Like Algebraic Rectifier",
+        parameters=(
+            Parameter("b", 4.0, "roundness of the bend: four times the squared output at 0", "b > 0"),
+        ),
+        jax="squareplus(x, b)",
+        keras="squareplus(x, b)",
+    ),
+    Row(
+        name="dish",
+        kind="elementwise",
+        formula="maximum(x, 0) - abs(x) / (2 * sqrt(1 + x * x) * (abs(x) + sqrt(1 + x * x)))",
+        derivatives={
+            "x": "where(x >= 0, 1, 0) + (1 - 2 * where(x >= 0, 1, 0))"
+            " * (1 - abs(x) * sqrt(1 + x * x))"
+            " / (2 * (1 + x * x) * (1 + x * x + abs(x) * sqrt(1 + x * x)))"
+        },
+        range="[-0.15015, inf)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=False,
+        reference="Honnibal and others (2022), thinc",
     ),
     Row(
         name="maxout",

@@ -111,7 +111,8 @@ def _notes(row: Row) -> str:
 
 
 def _example(row: Row, signature: inspect.Signature) -> str:
-    arguments = "".join(f", {n}={v}" for n, v in _EXAMPLE_ARGUMENTS.items() if n in signature.parameters)
+    given = {n: v for n, v in _EXAMPLE_ARGUMENTS.items() if n in signature.parameters} | row.required
+    arguments = "".join(f", {name}={value}" for name, value in given.items())
     lines = [
         ">>> import numpy as np",
         ">>> import fastact as fa",
@@ -135,7 +136,7 @@ def _example(row: Row, signature: inspect.Signature) -> str:
     else:
         saved = "y=y" if row.saves[0] == "y" else "x=x.copy()"
         lines += [
-            f">>> dx = fa.{row.name}.backward(np.ones_like(x), {saved})",
+            f">>> dx = fa.{row.name}.backward(np.ones_like(x), {saved}{arguments})",
             f">>> fa.{row.name}(x{arguments}, out=x) is x  # in place",
             "True",
             ">>> bool((x == y).all()), dx.shape",

@@ -35,8 +35,7 @@ def given_array(work: Workload) -> str:
 
 def names_of(work: Workload) -> dict[str, Any]:
     """What the texts of a row may name beside its arrays."""
-    defaults = {p.name: p.default for p in work.cell.row.parameters}
-    return {"axis": -1, **defaults, **work.settings}
+    return {"axis": -1, **work.cell.row.numbers, **work.settings}
 
 
 def halves(work: Workload, x: Any) -> dict[str, Any]:

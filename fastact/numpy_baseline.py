@@ -60,6 +60,7 @@ _FUNCTIONS = {
     "exp": "exp", "expm1": "expm1", "log": "log", "log1p": "log1p", "sqrt": "sqrt", "tanh": "tanh",
     "abs": "absolute", "sign": "sign", "maximum": "maximum", "minimum": "minimum", "where": "where",
     "sigmoid": "sigmoid", "max": "max", "sum": "sum", "join": "join", "erf": "erf", "erfc": "erfc",
+    "float64": "float64",
 }  # fmt: skip
 
 
@@ -196,6 +197,8 @@ def parse(text: str, constants: Mapping[str, float], arrays: tuple[str, ...]) ->
                 return make(_OPERATORS[type(op)], read(left), read(right))
             case ast.Compare(ops=[op], left=left, comparators=[right]) if type(op) in _OPERATORS:
                 return make(_OPERATORS[type(op)], read(left), read(right))
+            case ast.Call(func=ast.Name(id="x_minus_tanh"), args=[argument], keywords=[]):
+                return make("subtract", read(argument), make("tanh", read(argument)))
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
                 return make(_FUNCTIONS[name], *map(read, args))
         raise ValueError(f"{ast.unparse(node)!r} in {text!r} is not in the catalog's vocabulary")
@@ -233,10 +236,14 @@ def _unmask(node: Node) -> Node | None:
         slope = other.args[0].value
         if slope > 0:
             return make("maximum" if slope <= 1 else "minimum", a, other)
-    if chosen == a and at_zero == ZERO:
-        return make("add", above, _at(other, a, below))
-    if chosen.op == "number" and at_zero == chosen and a in other.walk():
-        return _at(other, a, below)
+    if at_zero == ZERO and _at(chosen, a, ZERO) == ZERO:
+        return make("add", _at(chosen, a, above), _at(other, a, below))
+    if chosen.op == "number" and a in other.walk():
+        left = _at(other, a, below)
+        if at_zero == chosen:
+            return left
+        left = make("multiply", make("logical_not", condition), left)
+        return make("add", make("multiply", chosen, condition), left)
     if chosen == ONE and a not in other.walk():
         if other.op == "number" and 0 <= other.value <= 1:
             return make("maximum", condition, other)
@@ -565,8 +572,7 @@ def _weight_gradient(arrays: Mapping[str, np.ndarray], axis: int, scratch: list[
 
 
 def _constants(row: Row, parameters: Mapping[str, float]) -> dict[str, float]:
-    numbers = {name: value for name, value in row.numbers.items() if value is not None}
-    constants = numbers | dict(parameters)
+    constants = row.numbers | dict(parameters)
     if row.kind == "random":
         # In evaluation, without a seed, every slope is the mean of the bounds.
         constants["slope"] = (constants["lower"] + constants["upper"]) / 2

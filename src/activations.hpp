@@ -184,6 +184,134 @@ template <class T> struct Relu {
     T backward_y(T dy, T y) const { return y > 0 ? dy : T(0); }
 };
 
+// `value` rounded up or down: a number of type T is above (below) the one as it is the other.
+template <class T> T rounded_up(double value) {
+    const T nearest = T(value);
+    return double(nearest) < value ? std::nextafter(nearest, std::numeric_limits<T>::infinity()) : nearest;
+}
+template <class T> T rounded_down(double value) { return -rounded_up<T>(-value); }
+
+// The numbers between two bounds, those not among them.
+template <class T> struct Between {
+    T low, high;
+
+    bool operator()(T value) const { return (value > low) & (value < high); }
+};
+
+// An output on a bound is that bound as rounded to its type, an input may be just beside it.
+template <class T> struct Hardtanh {
+    Between<T> inputs, outputs;
+
+    explicit Hardtanh(const double* parameters)
+        : inputs{rounded_down<T>(parameters[0]), rounded_up<T>(parameters[1])},
+          outputs{T(parameters[0]), T(parameters[1])} {}
+
+    T forward(T x) const { return math::at_most(outputs.high, math::at_least(outputs.low, x)); }
+    T backward_x(T dy, T x) const { return inputs(x) ? dy : T(0); }
+    T backward_y(T dy, T y) const { return outputs(y) ? dy : T(0); }
+};
+
+template <class T> struct Relu6 : Hardtanh<T> {
+    static constexpr double bounds[] = {0, 6};
+
+    explicit Relu6(const double*) : Hardtanh<T>(bounds) {}
+};
+
+// slope * x + offset between its ends at 0 and 1, as slope * (x - start).
+template <class T> struct Hardsigmoid {
+    Factor<T> slope, shift;
+    T above;
+    Between<T> inputs;
+
+    explicit Hardsigmoid(const double* parameters)
+        : slope(parameters[0]),
+          shift(parameters[1] / parameters[0]),
+          above(T(2 / parameters[0])),
+          inputs{rounded_down<T>(-(parameters[1] / parameters[0])),
+                 rounded_up<T>((1 - parameters[1]) / parameters[0])} {}
+
+    T forward(T x) const {
+        const T rise = math::at_most(above, math::at_least(T(0), (x + shift.high) + shift.low));
+        return math::at_most(T(1), math::fma(rise, slope.high, rise * slope.low));
+    }
+    T backward_x(T dy, T x) const { return inputs(x) ? dy * slope.high : T(0); }
+    T backward_y(T dy, T y) const { return Between<T>{0, 1}(y) ? dy * slope.high : T(0); }
+};
+
+// x (x + 3) / 6 where |x| < 3, with what x + 3 loses in rounding.
+template <class T> struct Hardswish {
+    explicit Hardswish(const double*) {}
+
+    T forward(T x) const {
+        const T inside = math::at_most(T(3), math::at_least(T(-3), x));
+        const T sum = inside + 3, low = inside - (sum - 3);
+        return x > 3 ? x : math::fma(inside, sum, inside * low) / 6;
+    }
+    T backward_x(T dy, T x) const {
+        const T inner = dy * ((x + T(1.5)) / 3), below = x <= -3 ? T(0) : inner;
+        return x >= 3 ? dy : below;
+    }
+};
+
+template <class T> struct Threshold {
+    T threshold, value;
+
+    explicit Threshold(const double* parameters)
+        : threshold(rounded_down<T>(parameters[0])), value(T(parameters[1])) {}
+
+    T forward(T x) const { return x <= threshold ? value : x; }
+    T backward_x(T dy, T x) const { return x > threshold ? dy : T(0); }
+};
+
+template <class T> struct Hardshrink {
+    T lambd;
+
+    explicit Hardshrink(const double* parameters) : lambd(rounded_down<T>(parameters[0])) {}
+
+    T forward(T x) const { return math::abs(x) <= lambd ? T(0) : x; }
+    T backward_x(T dy, T x) const { return math::abs(x) > lambd ? dy : T(0); }
+};
+
+template <class T> struct Softshrink : Hardshrink<T> {
+    T shift;
+
+    explicit Softshrink(const double* parameters) : Hardshrink<T>(parameters), shift(T(parameters[0])) {}
+
+    T forward(T x) const { return x - math::at_most(shift, math::at_least(-shift, x)); }
+};
+
+template <class T> struct SquaredRelu {
+    explicit SquaredRelu(const double*) {}
+
+    T forward(T x) const {
+        const T positive = x < 0 ? T(0) : x;
+        return positive * positive;
+    }
+    T backward_x(T dy, T x) const { return 2 * (dy * (x < 0 ? T(0) : x)); }
+};
+
+// 0 below -1, x above 1 and the parabola between that meets both with their slopes; from the
+// left up to 1 it is the larger of the two.
+template <class T> struct SparsePlus {
+    explicit SparsePlus(const double*) {}
+
+    static T half(T x) { return T(0.5) * math::at_most(T(2), math::at_least(T(0), x + 1)); }
+
+    T forward(T x) const {
+        const T root = half(x), square = root * root;
+        return x > square ? x : square;
+    }
+    T backward_x(T dy, T x) const { return dy * half(x); }
+};
+
+// The derivative of SparsePlus.
+template <class T> struct SparseSigmoid {
+    explicit SparseSigmoid(const double*) {}
+
+    T forward(T x) const { return SparsePlus<T>::half(x); }
+    T backward_x(T dy, T x) const { return math::abs(x) < 1 ? T(0.5) * dy : T(0); }
+};
+
 template <class T> struct LeakyRelu {
     Leaky<T> leaky;
 
@@ -228,6 +356,149 @@ template <class T> struct Elu {
         return x > 0 ? dy : dy * (alpha * e.m * e.lower) * e.upper;
     }
     T backward_y(T dy, T y) const { return y > 0 ? dy : dy * (y + alpha); }
+};
+
+template <class T> struct Celu {
+    T alpha, bias;
+    Pair<T> inverse;
+
+    explicit Celu(const double* parameters) : alpha(T(parameters[0])), bias(T(parameters[0] > 0 ? 0.25 : -0.25)) {
+        const double rounded = 1 / parameters[0], rest = std::fma(-rounded, parameters[0], 1) / parameters[0];
+        inverse.high = T(rounded);
+        inverse.low = T((rounded - double(inverse.high)) + rest);
+    }
+
+    // x / alpha in two parts: rounded to one, its error would be multiplied by its size in the exponential.
+    Pair<T> quotient(T x) const {
+        constexpr T largest = std::numeric_limits<T>::max();
+        const T finite = math::at_most(largest, math::at_least(-largest, x)), high = inverse.high * finite;
+        return {high, math::fma(inverse.low, finite, math::product_error(inverse.high, finite, high))};
+    }
+    T forward(T x) const {
+        const auto u = quotient(x);
+        const T below = math::with_sign(math::times_expm1(alpha, u.high, u.low, bias), x);
+        return x > 0 ? x : below;
+    }
+    T backward_x(T dy, T x) const {
+        const auto u = quotient(x);
+        const auto e = math::exp_parts(u.high, u.low);
+        return x > 0 ? dy : dy * (e.m * e.lower) * e.upper;
+    }
+    T backward_y(T dy, T y) const { return y > 0 ? dy : dy * math::fma(y, inverse.high, T(1)); }
+};
+
+// The constants for which a normalised input stays so; the product with alpha in two parts,
+// as the gradient from an output near its limit needs it.
+template <class T> struct Selu {
+    static constexpr double product = 1.7580993408473768;
+    static constexpr T lambda = T(1.0507009873554805);
+    static constexpr T high = T(product), low = T(product - double(high));
+
+    explicit Selu(const double*) {}
+
+    T forward(T x) const {
+        const T e = math::expm1_negative(x > 0 ? T(0) : x);
+        return x > 0 ? lambda * x : math::fma(high, e, low * e);
+    }
+    T backward_x(T dy, T x) const {
+        const auto e = exp_parts_negative(x > 0 ? T(0) : x);
+        return x > 0 ? lambda * dy : dy * (high * e.m * e.lower) * e.upper;
+    }
+    T backward_y(T dy, T y) const { return y > 0 ? lambda * dy : dy * ((y + high) + low); }
+};
+
+template <class T> struct Exponential {
+    explicit Exponential(const double*) {}
+
+    T forward(T x) const { return math::exp(x); }
+    T backward_x(T dy, T x) const {
+        const auto e = math::exp_parts(x);
+        return dy * (e.m * e.lower) * e.upper;
+    }
+    T backward_y(T dy, T y) const { return dy * y; }
+};
+
+template <class T> struct Softsign {
+    explicit Softsign(const double*) {}
+
+    T forward(T x) const {
+        const T a = math::at_most(std::numeric_limits<T>::max(), math::abs(x));
+        return math::with_sign(a / (1 + a), x);
+    }
+    T backward_x(T dy, T x) const {
+        const T d = 1 + math::abs(x);
+        return dy / d / d;
+    }
+    T backward_y(T dy, T y) const {
+        const T rest = 1 - math::abs(y);
+        return dy * rest * rest;
+    }
+};
+
+template <class T> struct Tanhshrink {
+    explicit Tanhshrink(const double*) {}
+
+    T forward(T x) const { return math::tanhshrink(x); }
+    T backward_x(T dy, T x) const { return math::times_tanh_squared(dy, x); }
+};
+
+// dy h(x), h(a) = 1 - h(-a), from `scaled` = h(-|x|) / scale; a large dy meets it before the scale.
+template <class T> T mirrored(T dy, T x, T scaled, T root_of_scale) {
+    const T below = (x < 0 ? dy : T(1)) * scaled * root_of_scale * root_of_scale;
+    return x < 0 ? below : dy * (1 - below);
+}
+
+// (x + s) / 2 with s = sqrt(x^2 + b), as max(x, 0) + (s - |x|) / 2, and s - a = b / (s + a).
+template <class T> struct Squareplus {
+    T b, limit;
+
+    explicit Squareplus(const double* parameters)
+        : b(math::at_least(std::numeric_limits<T>::min(), T(parameters[0]))),
+          limit(T((sizeof(T) == 4 ? 0x1p14 : 0x1p28) * std::sqrt(parameters[0]))) {}
+
+    T forward(T x) const {
+        const math::Hypotenuse<T> s(math::abs(x), b);
+        const T sum = s.root + s.leg, lost = (s.root - sum) + s.leg + s.root_low;
+        const T rest = T(0.5) * b / sum;
+        return (x < 0 ? T(0) : x) + math::fma(-rest, lost / sum, rest) * s.scale;
+    }
+    // (1 + x / s) / 2, which is b / (2 s (s + a)) at x = -a.
+    T backward_x(T dy, T x) const {
+        const math::Hypotenuse<T> s(math::abs(x), b);
+        const T h = T(0.5) * b / math::fma(s.root, s.leg, s.square);
+        return mirrored(dy, x, h, s.scale);
+    }
+    // y^2 / (y^2 + b / 4), of a y up to where that is 1.
+    T backward_y(T dy, T y) const {
+        const T inside = math::at_most(limit, y);
+        return dy * (inside / math::fma(inside, inside, T(0.25) * b)) * inside;
+    }
+};
+
+// (x + x^2 / s) / 2 with s = sqrt(1 + x^2), as max(x, 0) - (a - a^2 / s) / 2, a = |x|, and
+// s (s - a) = s / (s + a).
+template <class T> struct Dish {
+    explicit Dish(const double*) {}
+
+    T forward(T x) const {
+        const math::Hypotenuse<T> s(math::abs(x), T(1));
+        const T low = math::fma(s.root_low, s.leg, s.square_low);
+        const T product = math::fma(s.root, s.leg, low), sum = s.square + product;
+        const T lost = (s.square - sum) + product, rest = T(0.5) * s.leg / sum;
+        return (x < 0 ? T(0) : x) - math::fma(-rest, lost / sum, rest) * s.scale;
+    }
+    // h(-a) = (1 - a (s^2 + 1) / s^3) / 2, and where that cancels, beyond a = 1/4, it is
+    // (1 - a s) / (2 s^2 (s^2 + a s)), less what the denominator lost in rounding, where
+    // s^2 counts as half of s^2 + a s.
+    T backward_x(T dy, T x) const {
+        const math::Hypotenuse<T> s(math::abs(x), T(1));
+        const bool near = math::abs(x) < T(0.25);
+        const T product = math::fma(s.root, s.leg, s.root_low * s.leg), sum = s.square + product;
+        const T lost = math::fma(T(3), s.square_low, (s.square - sum) + product);
+        const T numerator = near ? s.leg * (s.square + 1) : s.scale * s.scale - product;
+        const T h = T(0.5) * (numerator / (near ? s.root : sum) / s.square);
+        return mirrored(dy, x, near ? T(0.5) - h : math::fma(-h, lost / sum, h), s.scale);
+    }
 };
 
 template <class T> struct Silu {

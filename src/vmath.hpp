@@ -117,6 +117,41 @@ template <> inline constexpr double tanh_tail<double>[] = {
     8.812081042659541e-05,
     -2.706429950120291e-05,
     4.799188079510226e-06};
+// (x - tanh(x)) / x^3 in z = x^2 - 0.7734375 where |x| <= 1.1875, relative
+template <class T> inline constexpr T tanhshrink_factor = 0;
+// error 2^-28.4
+template <> inline constexpr float tanhshrink_factor<float>[] = {
+    0.25478876f,
+    -0.07735514f,
+    0.02382077f,
+    -0.007348115f,
+    0.002267428f,
+    -0.0007001889f,
+    0.00021500209f,
+    -6.457603e-05f,
+    2.276077e-05f,
+    -8.904823e-06f};
+// (x - tanh(x)) / x^3 in z = x^2 - 0.765625 where |x| <= 1.1875, relative
+// error 2^-55.19
+template <> inline constexpr double tanhshrink_factor<double>[] = {
+    0.25539455039198256,
+    -0.07772868711910268,
+    0.02399383703350014,
+    -0.007419462748773506,
+    0.0022948106616924634,
+    -0.0007097989506655326,
+    0.00021954614688774382,
+    -6.790731030172596e-05,
+    2.1004259039972775e-05,
+    -6.496820913186721e-06,
+    2.0094932287886207e-06,
+    -6.2137328132387e-07,
+    1.9231573607162824e-07,
+    -5.992938259704744e-08,
+    1.8198180645196513e-08,
+    -5.038662138800739e-09,
+    2.055717227195324e-09,
+    -9.59744352650826e-10};
 // (log(1 + f) - f + f^2 / 2) / f^3 where -1/4 <= f <= 1/2, relative to log(1 + f)
 template <class T> inline constexpr T log1p_tail = 0;
 // error 2^-26.74
@@ -288,6 +323,13 @@ template <class T> T fma(T a, T b, T c) {
 #endif
 }
 
+template <class T> T sqrt(T x) {
+    if constexpr (sizeof(T) == 4)
+        return __builtin_sqrtf(x);
+    else
+        return __builtin_sqrt(x);
+}
+
 // c[0] + c[1] u + c[2] u^2 + ...
 template <class T, std::size_t N> T horner(T u, const T (&c)[N]) {
     T sum = c[N - 1];
@@ -396,6 +438,13 @@ template <class T> Scaled<T> exp_parts(T x) {
 // The same for x <= 0, with one comparison less.
 template <class T> Scaled<T> exp_parts_negative(T x) { return exp_parts_inside(at_least(-exp_limit<T>, x)); }
 
+// The same for x + low, where |low| is below the rounding error of x.
+template <class T> Scaled<T> exp_parts(T x, T low) {
+    const auto [r, exponent] = reduce(with_sign(at_most(exp_limit<T>, abs(x)), x), halved<T>);
+    const auto [lower, upper] = powers<T>(exponent);
+    return {exp_reduced(r + (abs(x) > exp_limit<T> ? T(0) : low)), lower, upper};
+}
+
 template <class T> T exp(T x) { return exp_parts(x).value(); }
 template <class T> T exp_negative(T x) { return exp_parts_negative(x).value(); }
 
@@ -496,18 +545,45 @@ template <class T> T expm1(T x) {
     return abs(x) < std::numeric_limits<T>::epsilon() / 4 ? x : 2 * fma(p, half, half - T(0.5));
 }
 
-// tanh(x) for every x; never beyond 1, and 1 from |x| = 9.02 (19.1) on.
-// Method: x + x^3 q(x^2) where |x| <= 0.7, otherwise 1 - 2 / (1 + e^2x), which is
-// insensitive enough to e^2x for a reduction in one step. Cost 16 (27) and a division.
-template <class T> T tanh(T x) {
-    const T magnitude = abs(x), twice = 2 * magnitude, inside = at_most(T(40), twice);
+// alpha (e^x - 1) for a finite x + low, where |low| is below the rounding error of x and
+// `bias` is 1/4 with the sign of -x; within 2 ULP. Method: as expm1, with 2^n in two factors,
+// so that neither overflows nor loses alpha before it must. Cost 16 (21).
+template <class T> T times_expm1(T alpha, T x, T low, T bias) {
+    const T inside = with_sign(at_most(exp_limit<T>, abs(x)), x);
+    const auto [head, exponent] = reduce_biased(inside, bias, halved<T>);
+    const auto [lower, upper] = powers<T>(exponent);
+    const T r = head + (abs(x) > exp_limit<T> ? T(0) : low);
+    const T p = expm1_reduced(r, horner(r, expm1_tail<T>)), scaled = alpha * lower;
+    return fma(scaled * p, upper, fma(scaled, upper, -alpha));
+}
+
+// tanh(a) where 0 <= a <= 0.7.
+template <class T> T tanh_near(T a) {
+    const T square = a * a;
+    return fma(a * square, horner(square, tanh_tail<T>), a);
+}
+
+// 1 - tanh(a) = 2 / (1 + e^2a) for a >= 0.7; not of NaN. It is insensitive enough to e^2a
+// for a reduction in one step.
+template <class T> T one_minus_tanh(T a) {
+    const T inside = at_most(T(40), 2 * a);
     const T shifted = fma(inside, log2_e<T>, rounder<T>(0));
     const T r = fma(shifted - rounder<T>(0), -(ln2_high<T> + ln2_low<T>), inside);
-    // Spoils NaN, which only the other branch returns.
-    const T e = from_bits<T>(bits(exp_reduced(r)) + (bits(shifted) << mantissa_bits<T>));
-    const T u = x * x;
-    const T inner = fma(magnitude * u, horner(u, tanh_tail<T>), magnitude);
-    return with_sign(twice > T(1.4) ? 1 - 2 / (1 + e) : inner, x);
+    return 2 / (1 + from_bits<T>(bits(exp_reduced(r)) + (bits(shifted) << mantissa_bits<T>)));
+}
+
+// tanh(x) for every x; never beyond 1, and 1 from |x| = 9.02 (19.1) on.
+// Method: a polynomial where |x| <= 0.7, 1 - 2 / (1 + e^2x) beyond. Cost 16 (27) and a division.
+template <class T> T tanh(T x) {
+    const T a = abs(x);
+    return with_sign(a > T(0.7) ? 1 - one_minus_tanh(a) : tanh_near(a), x);
+}
+
+// dy tanh(x)^2 for every x. Method: with q = 1 - tanh(x), tanh(x)^2 is 1 - q (2 - q).
+template <class T> T times_tanh_squared(T dy, T x) {
+    const T a = abs(x), near = tanh_near(a), q = one_minus_tanh(a);
+    const bool far = a > T(0.7);
+    return dy * (far ? fma(-q, 2 - q, T(1)) : near) * (far ? T(1) : near);
 }
 
 // -- Logarithms ------------------------------------------------------------------
@@ -702,5 +778,39 @@ template <class T, class... Low> T times_normal_cdf_backward(T dy, T x, Low... d
     const T slope = x < 0 ? tail : fma(-tail, upper, T(1)), power = x < 0 ? upper : T(1);
     return times_in_parts(dy, slope, dy_low...) * power;
 }
+
+// x - tanh(x) for every x.
+// Method: x^3 q(x^2) below the join, the cube in two parts; above it nothing cancels in
+// (x - 1) + (1 - tanh(x)). Cost 22 (35) and a division.
+template <class T> T tanhshrink(T x) {
+    constexpr T join = T(1.1875), centre = T(sizeof(T) == 4 ? 0.7734375 : 0.765625);
+    const T a = abs(x), square = a * a, cube = a * square;
+    const T cube_low = fma(a, product_error(a, a, square), product_error(a, square, cube));
+    const T q = horner_accurate(square - centre, tanhshrink_factor<T>);
+    return with_sign(a > join ? (a - 1) + one_minus_tanh(a) : accurate_fma(cube, q, cube_low * q), x);
+}
+
+// -- Roots -----------------------------------------------------------------------
+
+// s = sqrt(a^2 + b) for a >= 0 and b > 0: `leg` is a and `root` s times `scale`, which is less
+// than 1 where a^2 would overflow, and 0 where a is infinite (and `leg` as if it were not). With
+// the `low` parts, s^2 and s are twice as exact.
+template <class T> struct Hypotenuse {
+    T scale, leg, square, square_low, root, root_low;
+
+    Hypotenuse(T a, T b) {
+        constexpr bool single = sizeof(T) == 4;
+        constexpr T largest = std::numeric_limits<T>::max();
+        const T factor = a > T(single ? 0x1p60 : 0x1p500) ? T(single ? 0x1p-65 : 0x1p-520) : T(1);
+        scale = a > largest ? T(0) : factor;
+        leg = at_most(largest, a) * factor;
+        const T first = leg * leg, second = b * factor * factor;
+        square = first + second;
+        const T part = square - first;
+        square_low = ((first - (square - part)) + (second - part)) + product_error(leg, leg, first);
+        root = sqrt(square);
+        root_low = T(0.5) * (accurate_fma(-root, root, square) + square_low) / root;
+    }
+};
 
 }  // namespace fastact::math

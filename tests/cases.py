@@ -33,7 +33,8 @@ class Case:
 
     def __call__(self, *arrays, out=None, **parameters):
         """The result for `(x,)` or `(dy, saved)`; of prelu's backward only dx."""
-        given = {**WHAT_A_KIND_NEEDS.get(self.row.kind, {}), **self.parameters, **parameters}
+        needs = {**WHAT_A_KIND_NEEDS.get(self.row.kind, {}), **self.row.required}
+        given = {**needs, **self.parameters, **parameters}
         if not self.saved:
             return self.activation(arrays[0], **given, out=out)
         result = self.activation.backward(arrays[0], **{self.saved: arrays[1]}, **given, out=out)

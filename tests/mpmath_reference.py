@@ -28,6 +28,12 @@ def _sigmoid(x):
     return 1 / (1 + mp.exp(-x))
 
 
+def _x_minus_tanh(x):
+    """With as many more digits as cancel."""
+    with mp.workdps(mp.dps + 3 * max(0, -int(mp.log10(abs(x)))) if x else mp.dps):
+        return x - mp.tanh(x)
+
+
 def _erfc(t):
     # mpmath's own refuses arguments whose square is no float; the value is below 10^(-10^199) there.
     return mp.erfc(t) if t < mp.mpf(10) ** 100 else mp.zero
@@ -40,6 +46,8 @@ VOCABULARY = {
     },
     "erfc": np.frompyfunc(_erfc, 1, 1),
     "sigmoid": np.frompyfunc(_sigmoid, 1, 1),
+    "x_minus_tanh": np.frompyfunc(_x_minus_tanh, 1, 1),
+    "float64": np.frompyfunc(lambda value: mp.mpf(float(value)), 1, 1),
     "sign": np.frompyfunc(mp.sign, 1, 1),
     "abs": np.abs,
     "where": np.where,
@@ -76,18 +84,18 @@ def arrays(row: catalog.Row, name: str, value) -> dict[str, np.ndarray]:
     return {"a": a, "b": b}
 
 
-def forward(row: catalog.Row, x, **parameters) -> np.ndarray:
+def forward(row: catalog.Row, x, /, **parameters) -> np.ndarray:
     """The activation of `x` as mpmath numbers; rows, pieces and halves lie along the last axis."""
     return evaluate(row.formula, **arrays(row, "x", x), **_exact_parameters(row, parameters))
 
 
-def backward(row: catalog.Row, dy, saved: str, value, **parameters) -> np.ndarray:
+def backward(row: catalog.Row, dy, saved: str, value, /, **parameters) -> np.ndarray:
     """dL/dx as mpmath numbers, as a function of the array `value` that is passed as `saved`."""
     names = {"dy": exact(dy), **arrays(row, saved, value), **_exact_parameters(row, parameters)}
     return evaluate(gradient_text(row, saved), **names)
 
 
-def largest_term_of_backward(row: catalog.Row, dy, saved: str, value, **parameters) -> np.ndarray:
+def largest_term_of_backward(row: catalog.Row, dy, saved: str, value, /, **parameters) -> np.ndarray:
     """As `backward`, with every outermost sum replaced by its largest term, so that nothing cancels."""
     names = {"dy": exact(dy), **arrays(row, saved, value), **_exact_parameters(row, parameters)}
     text = _sums_to_largest_terms(gradient_text(row, saved))

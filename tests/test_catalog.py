@@ -9,7 +9,10 @@ import importlib
 import pickle
 import pkgutil
 import pydoc
+import re
+from dataclasses import fields, replace
 from operator import attrgetter
+from pathlib import Path
 
 import mpmath_reference as reference
 import numpy as np
@@ -17,8 +20,9 @@ import pytest
 from cases import Case
 
 import fastact as fa
-from fastact import catalog
+from fastact import _dispatch, catalog
 
+ROOT = Path(__file__).parents[1]
 NAME = attrgetter("name")
 KINDS = ("elementwise", "channels", "random", "rows", "pieces", "gated")
 NAMES_THAT_A_KIND_ADDS = {
@@ -69,6 +73,76 @@ def test_a_row_is_complete(row):
     for parameter in row.parameters:
         assert parameter.name.isidentifier()
         assert parameter.meaning.strip()
+        assert np.isfinite(parameter.number), f"{parameter.name} has neither a default nor an example"
+
+
+DECLARED = {
+    name: struct
+    for struct, name in re.findall(
+        r'elementwise<(\w+)>\("(\w+)"', (ROOT / "src" / "declarations.hpp").read_text()
+    )
+}
+STRUCTS = re.findall(r"template <class T> struct (\w+)", (ROOT / "src" / "activations.hpp").read_text())
+
+
+def _lacks(row: catalog.Row) -> list[str]:
+    """What an elementwise activation needs and this one has not, in the order of CONTRIBUTING.md."""
+    struct = DECLARED.get(row.name)
+    if struct is None:
+        return [f'src/declarations.hpp: a line elementwise<…>("{row.name}", …)']
+    lacking = [] if struct in STRUCTS else [f"src/activations.hpp: struct {struct}"]
+    kernels = _dispatch.Kernel(row.name, (), (), False).kernel_saves
+    lacking += [f"{struct}: backward_{saved}" for saved in row.saves if not kernels[saved]]
+    lacking += [
+        f"row: derivative from {saved}" for saved in "xy" if kernels[saved] and saved not in row.saves
+    ]
+    texts = {"formula": row.formula, "range": row.range, "reference": row.reference}
+    lacking += [f"row: {field}" for field, text in texts.items() if not text.strip()]
+    for parameter in row.parameters:
+        if parameter.default is catalog.REQUIRED and np.isnan(parameter.example):
+            lacking.append(f"row: an example for {parameter.name}, which has no default")
+        if not parameter.meaning.strip():
+            lacking.append(f"row: the meaning of {parameter.name}")
+    return lacking
+
+
+@pytest.mark.parametrize("row", [row for row in catalog.rows if row.kind == "elementwise"], ids=NAME)
+def test_a_row_lacks_none_of_its_parts(row):
+    assert not _lacks(row)
+
+
+def test_every_declaration_has_its_row():
+    assert set(DECLARED) == {row.name for row in catalog.rows if row.kind in ("elementwise", "random")}
+
+
+def test_what_a_row_lacks_is_named():
+    row, parameter = fa.threshold.row, catalog.Parameter("level", catalog.REQUIRED, "")
+    lacking = {
+        "declarations.hpp": replace(row, name="treshold"),
+        "backward_y": replace(row, derivatives={"x": "1", "y": "1"}),
+        "derivative from x": replace(row, derivatives={}),
+        "formula": replace(row, formula=""),
+        "an example for level": replace(row, parameters=(parameter,)),
+        "the meaning of level": replace(row, parameters=(parameter,)),
+    }
+    for word, incomplete in lacking.items():
+        assert any(word in part for part in _lacks(incomplete)), word
+
+
+def test_contributing_walks_through_what_is_there():
+    """Its example is in the sources, word for word, and its table has every field of a row."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    section = text.partition("## Add an activation")[2].partition("\n## ")[0]
+    sources = [
+        ROOT / "src" / "activations.hpp",
+        ROOT / "src" / "declarations.hpp",
+        ROOT / "fastact" / "catalog.py",
+    ]
+    examples = re.findall(r"```(?:cpp|python)\n(.*?)```", section, re.DOTALL)
+    for source, example in zip(sources, examples, strict=True):
+        assert example in source.read_text(), source.name
+    named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))))
+    assert {field.name for field in fields(catalog.Row)} <= named
 
 
 def test_a_formula_uses_the_vocabulary_only(row):
@@ -98,7 +172,8 @@ def test_the_objects_attributes_are_the_rows(row):
     for attribute in ["formula", "range", "monotonic", "saturates", "zero_centered", "reference", "saves"]:
         assert getattr(activation, attribute) == getattr(row, attribute), attribute
     for parameter in row.parameters:
-        assert activation.parameters[parameter.name] == parameter.default
+        default = None if parameter.default is catalog.REQUIRED else parameter.default
+        assert activation.parameters[parameter.name] == default
     assert row.name in fa.__all__
     assert row.name in dir(fa)
 
@@ -118,19 +193,22 @@ def test_what_a_row_says_of_its_shape_holds(row):
     x = np.linspace(-40, 40, 2001)
     y = Case(row)(x, **({"seed": None} if row.kind == "random" else {}))
     assert row.monotonic == bool((np.diff(y) >= 0).all())
-    assert row.saturates == bool(abs(y[-1] - y[-200]) < 1e-6 and abs(y[0] - y[200]) < 1e-6)
+    far = Case(row)(np.array([-4e9, -1e9, 1e9, 4e9]), **({"seed": None} if row.kind == "random" else {}))
+    with np.errstate(invalid="ignore"):
+        assert row.saturates == bool(abs(far[1] - far[0]) < 1e-6 and abs(far[3] - far[2]) < 1e-6)
     assert row.zero_centered == bool(y.min() < -0.5 and y.max() > 0.5) or row.range == "(-inf, inf)"
 
 
 @pytest.mark.parametrize("row", [row for row in catalog.rows if row.parameters], ids=NAME)
 def test_parameters_by_position_or_by_name_or_left_out(row, dtype):
     x = np.linspace(-3, 3, 40).astype(dtype)
-    defaults = {parameter.name: parameter.default for parameter in row.parameters}
     activation = fa.get(row.name)
-    expected = activation(x)
-    np.testing.assert_array_equal(activation(x, *defaults.values()), expected)
-    np.testing.assert_array_equal(activation(x, **defaults), expected)
-    np.testing.assert_array_equal(activation.backward(x, x=x, **defaults), activation.backward(x, x=x))
+    expected = activation(x, **row.required)
+    np.testing.assert_array_equal(activation(x, *row.numbers.values()), expected)
+    np.testing.assert_array_equal(activation(x, **row.numbers), expected)
+    np.testing.assert_array_equal(
+        activation.backward(x, x=x, **row.numbers), activation.backward(x, x=x, **row.required)
+    )
 
 
 @pytest.mark.parametrize("part", ["forward", "backward"])

@@ -113,7 +113,7 @@ def test_an_out_that_is_no_array(case, dtype):
 def test_backward_needs_exactly_one_saved_array(case, dtype):
     dy, saved = case.draw((4, 8), dtype)
     out = _out_for(case, (dy, saved))
-    needs = {"pieces": {"pieces": 4}, "channels": {"weight": 0.25}}.get(case.row.kind, {})
+    needs = {"pieces": {"pieces": 4}, "channels": {"weight": 0.25}}.get(case.row.kind, case.row.required)
     backward = case.activation.backward
     accepted = [f"{name}=" for name in case.row.saves]
     _refused(TypeError, [case.row.name, *accepted], lambda: backward(dy, **needs, out=out), out)
@@ -129,7 +129,7 @@ def test_backward_refuses_what_the_derivative_is_no_function_of(row, dtype):
     case = Case(row, row.saves[0])
     dy, saved = case.draw((4, 8), dtype)
     out = _out_for(case, (dy, saved))
-    needs = {"pieces": {"pieces": 4}, "channels": {"weight": 0.25}}.get(row.kind, {})
+    needs = {"pieces": {"pieces": 4}, "channels": {"weight": 0.25}}.get(row.kind, row.required)
     (unaccepted,) = {"x", "y"} - set(row.saves)
     given = {unaccepted: saved}
     _refused(
@@ -147,6 +147,7 @@ def test_backward_refuses_what_the_derivative_is_no_function_of(row, dtype):
         ("leaky_relu", {"negative_slope": -0.5}, "negative_slope > 0"),
         ("elu", {"alpha": 0.0}, "alpha > 0"),
         ("elu", {"alpha": -1.0}, "alpha > 0"),
+        ("celu", {"alpha": -1.0}, "alpha > 0"),
         ("rrelu", {"lower": 0.0, "upper": 0.5}, "lower > 0"),
         ("rrelu", {"lower": -0.5, "upper": 0.5}, "lower > 0"),
     ],
@@ -223,11 +224,44 @@ def test_a_seed_that_is_no_integer(seed, dtype):
     _refused(TypeError, ["seed"], lambda: fa.rrelu.backward(x, x=x, seed=seed))
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters", "condition"),
+    [
+        ("celu", {"alpha": 0.0}, "alpha != 0"),
+        ("hardtanh", {"min_val": 1.0, "max_val": -1.0}, "min_val <= max_val"),
+        ("hardsigmoid", {"slope": 0.0}, "slope > 0"),
+        ("hardsigmoid", {"slope": -0.2}, "slope > 0"),
+        ("hardshrink", {"lambd": -0.5}, "lambd >= 0"),
+        ("softshrink", {"lambd": -0.5}, "lambd >= 0"),
+        ("squareplus", {"b": 0.0}, "b > 0"),
+        ("squareplus", {"b": -4.0}, "b > 0"),
+    ],
+)
+def test_a_parameter_out_of_its_range(name, parameters, condition, dtype):
+    x, out = np.ones(8, dtype), np.full(8, 9, dtype)
+    words = [condition, *(f"{key}={value}" for key, value in parameters.items())]
+    activation = fa.get(name)
+    _refused(ValueError, words, lambda: activation(x, **parameters, out=out), out)
+    for saved in activation.saves:
+        given = {saved: x, **parameters}
+        _refused(ValueError, words, lambda g=given: activation.backward(x, **g, out=out), out)
+
+
+@pytest.mark.parametrize("row", [row for row in fa.catalog.rows if row.required], ids=lambda row: row.name)
+def test_a_parameter_without_a_default_is_asked_for(row, dtype):
+    x, out = np.ones(8, dtype), np.full(8, 9, dtype)
+    for missing in row.required:
+        given = {name: value for name, value in row.required.items() if name != missing}
+        _refused(TypeError, [row.name, missing], lambda g=given: fa.get(row.name)(x, **g, out=out), out)
+        call = fa.get(row.name).backward
+        _refused(TypeError, [row.name, missing], lambda g=given, c=call: c(x, x=x, **g, out=out), out)
+
+
 @pytest.mark.parametrize("row", [row for row in fa.catalog.rows if row.parameters], ids=lambda row: row.name)
 def test_a_parameter_that_is_nan(row, dtype):
     x, out = np.ones(8, dtype), np.full(8, 9, dtype)
     for name in row.numbers:
-        given = {name: float("nan")}
+        given = {**row.required, name: float("nan")}
         words = [name, "nan"]
         _refused(ValueError, words, lambda g=given: fa.get(row.name)(x, **g, out=out), out)
         call = fa.get(row.name).backward
@@ -241,7 +275,7 @@ def test_a_parameter_that_is_no_number(row, value, dtype):
     for parameter in row.parameters:
         if parameter.choices or (value is None and parameter.none is not None):
             continue
-        given = {parameter.name: value}
+        given = {**row.required, parameter.name: value}
         _refused(TypeError, [parameter.name], lambda g=given: fa.get(row.name)(x, **g, out=out), out)
         call = fa.get(row.name).backward
         _refused(TypeError, [parameter.name], lambda g=given, c=call: c(x, x=x, **g, out=out), out)

@@ -92,7 +92,7 @@ def _unit(exact: np.ndarray, half) -> np.ndarray:
 
 
 def _defaults(case: Case) -> tuple[tuple[str, float], ...]:
-    return tuple((parameter.name, parameter.default) for parameter in case.row.parameters)
+    return tuple(case.row.numbers.items())
 
 
 @pytest.mark.parametrize("case", FORMULAS, ids=str)

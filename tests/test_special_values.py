@@ -159,7 +159,82 @@ def test_slope_at_zero(dtype):
         np.testing.assert_array_equal(gradient, np.full(LENGTH, slope, dtype), err_msg=name)
 
 
+KINKS = [
+    ("relu6", {}, {0: 0, 6: 0}),
+    ("hardtanh", {}, {-1: 0, 1: 0}),
+    ("hardtanh", {"min_val": -0.5, "max_val": 2.0}, {-0.5: 0, 2: 0}),
+    ("hardsigmoid", {}, {-3: 0, 3: 0}),
+    ("hardsigmoid", {"slope": 0.25, "offset": 0.75}, {-3: 0, 1: 0}),
+    ("hardswish", {}, {-3: 0, 3: 1}),
+    ("hardshrink", {}, {-0.5: 0, 0.5: 0}),
+    ("softshrink", {}, {-0.5: 0, 0.5: 0}),
+    ("threshold", {"threshold": 0.5, "value": 2.0}, {0.5: 0}),
+    ("sparse_sigmoid", {}, {-1: 0, 1: 0}),
+    ("squared_relu", {}, {0: 0}),
+    ("sparse_plus", {}, {-1: 0, 1: 1}),
+    ("celu", {"alpha": 2.0}, {0: 1}),
+    ("selu", {}, {0: 1.7580993408473768}),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "slopes"), KINKS, ids=lambda value: str(value))
+def test_slope_at_a_kink(name, parameters, slopes, dtype):
+    """As the contract names them; from the output too, where it is on a bound."""
+    activation = fa.get(name)
+    for at, slope in slopes.items():
+        x, one = np.full(LENGTH, at, dtype), np.ones(LENGTH, dtype)
+        saved = {"x": x, "y": activation(x, **parameters)}
+        for what in activation.saves:
+            gradient = activation.backward(one, **{what: saved[what]}, **parameters)
+            np.testing.assert_array_equal(gradient, np.full(LENGTH, slope, dtype), err_msg=f"{what} at {at}")
+
+
+def test_a_bound_that_is_no_float_stays_a_bound(dtype):
+    """Clipped outputs have no gradient, inputs just inside have one, however the bound rounds."""
+    for low, high in ((-0.1, 0.1), (-0.3, 0.3), (0.1, 0.7)):
+        bounds = {"min_val": low, "max_val": high}
+        x = np.array([low - 1, high + 1, (low + high) / 2] * 9, dtype)
+        dy = np.ones_like(x)
+        for saved in ({"x": x}, {"y": fa.hardtanh(x, **bounds)}):
+            np.testing.assert_array_equal(fa.hardtanh.backward(dy, **saved, **bounds), [0, 0, 1] * 9)
+
+
 # Known defects of other libraries.
+
+
+def test_hardswish_has_no_gradient_of_minus_a_half_or_one_and_a_half_at_its_ends(dtype):
+    x, dy = np.array([-3, 3] * 20, dtype), np.ones(40, dtype)
+    np.testing.assert_array_equal(fa.hardswish.backward(dy, x=x), [0, 1] * 20)
+
+
+@pytest.mark.parametrize("alpha", [-1.5, -0.01, 0.01, 3.0])
+def test_celu_of_any_alpha_but_0_is_what_its_formula_says(dtype, alpha):
+    """A negative alpha was clipped elsewhere, and e^(x / alpha) overflows long before alpha times it."""
+    x = np.linspace(-91 * abs(alpha), 3, 301).astype(dtype)
+    exact = reference.rounded(reference.forward(reference.row_of("celu"), x, alpha=alpha), dtype)
+    assert reference.ulps_between(fa.celu(x, alpha), exact).max() <= 4
+
+
+def test_selu_near_0_is_not_exp_minus_one(dtype):
+    x = np.full(LENGTH, -1e-7, dtype)
+    exact = reference.rounded(reference.forward(reference.row_of("selu"), x), dtype)
+    assert reference.ulps_between(fa.selu(x), exact).max() <= 2
+
+
+@pytest.mark.parametrize("name", ["squareplus", "dish", "softsign"])
+def test_squares_beyond_the_range_of_numbers_are_never_formed(dtype, name):
+    limits = np.finfo(dtype)
+    x = np.array([limits.max, -limits.max, limits.tiny, -limits.tiny] * 10, dtype)
+    exact = reference.rounded(reference.forward(reference.row_of(name), x), dtype)
+    np.testing.assert_array_equal(fa.get(name)(x), exact)
+
+
+def test_tanhshrink_is_a_third_of_the_cube_near_0(dtype):
+    limits = np.finfo(dtype)
+    x = np.geomspace(float(limits.tiny), 1e-2, 201).astype(dtype)
+    exact = reference.rounded(reference.forward(reference.row_of("tanhshrink"), x), dtype)
+    assert reference.ulps_between(fa.tanhshrink(x), exact).max() <= 2
+    np.testing.assert_array_equal(fa.tanhshrink(-x), -fa.tanhshrink(x))
 
 
 @pytest.mark.parametrize("alpha", [1.0, 1.6732632423543772])

@@ -85,7 +85,7 @@ def at_a_line(size: int) -> np.ndarray:
 def achieved(name: str, direction: str, ticks: Callable[[], object]) -> float:
     """Cycles per element of an elementwise kernel."""
     row = next((row for row in catalog.rows if row.name == name), None)
-    defaults = [float(p.default or 0) for p in row.parameters] if row else []
+    defaults = [float(p.number or 0) for p in row.parameters] if row else []
     parameters = (*defaults, 0.0, 0.0, 0.0)[:3]
     kernel = _dispatch.Kernel(name, (), (), False)
 

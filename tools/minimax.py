@@ -154,6 +154,23 @@ def _tanh_tail(u: Number) -> Number:
     return (mp.tanh(x) - x) / x**3
 
 
+def _tanhshrink_fit(dtype: str, centre: str, join: str, degree: int) -> Fit:
+    middle = mp.mpf(centre)
+
+    def factor(z: Number) -> Number:
+        x = mp.sqrt(z + middle)
+        return (x - mp.tanh(x)) / x**3 if x else mp.one / 3
+
+    return Fit(
+        "tanhshrink_factor",
+        f"(x - tanh(x)) / x^3 in z = x^2 - {centre} where |x| <= {join}, relative",
+        factor,
+        lambda z: 1 / factor(z),
+        (f"-{centre}", str(mp.mpf(join) ** 2 - middle)),
+        {dtype: (degree, 0)},
+    )
+
+
 def _log1p_tail(f: Number) -> Number:
     return (mp.log1p(f) - f + f**2 / 2) / f**3
 
@@ -236,6 +253,8 @@ FITS = (
         ("0", "0.4901"),
         {"float": (5, 0), "double": (11, 0)},
     ),
+    _tanhshrink_fit("float", "0.7734375", "1.1875", 9),
+    _tanhshrink_fit("double", "0.765625", "1.1875", 17),
     Fit(
         "log1p_tail",
         "(log(1 + f) - f + f^2 / 2) / f^3 where -1/4 <= f <= 1/2, relative to log(1 + f)",
