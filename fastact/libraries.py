@@ -35,7 +35,7 @@ def given_array(work: Workload) -> str:
 
 def names_of(work: Workload) -> dict[str, Any]:
     """What the texts of a row may name beside its arrays."""
-    defaults = {p.name: p.default for p in work.cell.row.parameters}
+    defaults = {p.name: p.none if p.default is None else p.default for p in work.cell.row.parameters}
     return {"axis": -1, **defaults, **work.settings}
 
 
