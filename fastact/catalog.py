@@ -781,6 +781,7 @@ rows = (
         torch_backward="softplus_backward(dy, x, beta, threshold)",
         jax="softplus(x)",
         onnx="Softplus(x)",
+        scipy="softplus(x)",
         keras="softplus(x)",
         conventions=(
             Convention(
@@ -804,6 +805,7 @@ rows = (
         reference="Mikolov, Sutskever, Chen, Corrado, Dean (2013), Distributed Representations of Words and "
         "Phrases and their Compositionality",
         torch="logsigmoid(x)",
+        scipy="log_expit(x)",
         jax="log_sigmoid(x)",
         keras="log_sigmoid(x)",
         conventions=(Convention("tensorflow", "math.log_sigmoid(x)"),),

@@ -14,10 +14,11 @@ import fastact as fa
 from fastact import bench, catalog, numpy_baseline
 
 CELLS = [
-    bench.Cell(row, direction, dtype, 2**12)
+    bench.Cell(row, direction, dtype, 2**12, in_place)
     for row in catalog.rows
     for direction in bench.DIRECTIONS
     for dtype in bench.DTYPES
+    for in_place in (True, False)
 ]
 
 PARAMETERS = {
@@ -45,7 +46,7 @@ ELEMENTWISE = [
 
 
 def name_of(cell: bench.Cell) -> str:
-    return f"{cell.row.name}-{cell.direction}-{cell.dtype}"
+    return f"{cell.row.name}-{cell.direction}-{cell.dtype}{'' if cell.in_place else '-out'}"
 
 
 @pytest.fixture(params=CELLS, ids=name_of)
@@ -104,7 +105,7 @@ def test_the_result_is_in_the_array_that_was_given(work):
 
 
 def test_only_that_array_is_written(work):
-    kept = [a for a in (work.dy, work.saved, *work.settings.values()) if isinstance(a, np.ndarray)]
+    kept = [a for a in (*work.arrays.values(), *work.settings.values()) if isinstance(a, np.ndarray)]
     before = [a.copy() for a in kept]
     for call in work.numpy("expm1"):
         call()
