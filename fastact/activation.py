@@ -215,7 +215,7 @@ class Elementwise(Described, _dispatch.Kernel):
 
     def _learnt(self, kwargs: dict[str, Any]) -> bool:
         """Whether the gradient of the parameter that has one is asked for; takes that from the call."""
-        return any([kwargs.pop(f"{p.name}_grad", False) for p in self.row.parameters if p.gradient])
+        return any(kwargs.pop(f"{p.name}_grad", False) for p in self.row.parameters if p.gradient)
 
     def _parameter_gradient(
         self, dy: np.ndarray, x: np.ndarray, parameters: tuple[float, ...], dtype: np.dtype
