@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import struct
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,8 @@ class Described:
     """Parameters that belong to the shape of work, after those of the row."""
     keywords: tuple[tuple[str, Any], ...] = ()
     """Keyword-only parameters beside ``out``."""
+    own_by = EITHER
+    """How the row's parameters are given: in EITHER way, or by KEYWORD only, after those of the shape."""
 
     def _describe(self, row: Row) -> None:
         self.row = row
@@ -39,9 +40,15 @@ class Described:
         )
         self.parameters = {name: None if d is inspect.Parameter.empty else d for name, d in own + self.extra}
         self.__signature__ = inspect.Signature(
-            [inspect.Parameter("x", EITHER)]
-            + [inspect.Parameter(name, EITHER, default=d) for name, d in own + self.extra]
-            + [inspect.Parameter(name, KEYWORD, default=d) for name, d in (("out", None), *self.keywords)]
+            sorted(
+                [inspect.Parameter("x", EITHER)]
+                + [inspect.Parameter(name, self.own_by, default=d) for name, d in own]
+                + [inspect.Parameter(name, EITHER, default=d) for name, d in self.extra]
+                + [
+                    inspect.Parameter(name, KEYWORD, default=d) for name, d in (("out", None), *self.keywords)
+                ],
+                key=lambda parameter: parameter.kind,
+            )
         )
         self.__doc__ = docstring.build(row, self.__signature__)
 
@@ -229,6 +236,15 @@ class Elementwise(Described, _dispatch.Kernel):
             return np.asarray(total).astype(dtype)[()]
 
 
+def _seed_as_parameter(name: str, seed: Any, otherwise: str = "") -> float:
+    """The number whose bits are the seed's, as kernels take it."""
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise TypeError(f"{name}: seed={seed!r}; allowed is an integer{otherwise}")
+    if not 0 <= seed.__index__() < 2**64:
+        raise ValueError(f"{name}: seed={seed}; allowed is 0 <= seed < 2**64")
+    return float(np.uint64(seed).view(np.float64))
+
+
 class Random(Described):
     """rrelu: a slope per element from a seed, or the mean slope."""
 
@@ -247,11 +263,7 @@ class Random(Described):
     def _kernel(self, bounds: tuple[float, ...], seed: Any) -> tuple[_dispatch.Kernel, tuple[float, ...]]:
         if seed is None:
             return self._evaluation, ((bounds[0] + bounds[1]) / 2,)
-        if isinstance(seed, bool) or not hasattr(seed, "__index__"):
-            raise TypeError(f"{self.name}: seed={seed!r}; allowed is an integer or None")
-        if not 0 <= seed.__index__() < 2**64:
-            raise ValueError(f"{self.name}: seed={seed}; allowed is 0 <= seed < 2**64")
-        return self._training, (*bounds, *struct.unpack("d", struct.pack("Q", seed)))
+        return self._training, (*bounds, _seed_as_parameter(self.name, seed, " or None"))
 
     def __call__(self, x: Any, *args: Any, out: Any = None, seed: Any = None, **kwargs: Any) -> Any:
         if len(args) == 3:
@@ -299,33 +311,169 @@ class Random(Described):
         return _elementwise(kernel, [gradient, saved], out, parameters, direction, seed is not None)
 
 
+def _along_rows(
+    kernel: _dispatch.RowsKernel,
+    inputs: list[np.ndarray],
+    out: Any,
+    parameters: tuple[float, ...],
+    axis: int,
+    in_c_order: bool = False,
+) -> Any:
+    """Run a kernel of rows on arrays of any layout and of one shape."""
+    shape, dtype = inputs[0].shape, arrays.result_dtype(*inputs)
+    axis = normalize_axis_index(axis, len(shape))
+    result = arrays.as_output(out, shape, dtype)
+    step = math.prod(shape[axis + 1 :])
+    arrays.along_axis(
+        inputs, [result], axis, [arrays.computing_dtype(dtype)] * (len(inputs) + 1),
+        lambda ins, outs, index=0: kernel.run([*ins, *outs], parameters, axis, (index, step)),
+        in_c_order,
+    )  # fmt: skip
+    return arrays.finish(result, out)
+
+
 class Rows(Described, _dispatch.RowsKernel):
-    """An activation of each row along an axis."""
+    """An activation of each row along an axis; one that has a parameter has a kernel for it too."""
 
     extra = (("axis", -1),)
+    own_by = KEYWORD
 
     def __init__(self, row: Row) -> None:
         _dispatch.RowsKernel.__init__(self, row.name)
+        self._tempered = _dispatch.RowsKernel(f"tempered_{row.name}") if row.parameters else self
+        self.keywords = (("where", None),) if row.takes_where else ()
         self._describe(row)
 
-    def _forward(self, x: Any, axis: int, out: Any) -> Any:
-        return self._along([arrays.as_input(x, "x")], axis, out)
+    def _kernel(self, kwargs: dict[str, Any]) -> tuple[_dispatch.RowsKernel, tuple[float, ...]]:
+        """What computes the row with these parameters, and what it is given."""
+        parameters = self._read_parameters((), kwargs)
+        plain = parameters == tuple(p.default for p in self.row.parameters)
+        return (self, ()) if plain else (self._tempered, parameters)
 
-    def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any) -> Any:
+    def _forward(self, x: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
+        where = kwargs.pop("where", None) if self.row.takes_where else None
+        kernel, parameters = self._kernel(kwargs)
+        source = arrays.as_input(x, "x")
+        if where is None:
+            return _along_rows(kernel, [source], out, parameters, axis)
+        left_out = self._left_out(where, source.shape)
+        axis = normalize_axis_index(axis, source.ndim)
+        result = arrays.as_output(out, source.shape, arrays.result_dtype(source))
+        np.copyto(result, source)
+        np.copyto(result, -np.inf, where=left_out)
+        _along_rows(kernel, [result], result, parameters, axis)
+        np.copyto(result, 0, where=left_out)
+        return arrays.finish(result, out)
+
+    def _left_out(self, where: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """Which elements do not count, in the shape of `where`."""
+        mask = np.asarray(where)
+        if mask.dtype != np.bool_:
+            raise TypeError(f"{self.name}: where has dtype {mask.dtype}; allowed is bool")
+        try:
+            np.broadcast_to(mask, shape)
+        except ValueError:
+            raise ValueError(
+                f"{self.name}: where has shape {mask.shape}; allowed is what broadcasts to x's {shape}"
+            ) from None
+        return ~mask
+
+    def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
+        kernel, parameters = self._kernel(kwargs)
         self._read_saved({"x": x, "y": y})
         gradient, saved = arrays.as_input(dy, "dy"), arrays.as_input(y, "y")
         arrays.same_shape(gradient, saved, "y")
-        return self._along([gradient, saved], axis, out)
+        return _along_rows(kernel, [gradient, saved], out, parameters, axis)
 
-    def _along(self, inputs: list[np.ndarray], axis: int, out: Any) -> Any:
-        shape, dtype = inputs[0].shape, arrays.result_dtype(*inputs)
-        axis = normalize_axis_index(axis, len(shape))
-        result = arrays.as_output(out, shape, dtype)
-        arrays.along_axis(
-            inputs, [result], axis, [arrays.computing_dtype(dtype)] * (len(inputs) + 1),
-            lambda ins, outs: self.run([*ins, *outs], axis),
-        )  # fmt: skip
-        return arrays.finish(result, out)
+
+class RandomRows(Described):
+    """gumbel_softmax: a softmax of noisy logits, with noise from a seed."""
+
+    extra = (("hard", False), ("axis", -1))
+    keywords = (("seed", inspect.Parameter.empty),)
+
+    def __init__(self, row: Row) -> None:
+        self._soft = _dispatch.RowsKernel(row.name)
+        self._one_hot = _dispatch.RowsKernel("one_hot")
+        self._noise = _dispatch.Kernel("gumbel", ("seed",), (0.0,), False)
+        self._describe(row)
+
+    def __call__(
+        self, x: Any, tau: float = 1.0, hard: bool = False, axis: int = -1, *, seed: Any, out: Any = None
+    ) -> Any:
+        parameters = (*self._read_parameters((tau,), {}), _seed_as_parameter(self.name, seed))
+        result = _along_rows(self._soft, [arrays.as_input(x, "x")], out, parameters, axis, in_c_order=True)
+        return _along_rows(self._one_hot, [result], result, (), axis) if hard else result
+
+    def backward(
+        self,
+        dy: Any,
+        *,
+        x: Any = None,
+        y: Any = None,
+        tau: float = 1.0,
+        hard: bool = False,
+        axis: int = -1,
+        seed: Any = None,
+        out: Any = None,
+    ) -> Any:
+        """Gradient of the input: that of the soft sample, also where the forward pass chose hard.
+
+        Parameters
+        ----------
+        dy : array_like
+            Gradient with respect to the output.
+        x, y : array_like
+            After a soft call `y`, its output. After a hard one `x`, its input: the soft sample
+            is drawn again from the seed (straight-through, as in torch).
+        tau, hard, axis : float, bool, int
+            Parameters of the forward call.
+        seed : int
+            Seed of the forward call; needed where `hard` is.
+        out : numpy.ndarray, optional
+            Where the result goes; may be `dy` or the saved array.
+
+        Returns
+        -------
+        numpy.ndarray
+            Gradient with respect to the input; `out` itself where it was given.
+        """
+        parameters = self._read_parameters((tau,), {})
+        if not hard:
+            self._read_saved({"x": x, "y": y})
+        elif x is None or y is not None:
+            raise TypeError(
+                f"{self.name}.backward with hard=True takes x= and seed=, and not y=: "
+                "the gradient is that of the soft sample, which the output does not tell"
+            )
+        gradient = arrays.as_input(dy, "dy")
+        saved = arrays.as_input(x if hard else y, "x" if hard else "y")
+        arrays.same_shape(gradient, saved, "x" if hard else "y")
+        if hard:
+            saved = np.asarray(self(saved, tau, axis=axis, seed=seed))
+        return _along_rows(self._soft, [gradient, saved], out, (*parameters, 0.0), axis)
+
+    def noise(self, shape: Any, dtype: Any = np.float64, *, seed: int) -> np.ndarray:
+        """The noise that a call adds to an input of this shape and dtype.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+            Shape of the input.
+        dtype : dtype, default float64
+            float32 or float64.
+        seed : int
+            Seed of the call.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``-log(-log(u))``, with u uniform in (0, 1) and a function of the seed and the
+            element's position in C order.
+        """
+        result = np.zeros(shape, dtype)
+        parameters = (_seed_as_parameter(self.name, seed),)
+        return _elementwise(self._noise, [result], result, parameters, "forward", in_c_order=True)
 
 
 class Channels(Described, _dispatch.ChannelsKernel):
@@ -588,6 +736,7 @@ KINDS = {
     "elementwise": Elementwise,
     "random": Random,
     "rows": Rows,
+    "random_rows": RandomRows,
     "channels": Channels,
     "pieces": Pieces,
     "gated": Gated,

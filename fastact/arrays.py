@@ -131,18 +131,24 @@ def is_ready(array: np.ndarray, dtype: np.dtype) -> bool:
     return array.dtype == dtype and array.dtype.isnative and flags.c_contiguous and flags.aligned
 
 
-def _slabs(shape: tuple[int, ...], axis: int, limit: int) -> Iterator[tuple[slice, ...]]:
-    """Index expressions that cut an array into slabs of about `limit` elements, whole along `axis`."""
+def _slabs(
+    shape: tuple[int, ...], axis: int, limit: int, in_c_order: bool = False
+) -> Iterator[tuple[slice, ...]]:
+    """Index expressions that cut an array into slabs of about `limit` elements, whole along `axis`.
+
+    In C order, what is before the axis and what is behind it are each a range of flat positions.
+    """
     whole = tuple(slice(0, n) for n in shape)
     pending = [whole]
     while pending:
         slab = pending.pop()
         sizes = [part.stop - part.start for part in slab]
-        widest = max((n, -i) for i, n in enumerate(sizes) if i != axis) if len(sizes) > 1 else (1, 0)
-        if math.prod(sizes) <= limit or widest[0] == 1:
+        dims = [i for i, n in enumerate(sizes) if i != axis and n > 1]
+        if math.prod(sizes) <= limit or not dims:
             yield slab
             continue
-        dim, middle = -widest[1], slab[-widest[1]].start + widest[0] // 2
+        dim = dims[0] if in_c_order else max(dims, key=lambda i: sizes[i])
+        middle = slab[dim].start + sizes[dim] // 2
         for part in (slice(middle, slab[dim].stop), slice(slab[dim].start, middle)):
             pending.append((*slab[:dim], part, *slab[dim + 1 :]))
 
@@ -152,12 +158,14 @@ def along_axis(
     outputs: list[np.ndarray],
     axis: int,
     dtypes: list[np.dtype],
-    run: Callable[[list[np.ndarray], list[np.ndarray]], object],
+    run: Callable[..., object],
+    in_c_order: bool = False,
 ) -> None:
     """Call ``run(inputs, outputs)`` on contiguous arrays of `dtypes`, whole along `axis`.
 
     Arrays that are ready go as they are. Others go through slabs of a fixed size
-    (or of one column, where a column is longer), copied in and out.
+    (or of one column, where a column is longer), copied in and out; with `in_c_order`,
+    `run` is given the position of a slab's first element too.
     """
     if outputs[0].size == 0:
         return
@@ -167,15 +175,16 @@ def along_axis(
         run(inputs, outputs)
         return
     shape = arrays[0].shape
-    for slab in _slabs(shape, axis, 8 * CHUNK):
+    for slab in _slabs(shape, axis, 8 * CHUNK, in_c_order):
         # The axis has another length in maxout's other arrays; every other extent is shared.
         views = [a[(*slab[:axis], slice(None), *slab[axis + 1 :])] for a in arrays]
+        first = [int(np.ravel_multi_index([part.start for part in slab], shape))] if in_c_order else []
         # A kernel says nothing of NaN or of results beyond the dtype's range; nor do these copies.
         with np.errstate(all="ignore"):
             typed = list(zip(views, dtypes, strict=True))
             ins = [np.array(view, dtype, order="C") for view, dtype in typed[: len(inputs)]]
             outs = [np.empty(view.shape, dtype) for view, dtype in typed[len(inputs) :]]
-            run(ins, outs)
+            run(ins, outs, *first)
             for view, result in zip(views[len(inputs) :], outs, strict=True):
                 view[...] = result
 

@@ -128,7 +128,7 @@ def pieces_of(size: int) -> int:
 
 def shape_of(row: Row, size: int) -> tuple[int, ...]:
     """`size` elements in the shape that the activation is used on."""
-    if row.kind == "rows":
+    if row.kind in ("rows", "random_rows"):
         length = math.gcd(size, ROW_LENGTH)
         return size // length, length
     if row.kind == "gated":
@@ -148,6 +148,12 @@ class Workload:
         self.cell, self.activation = cell, fa.activations[cell.row.name]
         x = _normal(shape_of(cell.row, cell.size), cell.dtype, scale=2.0)
         self.settings: dict[str, Any] = dict(cell.row.required)
+        self.noise: np.ndarray | None = None
+        if cell.row.kind == "random_rows":
+            self.settings["seed"] = 7
+            self.noise = self.activation.noise(
+                x.shape, "float64" if cell.dtype == "float64" else "float32", seed=7
+            )
         if cell.row.kind == "channels":
             self.settings = {"weight": np.linspace(0.1, 0.4, x.shape[1], dtype=x.dtype), "axis": 1}
         if cell.row.kind == "pieces":
@@ -199,10 +205,13 @@ class Workload:
 
     def numpy(self, form: str) -> list[Callable[[], Any]]:
         row, saves = self.cell.row, self.cell.saves
-        shape = {name: value for name, value in self.settings.items() if name not in row.required}
+        shape = {name: value for name, value in self.settings.items() if name not in (*row.required, "seed")}
         shared = {**shape, "parameters": row.required, "out": self.out, "form": form, "scratch": []}
         if self.cell.direction == "forward":
-            return [numpy_baseline.forward(row, given["x"], **shared) for given, _ in self.calls_on()]
+            return [
+                numpy_baseline.forward(row, given["x"], noise=self.noise, **shared)
+                for given, _ in self.calls_on()
+            ]
         return [
             numpy_baseline.backward(row, saves, given["dy"], given[saves], **shared)
             for given, _ in self.calls_on()

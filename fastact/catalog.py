@@ -16,13 +16,14 @@ from typing import Any
 
 VOCABULARY = (
     "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "erf", "erfc",
-    "abs", "sign", "where", "maximum", "minimum", "max", "sum", "join", "pi", "x_minus_tanh", "float64",
+    "abs", "sign", "where", "maximum", "minimum", "max", "sum", "sparse_threshold", "join", "pi",
+    "x_minus_tanh", "float64",
 )  # fmt: skip
 """Names a formula may use beside ``x``, ``y`` and its parameters.
 
-``max`` and ``sum`` run along ``axis``; ``join(da, db)`` puts two halves together along it. The halves
-of a gated activation's ``x`` are ``a`` and ``b``. ``x_minus_tanh(x)`` is ``x - tanh(x)`` without its
-cancellation, ``float64`` rounds to that type.
+``max`` and ``sum`` run along ``axis``; ``sparse_threshold(x)`` is the t for which ``sum(maximum(x - t, 0))``
+is 1; ``join(da, db)`` puts two halves together along it. The halves of a gated activation's ``x`` are ``a``
+and ``b``. ``x_minus_tanh(x)`` is ``x - tanh(x)`` without its cancellation, ``float64`` rounds to that type.
 """
 
 REQUIRED: Any = object()
@@ -76,7 +77,7 @@ class Row:
 
     name: str
     kind: str
-    """Shape of its work: elementwise, channels, random, rows, pieces or gated."""
+    """Shape of its work: elementwise, channels, random, rows, random_rows, pieces or gated."""
     formula: str
     derivatives: dict[str, str]
     """dy/dx as a function of what backward saves, the preferred first."""
@@ -86,6 +87,8 @@ class Row:
     zero_centered: bool
     reference: str
     parameters: tuple[Parameter, ...] = ()
+    takes_where: bool = False
+    """Whether a mask can leave elements of a row out: 0, and not counted."""
     output_determines: str = ""
     """A condition on the parameters under which the derivative can be had from ``y``."""
     torch: str = ""
@@ -612,18 +615,22 @@ rows = (
     Row(
         name="softmax",
         kind="rows",
-        formula="exp(x - max(x)) / sum(exp(x - max(x)))",
-        derivatives={"y": "y * (dy - sum(dy * y))"},
+        formula="exp((x - max(x)) / temperature) / sum(exp((x - max(x)) / temperature))",
+        derivatives={"y": "y * (dy - sum(dy * y)) / temperature"},
         range="(0, 1)",
         monotonic=False,
         saturates=True,
         zero_centered=False,
         reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
-        torch="softmax(x, axis)",
+        parameters=(
+            Parameter("temperature", 1.0, "what x is divided by; flatter above 1", "temperature > 0"),
+        ),
+        takes_where=True,
+        torch="softmax(x / temperature, axis)",
         torch_backward="_softmax_backward_data(dy, y, axis, y.dtype)",
-        jax="softmax(x, axis)",
-        onnx="Softmax(x, axis=axis)",
-        keras="softmax(x, axis)",
+        jax="softmax(x / temperature, axis)",
+        onnx="Softmax(Div(x, temperature), axis=axis)",
+        keras="softmax(x / temperature, axis)",
         conventions=(
             Convention("torch", "softmax(x, dim=None)", _DIM, "softmax(x, axis=dim)"),
             Convention(
@@ -636,6 +643,60 @@ rows = (
             Convention("thinc", "softmax(x, axis=-1, temperature=1.0)"),
         ),
         scipy="softmax(x, axis)",
+    ),
+    Row(
+        name="log_softmax",
+        kind="rows",
+        formula="x - max(x) - log(sum(exp(x - max(x))))",
+        derivatives={"y": "dy - exp(y) * sum(dy)"},
+        range="(-inf, 0)",
+        monotonic=False,
+        saturates=False,
+        zero_centered=False,
+        reference="Goodfellow, Bengio, Courville (2016), Deep Learning",
+        torch="log_softmax(x, axis)",
+        torch_backward="_log_softmax_backward_data(dy, y, axis, y.dtype)",
+        jax="log_softmax(x, axis)",
+        onnx="LogSoftmax(x, axis=axis)",
+        keras="log_softmax(x, axis)",
+    ),
+    Row(
+        name="softmin",
+        kind="rows",
+        formula="exp(-x - max(-x)) / sum(exp(-x - max(-x)))",
+        derivatives={"y": "y * (sum(dy * y) - dy)"},
+        range="(0, 1)",
+        monotonic=False,
+        saturates=True,
+        zero_centered=False,
+        reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
+        torch="softmin(x, axis)",
+        jax="softmax(-x, axis)",
+    ),
+    Row(
+        name="sparsemax",
+        kind="rows",
+        formula="maximum(x - max(x) - sparse_threshold(x - max(x)), 0)",
+        derivatives={"y": "sign(y) * (dy - sum(sign(y) * dy) / sum(sign(y)))"},
+        range="[0, 1]",
+        monotonic=False,
+        saturates=True,
+        zero_centered=False,
+        reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
+        keras="sparsemax(x, axis)",
+    ),
+    Row(
+        name="gumbel_softmax",
+        kind="random_rows",
+        formula="exp((x - max(x) + noise - max(x - max(x) + noise)) / tau)"
+        " / sum(exp((x - max(x) + noise - max(x - max(x) + noise)) / tau))",
+        derivatives={"y": "y * (dy - sum(dy * y)) / tau"},
+        range="(0, 1)",
+        monotonic=False,
+        saturates=True,
+        zero_centered=False,
+        reference="Jang, Gu, Poole (2017), Categorical Reparameterization with Gumbel-Softmax",
+        parameters=(Parameter("tau", 1.0, "temperature: towards 0 the samples become one-hot", "tau > 0"),),
     ),
     Row(
         name="silu",

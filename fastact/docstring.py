@@ -11,6 +11,8 @@ _SHAPE_PARAMETERS = {
     "weight": "One slope, or one per position along `axis`.",
     "pieces": "Size of a group of consecutive values; divides the extent along `axis`.",
     "seed": "None for evaluation (the mean slope); an integer for training (each its own slope).",
+    "hard": "Whether to give 1 to the largest value of a row and 0 to the others.",
+    "where": "Boolean mask that broadcasts to `x`: what it leaves out gets 0 and does not count.",
     "return_which": "Whether to return the position of the largest value in its group too.",
 }
 _TYPES = {
@@ -18,10 +20,13 @@ _TYPES = {
     "weight": "float or array_like",
     "pieces": "int",
     "seed": "int or None",
+    "hard": "bool",
+    "where": "array_like of bool, optional",
     "return_which": "bool",
 }
 _OF_WHAT = {
     "rows": "of each row along an axis",
+    "random_rows": "of each row along an axis",
     "pieces": "of each row along an axis",
     "gated": "of the halves a and b of x along an axis",
 }
@@ -65,6 +70,13 @@ def _parameters(row: Row, signature: inspect.Signature) -> str:
         if name in {"x", "out"}:
             continue
         default = "" if parameter.default is inspect.Parameter.empty else f", default {parameter.default!r}"
+        if name == "seed" and not default:
+            lines.append(
+                "seed : int\n    What the noise is made of, with each element's position in C order."
+            )
+            continue
+        if name == "where":
+            default = ""
         kind = _TYPES.get(name, "float") if name not in own else _type(own[name])
         meaning = f"{own[name].meaning.capitalize()}." if name in own else _SHAPE_PARAMETERS[name]
         allowed = f" Allowed: ``{own[name].constraint}``." if name in own and own[name].constraint else ""
@@ -113,6 +125,8 @@ def _notes(row: Row) -> str:
 def _example(row: Row, signature: inspect.Signature) -> str:
     given = {n: v for n, v in _EXAMPLE_ARGUMENTS.items() if n in signature.parameters} | row.required
     arguments = "".join(f", {name}={value}" for name, value in given.items())
+    if row.kind == "random_rows":
+        arguments += ", seed=7"
     lines = [
         ">>> import numpy as np",
         ">>> import fastact as fa",

@@ -55,12 +55,12 @@ _OPERATORS: dict[type, str] = {
     ast.Eq: "equal",
 }
 _COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "logical_not")
-_REDUCTIONS = ("max", "sum", "vecdot")
+_REDUCTIONS = ("max", "sum", "vecdot", "sparse_threshold")
 _FUNCTIONS = {
     "exp": "exp", "expm1": "expm1", "log": "log", "log1p": "log1p", "sqrt": "sqrt", "tanh": "tanh",
     "abs": "absolute", "sign": "sign", "maximum": "maximum", "minimum": "minimum", "where": "where",
     "sigmoid": "sigmoid", "max": "max", "sum": "sum", "join": "join", "erf": "erf", "erfc": "erfc",
-    "float64": "float64",
+    "float64": "float64", "sparse_threshold": "sparse_threshold",
 }  # fmt: skip
 
 
@@ -298,7 +298,19 @@ def _divide_once(uses: Counter[Node], node: Node) -> Node | None:
     return None
 
 
+def sparse_threshold(x: np.ndarray, axis: int, keepdims: bool, out: np.ndarray) -> np.ndarray:
+    """sparsemax's threshold by sorting, along the last axis (Martins and Astudillo 2016)."""
+    falling = -np.sort(-x, axis=axis)
+    counts = np.arange(1, x.shape[axis] + 1, dtype=x.dtype)
+    thresholds = (np.cumsum(falling, axis=axis) - 1) / counts
+    size = np.count_nonzero(falling > thresholds, axis=axis, keepdims=keepdims)
+    out[...] = np.take_along_axis(thresholds, size - 1, axis)
+    return out
+
+
 def _numpy_function(op: str) -> Any:
+    if op == "sparse_threshold":
+        return sparse_threshold
     if op not in ("erf", "erfc"):
         return getattr(np, op)
     try:
@@ -472,6 +484,7 @@ def forward(
     out: np.ndarray | None = None,
     parameters: Mapping[str, float] = NONE,
     weight: np.ndarray | None = None,
+    noise: np.ndarray | None = None,
     pieces: int = 1,
     axis: int = -1,
     form: str = "expm1",
@@ -479,9 +492,9 @@ def forward(
 ) -> Calls:
     """The NumPy calls of a forward pass, in place on `x` or, where given, into `out`.
 
-    `weight` has one value per position of prelu's `axis`. For maxout `x` is C-contiguous, its
-    last axis holds the groups of `pieces`; for it and gated `out` is needed. Calls that are given the same
-    `scratch` list share its arrays; it grows by what they need.
+    `weight` has one value per position of prelu's `axis`, `noise` is gumbel_softmax's. For maxout `x`
+    is C-contiguous, its last axis holds the groups of `pieces`; for it and gated `out` is needed. Calls
+    that are given the same `scratch` list share its arrays; it grows by what they need.
     """
     scratch = [] if scratch is None else scratch
     arrays, constants = {"x": x}, _constants(row, parameters)
@@ -492,6 +505,8 @@ def forward(
         arrays = _halves(x, axis)
     if weight is not None:
         arrays["weight"] = _along(weight, x.ndim, axis)
+    if noise is not None:
+        arrays["noise"] = noise
     root = _forward_root(row.formula, tuple(constants.items()), tuple(arrays), form)
     return _returning(Binder(arrays, target, axis, scratch).bind(root), x if out is None else out)
 

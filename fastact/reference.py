@@ -71,6 +71,18 @@ def _erfc(t: Any) -> np.ndarray:
 
 
 _PI = np.longdouble("3.14159265358979323846264338327950288")
+
+
+def _sparse_threshold(x: np.ndarray) -> np.ndarray:
+    """By sorting: the support are the k largest, for the largest k that leaves all of them positive."""
+    largest = np.max(x, axis=-1, keepdims=True)
+    falling = -np.sort(largest - x, axis=-1)
+    counts = np.arange(1, x.shape[-1] + 1, dtype=x.dtype)
+    thresholds = (np.cumsum(falling, axis=-1) - 1) / counts
+    size = np.count_nonzero(falling > thresholds, axis=-1, keepdims=True)
+    return largest + np.take_along_axis(thresholds, size - 1, axis=-1)
+
+
 VOCABULARY: dict[str, Any] = {
     **{
         function.__name__: function
@@ -96,6 +108,7 @@ VOCABULARY: dict[str, Any] = {
     "max": partial(np.max, axis=-1, keepdims=True),
     "sum": partial(np.sum, axis=-1, keepdims=True),
     "join": lambda da, db: np.concatenate(np.broadcast_arrays(da, db), axis=-1),
+    "sparse_threshold": _sparse_threshold,
     "pi": _PI,
     "largest": lambda a, b: np.maximum(np.abs(a), np.abs(b)),
 }
@@ -119,6 +132,14 @@ IN_PAIRS: dict[str, Any] = {
 """The same over numbers in two parts, for the type that has few bits to spare."""
 
 
+WELL_CONDITIONED = {
+    "log(sum(exp(x - max(x))))": (
+        "log1p(sum(where(x < max(x), exp(x - max(x)), 0)) + (sum(where(x < max(x), 0, 1)) - 1))"
+    )
+}
+"""What would lose the small terms beside the 1 of the largest, and the same without that loss."""
+
+
 def evaluate(text: str, dtype: np.dtype, **names: Any) -> np.ndarray:
     """The value of a formula in the type that judges `dtype`; infinite arguments give its limit."""
     wide = {name: _finite(np.asarray(value, WIDER[dtype])) for name, value in names.items()}
@@ -130,6 +151,8 @@ def evaluate(text: str, dtype: np.dtype, **names: Any) -> np.ndarray:
 
 @cache
 def _compiled(text: str) -> CodeType:
+    for loses, keeps in WELL_CONDITIONED.items():
+        text = text.replace(loses, keeps)
     return compile(text, text, "eval")
 
 
@@ -169,7 +192,7 @@ class _LargestTerm(ast.NodeTransformer):
         name = getattr(node.func, "id", "")
         if name == "sum":
             node.args = [ast.Call(ast.Name("abs", ast.Load()), node.args, [])]
-        return self.generic_visit(node) if name in ("where", "join") else node
+        return self.generic_visit(node) if name in ("where", "maximum", "join") else node
 
 
 @cache

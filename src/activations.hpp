@@ -9,6 +9,7 @@
 // Comparisons are written so that NaN falls through to a branch that keeps it.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -322,9 +323,16 @@ template <class T> struct LeakyRelu {
     T backward_y(T dy, T y) const { return backward_x(dy, y); }
 };
 
+// SplitMix64 (Steele, Lea, Flood 2014) jumped to a position: no state, so no order.
+inline std::uint64_t random_bits(std::uint64_t seed, std::uint64_t index) {
+    std::uint64_t z = seed + (index + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
 // Training mode; evaluation is LeakyRelu at the mean slope. The slope of element
-// i is lower + (upper - lower) * u(i), with u(i) from SplitMix64 (Steele, Lea,
-// Flood 2014) jumped to position i: no state, so no order.
+// i is lower + (upper - lower) * u(i), with u(i) from `random_bits`.
 template <class T> struct RRelu {
     T lower, width;
     std::uint64_t seed;
@@ -335,10 +343,7 @@ template <class T> struct RRelu {
           seed(std::bit_cast<std::uint64_t>(parameters[2])) {}
 
     T slope(std::uint64_t index) const {
-        std::uint64_t z = seed + (index + 1) * 0x9e3779b97f4a7c15u;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-        return math::fma(width, unit_interval<T>(z ^ (z >> 31)), lower);
+        return math::fma(width, unit_interval<T>(random_bits(seed, index)), lower);
     }
     T forward(T x, std::uint64_t index) const { return Leaky<T>(slope(index))(x); }
     T backward_x(T dy, T x, std::uint64_t index) const { return x > 0 ? dy : slope(index) * dy; }
@@ -702,6 +707,171 @@ template <class T> struct LogSigmoid {
         return dy / d * scale;
     }
     T backward_y(T dy, T y) const { return dy * -math::expm1_negative(y); }
+};
+
+// -- Rows ------------------------------------------------------------------------
+//
+// A forward formula says what a row's largest is sought among (`logit`), what is summed
+// (`term`), what a row's results need of both (`scale`) and what they are (`result`): of
+// the terms where it keeps those, else of the inputs. A backward one likewise, from dy
+// and y: `gradient_term`, `gradient_scale`, `gradient`.
+
+// A float64 in two parts, which rounds once more than it would in one.
+template <class T> struct Parts {
+    T high = 0, low = 0;
+
+    static Parts of(double high, double low) {
+        const T rounded = T(high);
+        return {rounded, T((high - double(rounded)) + low)};
+    }
+};
+
+struct Row {
+    static constexpr bool keeps_terms = false;     // the terms are stored, and results made of them
+    static constexpr bool counts_ties = false;     // `scale` needs how many logits are the largest
+    static constexpr bool counts_support = false;  // `gradient_scale` needs how many `supports`
+};
+
+// e^(logit - largest) over the sum of all: one exponential per element, and the largest
+// term is exactly 1, so nothing overflows. `factor` is the logit's slope in x.
+template <class T> struct Softmax : Row {
+    using Gradient = Softmax;
+    static constexpr bool keeps_terms = true;
+    T factor;
+
+    explicit Softmax(const double*, double factor = 1) : factor(T(factor)) {}
+
+    T logit(T x, std::uint64_t) const { return x; }
+    T term(T x, T largest, std::uint64_t) const { return math::exp_difference(x, largest); }
+    // The reciprocal in two parts: one rounding less for every element.
+    Parts<T> scale(double sum, double error, double, T) const {
+        const double reciprocal = 1 / sum;
+        const T high = T(reciprocal);
+        return {high, T((math::fma(-double(high), sum, 1.0) - double(high) * error) * reciprocal)};
+    }
+    T result(T e, T, Parts<T> inverse) const { return math::fma(e, inverse.high, e * inverse.low); }
+
+    // y (dy - sum(dy y)); the sum is kept in two parts, since dy may be close to it.
+    T gradient_term(T dy, T y) const { return dy * y; }
+    Parts<T> gradient_scale(double sum, double error, double) const { return Parts<T>::of(sum + error, 0); }
+    T gradient(T dy, T y, Parts<T> mean) const { return y * ((dy - mean.high) - mean.low) * factor; }
+};
+
+template <class T> struct Softmin : Softmax<T> {
+    explicit Softmin(const double* parameters) : Softmax<T>(parameters, -1) {}
+
+    T logit(T x, std::uint64_t) const { return -x; }
+    T term(T x, T largest, std::uint64_t) const { return math::exp_difference(-x, largest); }
+};
+
+// The difference is halved, so that it does not overflow before it is divided, and its
+// quotient kept in two parts: rounded to one, its error would be multiplied by its size.
+template <class T> struct TemperedSoftmax : Softmax<T> {
+    T high, low;
+
+    explicit TemperedSoftmax(const double* parameters) : Softmax<T>(parameters, 1 / parameters[0]) {
+        high = T(std::min(2 / parameters[0], double(std::numeric_limits<T>::max())));
+        const double product = double(high) * parameters[0];
+        const double rest = (2 - product) - math::product_error(double(high), parameters[0], product);
+        low = T(std::isfinite(rest) ? rest / parameters[0] : 0);
+    }
+    T term(T x, T largest, std::uint64_t) const { return tempered(x, T(0), largest); }
+    T tempered(T x, T x_low, T largest) const {
+        const auto [d, error] = math::difference(T(0.5) * x, T(0.5) * largest);
+        const T u = d * high, lost = math::fma(math::fma(T(0.5), x_low, error), high, math::product_error(d, high, u));
+        // More than a rounding error is lost where noise disappears beside a huge x.
+        const T u_low = math::fma(d, low, lost);
+        return math::exp_sum(u, math::keep(math::mask_if<T>(math::abs(u_low) < T(0.125)), u_low));
+    }
+};
+
+// The noise of element i is -log(-log(u(i))), u(i) in (0, 1) from `random_bits`.
+template <class T> T gumbel_noise(std::uint64_t seed, std::uint64_t index) {
+    const T u = unit_interval<T>(random_bits(seed, index)) + std::numeric_limits<T>::epsilon() / 2;
+    return -math::log(-math::log(u));
+}
+
+// x + noise is rounded only where the largest is sought.
+template <class T> struct GumbelSoftmax : TemperedSoftmax<T> {
+    std::uint64_t seed;
+
+    explicit GumbelSoftmax(const double* parameters)
+        : TemperedSoftmax<T>(parameters), seed(std::bit_cast<std::uint64_t>(parameters[1])) {}
+
+    T logit(T x, std::uint64_t index) const { return x + gumbel_noise<T>(seed, index); }
+    T term(T x, T largest, std::uint64_t index) const {
+        const auto [sum, error] = math::difference(x, -gumbel_noise<T>(seed, index));
+        return this->tempered(sum, error, largest);
+    }
+};
+
+// What the noise is, for whoever wants to know it: x + noise.
+template <class T> struct Gumbel {
+    std::uint64_t seed;
+
+    explicit Gumbel(const double* parameters) : seed(std::bit_cast<std::uint64_t>(parameters[0])) {}
+
+    T forward(T x, std::uint64_t index) const { return x + gumbel_noise<T>(seed, index); }
+};
+
+// (x - largest) - log(sum). The terms of the largest are 1 and only counted: beside them a
+// small sum of the others would be lost, which is all that a dominating logit's result has.
+// They are scaled up, so that many subnormal ones do not each round.
+template <class T> struct LogSoftmax : Row {
+    using Gradient = LogSoftmax;
+    static constexpr double scaling = 0x1p64;
+    static constexpr bool counts_ties = true;
+
+    explicit LogSoftmax(const double*) {}
+
+    T logit(T x, std::uint64_t) const { return x; }
+    T term(T x, T largest, std::uint64_t) const {
+        return math::keep(math::mask_if<T>(x != largest), math::exp_difference(x, largest, T(scaling)));
+    }
+    // NaN where the largest is infinite.
+    Parts<T> scale(double sum, double error, double ties, T largest) const {
+        return Parts<T>::of(math::log1p((ties - 1) + (sum + error) / scaling), double(largest - largest));
+    }
+    T result(T x, T largest, Parts<T> log) const {
+        const auto [d, error] = math::difference(x, largest);
+        // The error is NaN where it overflows on the way.
+        const T low = math::keep(math::mask_if<T>(math::abs(error) < std::numeric_limits<T>::max()), error);
+        return (d - log.high) + (low - log.low);
+    }
+
+    // dy - e^y sum(dy), the last factor of the exponential multiplied in last.
+    T gradient_term(T dy, T) const { return dy; }
+    Parts<T> gradient_scale(double sum, double error, double) const { return Parts<T>::of(sum + error, 0); }
+    T gradient(T dy, T y, Parts<T> sum) const {
+        const auto e = math::exp_parts_negative(y);
+        return math::fma(-(sum.high * e.m * e.lower), e.upper, dy);
+    }
+};
+
+// max(z - t, 0) with z = x - largest and the t at which the sum is 1.
+template <class T> struct Sparsemax : Row {
+    using Gradient = Sparsemax;
+    static constexpr bool counts_support = true;
+
+    explicit Sparsemax(const double*) {}
+
+    T logit(T x, std::uint64_t) const { return x; }
+    // One step towards t: the sum and the size of what is above it now.
+    double inside(double z, double t) const { return z <= t ? 0 : z; }
+    double counts(double z, double t) const { return z <= t ? 0 : 1; }
+    double threshold(double sum, double error, double count) const { return ((sum - 1) + error) / count; }
+    T result(T x, T largest, Parts<T> t) const {
+        const T z = x - largest, y = (z - t.high) - t.low;
+        return y < 0 ? T(0) : y;
+    }
+
+    // dy - mean(dy) over the support; NaN in y makes the count NaN.
+    T gradient_term(T dy, T y) const { return y == 0 ? T(0) : dy; }
+    T supports(T y) const { return y == 0 ? T(0) : 1 + (y - y); }
+    Parts<T> gradient_scale(double sum, double error, double count) const {
+        return Parts<T>::of((sum + error) / count, 0);
+    }
+    T gradient(T dy, T y, Parts<T> mean) const { return y == 0 ? T(0) : (dy - mean.high) - mean.low; }
 };
 
 }  // namespace fastact

@@ -6,6 +6,7 @@
 #include "activations.hpp"
 #include "halves.hpp"
 #include "loops.hpp"
+#include "rows.hpp"
 #include "tables.hpp"
 
 namespace fastact {
@@ -40,6 +41,20 @@ template <template <class> class Op> constexpr Elementwise elementwise(const cha
     return elementwise_of<Op, float, double, Float16, BFloat16>(name);
 }
 
+template <template <class> class Op> constexpr Rows rows(const char* name, float cost) {
+    Rows entry = {name,
+                  cost,
+                  {rows_forward<Op, float>, rows_forward<Op, double>},
+                  {rows_backward<Op, float>, rows_backward<Op, double>},
+                  {nullptr, nullptr},
+                  {row_backward<Op, float>, row_backward<Op, double>}};
+    if constexpr (requires { &Op<float>::scale; }) {
+        entry.share_forward[0] = row_forward<Op, float>;
+        entry.share_forward[1] = row_forward<Op, double>;
+    }
+    return entry;
+}
+
 inline constexpr Elementwise elementwise_table[] = {
     elementwise<Sigmoid>("sigmoid"),
     elementwise<Tanh>("tanh"),
@@ -72,10 +87,17 @@ inline constexpr Elementwise elementwise_table[] = {
     elementwise<Mish>("mish"),
     elementwise<Softplus>("softplus"),
     elementwise<LogSigmoid>("logsigmoid"),
+    elementwise_of<Gumbel, float, double>("gumbel"),
 };
 
 inline constexpr Rows rows_table[] = {
-    {"softmax", 0.6f, {softmax<float>, softmax<double>}, {softmax_backward<float>, softmax_backward<double>}},
+    rows<Softmax>("softmax", 0.6f),
+    rows<TemperedSoftmax>("tempered_softmax", 0.7f),
+    rows<Softmin>("softmin", 0.6f),
+    rows<LogSoftmax>("log_softmax", 0.7f),
+    rows<GumbelSoftmax>("gumbel_softmax", 6.0f),
+    rows<Sparsemax>("sparsemax", 2.0f),
+    {"one_hot", 0.3f, {one_hot<float>, one_hot<double>}, {}, {}, {}},
 };
 
 template <template <class> class Gate> constexpr Gated gated(const char* name, float cost) {

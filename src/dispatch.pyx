@@ -12,6 +12,7 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange
 from libc.stdint cimport uintptr_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 import numpy as np
@@ -27,9 +28,20 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
     ctypedef void (*ParameterGradient)(
         const double*, const void*, const void*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
         Py_ssize_t) noexcept nogil
-    ctypedef void (*RowsForward)(const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
+    struct Place:
+        Py_ssize_t index, step
+    struct Shared:
+        pass
+    Py_ssize_t segment
+    ctypedef void (*RowsForward)(
+        const double*, const void*, void*, Axis, Place, Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef void (*RowsBackward)(
-        const void*, const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
+        const double*, const void*, const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*RowForward)(
+        const double*, const void*, void*, Py_ssize_t, Place, int, Shared*, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*RowBackward)(
+        const double*, const void*, const void*, void*, Py_ssize_t, int, Shared*, Py_ssize_t,
+        Py_ssize_t) noexcept nogil
     ctypedef void (*ChannelsForward)(
         const void*, const void*, void*, Axis, Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef void (*ChannelsBackward)(
@@ -55,6 +67,8 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
         float cost
         RowsForward forward[2]
         RowsBackward backward[2]
+        RowForward share_forward[2]
+        RowBackward share_backward[2]
     struct Gated:
         const char* name
         float cost
@@ -142,6 +156,11 @@ cdef inline int useful_threads(Py_ssize_t size, float cost) noexcept:
 cdef inline int units_threads(Py_ssize_t size, Py_ssize_t units, float cost) noexcept:
     cdef int threads = useful_threads(size, cost)
     return threads if units >= threads else <int>units
+
+
+cdef inline bint shares_rows(Axis axis, int threads, int available) noexcept:
+    """Whether there are too few rows for the threads, and so long that threads can share each."""
+    return threads < available and axis.inner == 1 and axis.length >= available * segment
 
 
 # The dtypes in the order of the tables; along an axis the first two have kernels.
@@ -539,25 +558,26 @@ cdef class RowsKernel:
         if self.entry == NULL:
             raise LookupError(f"no kernel is declared for {kernel!r}")
 
-    def __call__(self, x, axis=-1, *, out=None):
+    def __call__(self, x, axis=-1, *, out=None, **kwargs):
         cdef Py_ssize_t dim
-        if not plain(x, FLOAT16) or not PyLong_CheckExact(axis):
-            return self._forward(x, axis, out)
+        if kwargs or not plain(x, FLOAT16) or not PyLong_CheckExact(axis):
+            return self._forward(x, axis, out, kwargs)
         cdef cnp.ndarray source = x
         dim = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis
         if not 0 <= dim < cnp.PyArray_NDIM(source) or cnp.PyArray_SIZE(source) == 0:
-            return self._forward(x, axis, out)
+            return self._forward(x, axis, out, kwargs)
         if out is None:
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
         elif out is not x and not (plain(out, FLOAT16) and alike(source, out) and apart(source, out)):
-            return self._forward(x, axis, out)
+            return self._forward(x, axis, out, kwargs)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
-            return self._forward(x, axis, out)
-        self.run_forward(source, out, split(source, dim))
+            return self._forward(x, axis, out, kwargs)
+        cdef Axis split_axis = split(source, dim)
+        self.run_forward(source, out, NULL, split_axis, Place(0, split_axis.inner))
         return out
 
-    def backward(self, dy, *, x=None, y=None, axis=-1, out=None):
+    def backward(self, dy, *, x=None, y=None, axis=-1, out=None, **kwargs):
         """Gradient of the input from the gradient of the output and the saved output.
 
         Parameters
@@ -570,6 +590,8 @@ cdef class RowsKernel:
             Axis of the forward call.
         out : numpy.ndarray, optional
             Where the result goes; may be `dy` or `y`.
+        **kwargs
+            The parameters of the forward call, by name.
 
         Returns
         -------
@@ -581,68 +603,95 @@ cdef class RowsKernel:
         TypeError
             If `y` is missing or a dtype is not supported.
         ValueError
-            If shapes differ or `out` cannot take the result.
+            If shapes differ, `out` cannot take the result or a parameter is out of its range.
         """
         cdef Py_ssize_t dim
-        if x is not None or not plain(dy, FLOAT16) or not plain(y, FLOAT16) or not PyLong_CheckExact(axis):
-            return self._backward(dy, x, y, axis, out)
+        if kwargs or x is not None or not plain(dy, FLOAT16) or not plain(y, FLOAT16) or not PyLong_CheckExact(axis):
+            return self._backward(dy, x, y, axis, out, kwargs)
         cdef cnp.ndarray gradient = dy, kept = y
         dim = axis + cnp.PyArray_NDIM(gradient) if axis < 0 else axis
         if not 0 <= dim < cnp.PyArray_NDIM(gradient) or cnp.PyArray_SIZE(gradient) == 0 or not alike(gradient, kept):
-            return self._backward(dy, x, y, axis, out)
+            return self._backward(dy, x, y, axis, out, kwargs)
         if out is None:
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(gradient), cnp.PyArray_DIMS(gradient), cnp.PyArray_TYPE(gradient), 0)
         elif not (plain(out, FLOAT16) and alike(gradient, out) and apart(gradient, out) and apart(kept, out)):
-            return self._backward(dy, x, y, axis, out)
+            return self._backward(dy, x, y, axis, out, kwargs)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
-            return self._backward(dy, x, y, axis, out)
-        self.run_backward(gradient, kept, out, split(gradient, dim))
+            return self._backward(dy, x, y, axis, out, kwargs)
+        self.run_backward(gradient, kept, out, NULL, split(gradient, dim))
         return out
 
-    cdef int run_forward(self, cnp.ndarray x, cnp.ndarray out, Axis axis) except -1:
+    cdef int run_forward(
+        self, cnp.ndarray x, cnp.ndarray out, const double* parameters, Axis axis, Place place
+    ) except -1:
         cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
         cdef RowsForward kernel = self.entry.forward[dtype]
+        cdef RowForward share = self.entry.share_forward[dtype]
         cdef Py_ssize_t size = cnp.PyArray_SIZE(x), units = axis.outer * axis.inner
-        cdef int threads = units_threads(size, units, self.entry.cost * (1 + dtype))
+        cdef int available = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef int threads = available if units >= available else <int>units
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
-        if threads > 1 and dtype:
-            rows_forward[double](kernel, flat(x), flat(out), axis, threads)
+        if share != NULL and shares_rows(axis, threads, available):
+            if dtype:
+                row_forward[double](share, parameters, flat(x), flat(out), axis, place, available)
+            else:
+                row_forward[float](share, parameters, flat(x), flat(out), axis, place, available)
+        elif threads > 1 and dtype:
+            rows_forward[double](kernel, parameters, flat(x), flat(out), axis, place, threads)
         elif threads > 1:
-            rows_forward[float](kernel, flat(x), flat(out), axis, threads)
+            rows_forward[float](kernel, parameters, flat(x), flat(out), axis, place, threads)
         elif size < GIL_SIZE:
-            kernel(source, target, axis, 0, units)
+            kernel(parameters, source, target, axis, place, 0, units)
         else:
             with nogil:
-                kernel(source, target, axis, 0, units)
+                kernel(parameters, source, target, axis, place, 0, units)
         return 0
 
-    cdef int run_backward(self, cnp.ndarray dy, cnp.ndarray y, cnp.ndarray out, Axis axis) except -1:
+    cdef int run_backward(
+        self, cnp.ndarray dy, cnp.ndarray y, cnp.ndarray out, const double* parameters, Axis axis
+    ) except -1:
         cdef int dtype = cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE
         cdef RowsBackward kernel = self.entry.backward[dtype]
+        cdef RowBackward share = self.entry.share_backward[dtype]
         cdef Py_ssize_t size = cnp.PyArray_SIZE(dy), units = axis.outer * axis.inner
-        cdef int threads = units_threads(size, units, self.entry.cost * (1 + dtype))
+        cdef int available = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef int threads = available if units >= available else <int>units
         cdef void* gradient = cnp.PyArray_DATA(dy)
         cdef void* kept = cnp.PyArray_DATA(y)
         cdef void* target = cnp.PyArray_DATA(out)
-        if threads > 1 and dtype:
-            rows_backward[double](kernel, flat(dy), flat(y), flat(out), axis, threads)
+        if share != NULL and shares_rows(axis, threads, available):
+            if dtype:
+                row_backward[double](share, parameters, flat(dy), flat(y), flat(out), axis, available)
+            else:
+                row_backward[float](share, parameters, flat(dy), flat(y), flat(out), axis, available)
+        elif threads > 1 and dtype:
+            rows_backward[double](kernel, parameters, flat(dy), flat(y), flat(out), axis, threads)
         elif threads > 1:
-            rows_backward[float](kernel, flat(dy), flat(y), flat(out), axis, threads)
+            rows_backward[float](kernel, parameters, flat(dy), flat(y), flat(out), axis, threads)
         elif size < GIL_SIZE:
-            kernel(gradient, kept, target, axis, 0, units)
+            kernel(parameters, gradient, kept, target, axis, 0, units)
         else:
             with nogil:
-                kernel(gradient, kept, target, axis, 0, units)
+                kernel(parameters, gradient, kept, target, axis, 0, units)
         return 0
 
-    def run(self, list arrays, Py_ssize_t axis):
-        """Run forward on (x, out) or backward on (dy, y, out), contiguous, native, disjoint or same."""
+    def run(self, list arrays, tuple parameters, Py_ssize_t axis, tuple place=None):
+        """Run forward on (x, out) or backward on (dy, y, out), contiguous, native, disjoint or same.
+
+        ``place`` says where the elements stand in the whole array, where they are but a part of it.
+        """
+        cdef double values[3]
+        cdef int i
+        cdef Axis along = split(arrays[0], axis)
+        cdef Place at = Place(0, along.inner) if place is None else Place(place[0], place[1])
+        for i in range(len(parameters)):
+            values[i] = parameters[i]
         if len(arrays) == 2:
-            self.run_forward(arrays[0], arrays[1], split(arrays[0], axis))
+            self.run_forward(arrays[0], arrays[1], values, along, at)
         else:
-            self.run_backward(arrays[0], arrays[1], arrays[2], split(arrays[0], axis))
+            self.run_backward(arrays[0], arrays[1], arrays[2], values, along)
 
 
 cdef inline bint halved(cnp.ndarray x, cnp.ndarray out, Py_ssize_t axis) noexcept:

@@ -16,6 +16,7 @@
 #include "activations.hpp"
 #include "halves.hpp"
 #include "streaming.hpp"
+#include "sums.hpp"
 #include "tables.hpp"
 #include "vmath.hpp"
 
@@ -179,184 +180,6 @@ template <class From, template <class> class Op, class T>
     }
 }
 
-// The compiler may not reorder a sum, and one running sum is slow. A fixed number
-// of partial sums, added up in a fixed order, vectorises at every level, rounds
-// alike on all of them and does not depend on the thread count. Short stretches
-// keep a lane's rounding errors few; the sum of stretches carries its error along
-// (TwoSum, Knuth 1969), so that rows of any length are as accurate as short ones.
-inline constexpr Size lanes = 32, stretch = 128;
-
-struct Total {
-    double high = 0, low = 0;
-
-    void add(double term) {
-        const double sum = high + term, part = sum - high;
-        low += (high - (sum - part)) + (term - part);
-        high = sum;
-    }
-    double value() const { return high + low; }
-};
-
-// Columns that are side by side in memory are reduced together, `tile` at a time;
-// the sums of each are associated as if it stood alone, hence the same bits.
-inline constexpr Size tile = 64;
-
-// Where terms may cancel (a gradient's), errors are judged by the largest term, and
-// what `careful` sums carry along beside float64 lanes is not worth its time.
-template <class T, Size Width, bool careful, Size stretch = fastact::stretch> struct Sums {
-    Total total[Width];
-    T partial[lanes][Width];
-
-    // term(i, column) over 0 <= i < length; `term` may also write its element.
-    template <class Term> Sums(Size length, Size columns, Term term) {
-        for (Size start = 0; start < length; start += stretch) {
-            const Size stop = std::min(start + stretch, length);
-            for (Size lane = 0; lane < lanes; ++lane)
-                for (Size c = 0; c < columns; ++c) partial[lane][c] = 0;
-            accumulate(start, stop, columns, term);
-            for (Size c = 0; c < columns; ++c) add_up(c);
-        }
-    }
-
-  private:
-    // In float64 the float32 lanes lose nothing here; float64 lanes carry their errors along.
-    void add_up(Size c) {
-        double sums[lanes], errors[lanes] = {};
-        for (Size lane = 0; lane < lanes; ++lane) sums[lane] = double(partial[lane][c]);
-        for (Size width = lanes / 2; width > 0; width /= 2)
-            for (Size lane = 0; lane < width; ++lane) {
-                const double a = sums[lane], b = sums[lane + width], sum = a + b, part = sum - a;
-                sums[lane] = sum;
-                if constexpr (careful && sizeof(T) == 8)
-                    errors[lane] += errors[lane + width] + ((a - (sum - part)) + (b - part));
-            }
-        total[c].add(sums[0]);
-        total[c].low += errors[0];
-    }
-
-    template <class Term> void accumulate(Size start, Size stop, Size columns, Term term) {
-        if constexpr (Width == 1) {
-            Size i = start;
-            for (; i + lanes <= stop; i += lanes)
-#pragma GCC ivdep
-                for (Size lane = 0; lane < lanes; ++lane) partial[lane][0] += term(i + lane, 0);
-            for (Size lane = 0; i + lane < stop; ++lane) partial[lane][0] += term(i + lane, 0);
-        } else {
-            for (Size i = start; i < stop; ++i) {
-                T* lane = partial[(i - start) % lanes];
-#pragma GCC ivdep
-                for (Size c = 0; c < columns; ++c) lane[c] += term(i, c);
-            }
-        }
-    }
-};
-
-// exp(x - max) is written to `out` as it is summed, then scaled: one exponential
-// per element, and the largest term is exactly 1, so nothing overflows.
-template <class T, Size Width>
-[[gnu::flatten]] void softmax_columns(const T* x, T* out, Size length, Size inner, Size columns) {
-    const Size stride = Width == 1 ? 1 : inner;
-    T largest[Width];
-    if constexpr (Width == 1) {
-        T partial[lanes];
-        for (Size lane = 0; lane < lanes; ++lane) partial[lane] = x[0];
-        Size i = 0;
-        for (; i + lanes <= length; i += lanes)
-            for (Size lane = 0; lane < lanes; ++lane)
-                partial[lane] = x[i + lane] > partial[lane] ? x[i + lane] : partial[lane];
-        for (; i < length; ++i) partial[0] = x[i] > partial[0] ? x[i] : partial[0];
-        largest[0] = *std::max_element(partial, partial + lanes);
-    } else {
-        for (Size c = 0; c < columns; ++c) largest[c] = x[c];
-        for (Size i = 1; i < length; ++i)
-            for (Size c = 0; c < columns; ++c)
-                largest[c] = x[i * stride + c] > largest[c] ? x[i * stride + c] : largest[c];
-    }
-    const Sums<T, Width, true> sums(length, columns, [&](Size i, Size c) {
-        return out[i * stride + c] = math::exp_difference(x[i * stride + c], largest[c]);
-    });
-    // The reciprocal in two parts: one rounding less for every element.
-    T high[Width], low[Width];
-    for (Size c = 0; c < columns; ++c) {
-        const auto [sum, error] = sums.total[c];
-        const double reciprocal = 1 / sum;
-        high[c] = T(reciprocal);
-        low[c] = T((math::fma(-double(high[c]), sum, 1.0) - double(high[c]) * error) * reciprocal);
-    }
-    for (Size i = 0; i < length; ++i)
-#pragma GCC ivdep
-        for (Size c = 0; c < columns; ++c) {
-            const T e = out[i * stride + c];
-            out[i * stride + c] = math::fma(e, high[c], e * low[c]);
-        }
-}
-
-// y * (dy - sum(dy * y)); the sum is kept in two parts, since dy may be close to it.
-template <class T, Size Width>
-[[gnu::flatten]] void softmax_backward_columns(const T* dy, const T* y, T* out, Size length, Size inner, Size columns) {
-    const Size stride = Width == 1 ? 1 : inner;
-    const Sums<T, Width, false> sums(length, columns, [&](Size i, Size c) {
-        return dy[i * stride + c] * y[i * stride + c];
-    });
-    T high[Width], low[Width];
-    for (Size c = 0; c < columns; ++c) {
-        high[c] = T(sums.total[c].value());
-        low[c] = T(sums.total[c].value() - double(high[c]));
-    }
-    for (Size i = 0; i < length; ++i)
-#pragma GCC ivdep
-        for (Size c = 0; c < columns; ++c)
-            out[i * stride + c] = y[i * stride + c] * ((dy[i * stride + c] - high[c]) - low[c]);
-}
-
-// Whether rows are worth prefetching one ahead: whole rows lie in memory one after
-// another, fit into the L1 cache and come from beyond the last one. A row is read more
-// than once, so without that the memory idles while the caches work.
-template <class T> bool prefetches_rows(Axis axis, Size first, Size last) {
-    return axis.inner == 1 && axis.length <= 2048 && (last - first) * axis.length * Size(sizeof(T)) > cached;
-}
-
-// Calls `columns(offset, count)` for the side-by-side columns of units first..last.
-template <class Columns> void tiles(Axis axis, Size first, Size last, Columns columns) {
-    for (Size unit = first; unit < last;) {
-        const Size outer = unit / axis.inner, inner = unit % axis.inner;
-        const Size count = std::min({tile, axis.inner - inner, last - unit});
-        columns(outer * axis.length * axis.inner + inner, count);
-        unit += count;
-    }
-}
-
-template <class T> void softmax(const void* x_, void* out_, Axis axis, Size first, Size last) {
-    const T* x = static_cast<const T*>(x_);
-    T* out = static_cast<T*>(out_);
-    const bool ahead_of_use = prefetches_rows<T>(axis, first, last);
-    tiles(axis, first, last, [&](Size at, Size count) {
-        if (ahead_of_use) prefetch(x + at + axis.length, axis.length);
-        if (axis.inner == 1)
-            softmax_columns<T, 1>(x + at, out + at, axis.length, 1, 1);
-        else
-            softmax_columns<T, tile>(x + at, out + at, axis.length, axis.inner, count);
-    });
-}
-
-template <class T>
-void softmax_backward(const void* dy_, const void* y_, void* out_, Axis axis, Size first, Size last) {
-    const T* dy = static_cast<const T*>(dy_);
-    const T* y = static_cast<const T*>(y_);
-    T* out = static_cast<T*>(out_);
-    const bool ahead_of_use = prefetches_rows<T>(axis, first, last);
-    tiles(axis, first, last, [&](Size at, Size count) {
-        if (ahead_of_use) {
-            prefetch(dy + at + axis.length, axis.length);
-            prefetch(y + at + axis.length, axis.length);
-        }
-        if (axis.inner == 1)
-            softmax_backward_columns<T, 1>(dy + at, y + at, out + at, axis.length, 1, 1);
-        else
-            softmax_backward_columns<T, tile>(dy + at, y + at, out + at, axis.length, axis.inner, count);
-    });
-}
-
 // Channels: one weight per position on the axis. `run(at, stop, channel)` is called
 // for consecutive elements: of one channel, or, where the axis is the last one, of
 // the channels from `channel` on.
@@ -426,7 +249,7 @@ template <class T>
             else
                 sum[channel] += Sums<double, 1, false, 2048>(stop - at, 1, [&](Size i, Size) {
                                     return term(at + i);
-                                }).total[0].value();
+                                }).value(0);
         });
     }
 }
@@ -440,7 +263,7 @@ template <template <class> class Op, class T>
         const T* x = static_cast<const T*>(x_) + unit * range;
         partial[unit] = Sums<double, 1, true, 2048>(std::min(range, size - unit * range), 1, [&](Size i, Size) {
                             return op.parameter_gradient(dy[i], x[i]);
-                        }).total[0].value();
+                        }).value(0);
     }
 }
 

@@ -71,20 +71,21 @@ cdef inline Py_ssize_t part(Py_ssize_t units, int thread, int threads) noexcept 
 
 
 cdef int rows_forward(
-    RowsForward kernel,
+    RowsForward kernel, const double* parameters,
     const real[::1] x,                       # IN
     real[::1] out,                           # OUT
-    Axis axis, int threads,
+    Axis axis, Place place, int threads,
 ) except -1:
     cdef Py_ssize_t units = axis.outer * axis.inner
     cdef int thread
     for thread in prange(threads, nogil=True, schedule="static", chunksize=1, num_threads=threads):
-        kernel(&x[0], &out[0], axis, part(units, thread, threads), part(units, thread + 1, threads))
+        kernel(parameters, &x[0], &out[0], axis, place,
+               part(units, thread, threads), part(units, thread + 1, threads))
     return 0
 
 
 cdef int rows_backward(
-    RowsBackward kernel,
+    RowsBackward kernel, const double* parameters,
     const real[::1] dy,                      # IN
     const real[::1] y,                       # IN
     real[::1] out,                           # OUT
@@ -93,7 +94,53 @@ cdef int rows_backward(
     cdef Py_ssize_t units = axis.outer * axis.inner
     cdef int thread
     for thread in prange(threads, nogil=True, schedule="static", chunksize=1, num_threads=threads):
-        kernel(&dy[0], &y[0], &out[0], axis, part(units, thread, threads), part(units, thread + 1, threads))
+        kernel(parameters, &dy[0], &y[0], &out[0], axis, part(units, thread, threads), part(units, thread + 1, threads))
+    return 0
+
+
+# A row that all threads share goes through its phases, each of which ends when all are done.
+
+cdef int row_forward(
+    RowForward kernel, const double* parameters,
+    const real[::1] x,                       # IN
+    real[::1] out,                           # OUT
+    Axis axis, Place place, int threads,
+) except -1:
+    cdef Py_ssize_t segments = (axis.length + segment - 1) // segment, row, start
+    cdef Shared* shared = <Shared*>malloc(segments * sizeof(Shared))
+    cdef int thread, phase
+    if shared == NULL:
+        raise MemoryError
+    for row in range(axis.outer):
+        start = row * axis.length
+        for phase in range(3):
+            for thread in prange(threads, nogil=True, schedule="static", chunksize=1, num_threads=threads):
+                kernel(parameters, &x[start], &out[start], axis.length,
+                       Place(place.index + start * place.step, place.step), phase, shared,
+                       part(segments, thread, threads), part(segments, thread + 1, threads))
+    free(shared)
+    return 0
+
+
+cdef int row_backward(
+    RowBackward kernel, const double* parameters,
+    const real[::1] dy,                      # IN
+    const real[::1] y,                       # IN
+    real[::1] out,                           # OUT
+    Axis axis, int threads,
+) except -1:
+    cdef Py_ssize_t segments = (axis.length + segment - 1) // segment, row, start
+    cdef Shared* shared = <Shared*>malloc(segments * sizeof(Shared))
+    cdef int thread, phase
+    if shared == NULL:
+        raise MemoryError
+    for row in range(axis.outer):
+        start = row * axis.length
+        for phase in range(2):
+            for thread in prange(threads, nogil=True, schedule="static", chunksize=1, num_threads=threads):
+                kernel(parameters, &dy[start], &y[start], &out[start], axis.length, phase, shared,
+                       part(segments, thread, threads), part(segments, thread + 1, threads))
+    free(shared)
     return 0
 
 

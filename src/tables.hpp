@@ -29,8 +29,43 @@ struct Axis {
 // work, so that threads can share an array: columns (outer * inner of them, each
 // of `length` elements) for rows, output elements for pieces and gated, input elements
 // for channels, ranges of input elements for the gradient of their weights.
-using RowsForward = void (*)(const void* x, void* out, Axis axis, Size first, Size last);
-using RowsBackward = void (*)(const void* dy, const void* y, void* out, Axis axis, Size first, Size last);
+// `place` says where the array's elements stand in the whole one: the one at position i of
+// column c of an outer index has C-order position index + (outer * length + i) * step + c.
+struct Place {
+    Size index, step;
+};
+using RowsForward = void (*)(const double* parameters, const void* x, void* out, Axis axis, Place place,
+                             Size first, Size last);
+using RowsBackward = void (*)(const double* parameters, const void* dy, const void* y, void* out, Axis axis,
+                              Size first, Size last);
+
+// A sum with what it lost in rounding (sums.hpp).
+struct Total {
+    double high = 0, low = 0;
+
+    void add(double term) {
+        const double sum = high + term, part = sum - high;
+        low += (high - (sum - part)) + (term - part);
+        high = sum;
+    }
+    void add(Total other) {
+        add(other.high);
+        low += other.low;
+    }
+};
+
+// One long row, whose segments first <= k < last a thread takes through every phase, when
+// all threads are done with the one before: 3 forward, 2 backward. `shared` has one entry
+// for each segment.
+struct Shared {
+    double largest;
+    Total total, count;
+};
+using RowForward = void (*)(const double* parameters, const void* x, void* out, Size length, Place place,
+                            int phase, Shared* shared, Size first, Size last);
+using RowBackward = void (*)(const double* parameters, const void* dy, const void* y, void* out, Size length,
+                             int phase, Shared* shared, Size first, Size last);
+inline constexpr Size segment = 1 << 14;
 
 using ChannelsForward = void (*)(const void* x, const void* weight, void* out, Axis axis, Size first,
                                  Size last);
@@ -70,6 +105,8 @@ struct Rows {
     float cost;  // nanoseconds per float32 element on one core, about; decides when threads pay
     RowsForward forward[axis_dtypes];
     RowsBackward backward[axis_dtypes];
+    RowForward share_forward[axis_dtypes];  // null where a row is not shared among threads
+    RowBackward share_backward[axis_dtypes];
 };
 
 struct Gated {

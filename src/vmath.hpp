@@ -448,18 +448,33 @@ template <class T> Scaled<T> exp_parts(T x, T low) {
 template <class T> T exp(T x) { return exp_parts(x).value(); }
 template <class T> T exp_negative(T x) { return exp_parts_negative(x).value(); }
 
-// e^(a - b) for a <= b. The rounding error of a large difference would be hundreds
-// of ULP of the result, so it is computed too (TwoSum, Knuth 1969) and the
-// reduced argument kept in two parts. Cost 21 (26).
-template <class T> T exp_difference(T a, T b) {
+// a - b and its rounding error (TwoSum, Knuth 1969); the error is NaN where the difference
+// is infinite.
+template <class T> struct Difference {
+    T high, error;
+};
+template <class T> Difference<T> difference(T a, T b) {
     const T high = a - b, part = high - a;
-    const T error = (a - (high - part)) - (b + part);
+    return {high, (a - (high - part)) - (b + part)};
+}
+
+// e^(high + error) for high <= 0, or little more; any error is ignored where it does not matter.
+// The reduced argument is kept in two parts. Times `scale`, a power of two, which may keep a
+// small result from being subnormal.
+template <class T> T exp_sum(T high, T error, T scale = 1) {
     const T inside = at_least(-exp_limit<T>, high), shifted = fma(inside, log2_e<T>, rounder<T>(halved<T>));
     const T n = shifted - rounder<T>(halved<T>), head = fma(n, -ln2_high<T>, inside);
     const T tail = fma(n, -ln2_low<T>, high < -exp_limit<T> ? T(0) : error);
     const T r = head + tail, rest = (head - r) + tail;
     const auto [lower, upper] = powers<T>(bits(shifted));
-    return (1 + fma(r, fma(r, horner(r, exp_tail<T>), T(1)), rest)) * lower * upper;
+    return (1 + fma(r, fma(r, horner(r, exp_tail<T>), T(1)), rest)) * lower * (upper * scale);
+}
+
+// e^(a - b) for a <= b. The rounding error of a large difference would be hundreds
+// of ULP of the result, so it is computed too. Cost 21 (26).
+template <class T> T exp_difference(T a, T b, T scale = 1) {
+    const auto [high, error] = difference(a, b);
+    return exp_sum(high, error, scale);
 }
 
 // 1 + e^x = d / scale, `scale` a power of two which keeps d far from overflow.

@@ -9,7 +9,12 @@ import numpy as np
 import fastact as fa
 from fastact import catalog
 
-WHAT_A_KIND_NEEDS = {"channels": {"weight": 0.25}, "random": {"seed": 7}, "pieces": {"pieces": 4}}
+WHAT_A_KIND_NEEDS = {
+    "channels": {"weight": 0.25},
+    "random": {"seed": 7},
+    "random_rows": {"seed": 7},
+    "pieces": {"pieces": 4},
+}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,13 @@ def _along_last_axis(reduction):
     return lambda values: reduction(values, axis=-1, keepdims=True)
 
 
+def _sparse_threshold(row):
+    """The t with sum(max(x - t, 0)) = 1, as the largest of what the k largest values would give."""
+    falling = sorted(row, reverse=True)
+    sums = np.cumsum(np.array(falling, object))
+    return max((sums[k] - 1) / (k + 1) for k in range(len(falling)))
+
+
 def _sigmoid(x):
     return 1 / (1 + mp.exp(-x))
 
@@ -56,6 +63,9 @@ VOCABULARY = {
     "max": _along_last_axis(np.max),
     "sum": _along_last_axis(np.sum),
     "join": lambda da, db: np.concatenate(np.broadcast_arrays(da, db), axis=-1),
+    "sparse_threshold": lambda x: np.apply_along_axis(
+        lambda row: np.array([_sparse_threshold(row)], object), -1, np.asarray(x, object)
+    ),
     "pi": +mp.pi,
 }
 
@@ -73,7 +83,9 @@ def exact(values) -> np.ndarray:
 
 def evaluate(text: str, **names) -> np.ndarray:
     """The value of a formula for arrays of mpmath numbers."""
-    return np.asarray(eval(text, {**VOCABULARY, **names}), object)
+    # The logarithm of a sum close to 1 has as many digits less as the sum has zeros behind the point.
+    with mp.workdps(500 if "log(sum" in text else mp.dps):
+        return np.asarray(eval(text, {**VOCABULARY, **names}), object)
 
 
 def arrays(row: catalog.Row, name: str, value) -> dict[str, np.ndarray]:
@@ -121,7 +133,7 @@ class _LargestTerm(ast.NodeTransformer):
         return ast.Call(ast.Name("largest", ast.Load()), [node.left, node.right], [])
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        return self.generic_visit(node) if node.func.id in ("where", "join") else node
+        return self.generic_visit(node) if node.func.id in ("where", "maximum", "join") else node
 
 
 def _sums_to_largest_terms(text: str) -> str:

@@ -24,13 +24,15 @@ from fastact import _dispatch, catalog
 
 ROOT = Path(__file__).parents[1]
 NAME = attrgetter("name")
-KINDS = ("elementwise", "channels", "random", "rows", "pieces", "gated")
+KINDS = ("elementwise", "channels", "random", "rows", "random_rows", "pieces", "gated")
 NAMES_THAT_A_KIND_ADDS = {
     "channels": {"weight"},
     "random": {"slope"},
     "rows": {"dy"},
     "gated": {"a", "b", "dy"},
+    "random_rows": {"dy", "noise"},
 }
+OF_ELEMENTS = ("elementwise", "channels", "random")
 SECTIONS = ("Parameters", "Returns", "References", "Examples")
 
 
@@ -185,9 +187,7 @@ def test_a_row_computes_forward_and_backward_from_all_it_saves(row, dtype):
         assert np.isfinite(case(*arrays)).all()
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in catalog.rows if row.kind not in ("rows", "pieces", "gated")], ids=NAME
-)
+@pytest.mark.parametrize("row", [row for row in catalog.rows if row.kind in OF_ELEMENTS], ids=NAME)
 def test_what_a_row_says_of_its_shape_holds(row):
     """monotonic, saturates and zero_centered, as a curve of 2001 points shows them."""
     x = np.linspace(-40, 40, 2001)
@@ -199,7 +199,9 @@ def test_what_a_row_says_of_its_shape_holds(row):
     assert row.zero_centered == bool(y.min() < -0.5 and y.max() > 0.5) or row.range == "(-inf, inf)"
 
 
-@pytest.mark.parametrize("row", [row for row in catalog.rows if row.parameters], ids=NAME)
+@pytest.mark.parametrize(
+    "row", [row for row in catalog.rows if row.parameters and row.kind in OF_ELEMENTS], ids=NAME
+)
 def test_parameters_by_position_or_by_name_or_left_out(row, dtype):
     x = np.linspace(-3, 3, 40).astype(dtype)
     activation = fa.get(row.name)

@@ -251,6 +251,9 @@ def test_a_row_that_names_no_library_is_held_against_its_formula(row):
     elif row.kind == "pieces":
         exact = reference.forward(row, x.reshape(2, -1, needs["pieces"]))[..., 0]
         computed = fa.get(row.name)(x, **needs)
+    elif row.kind == "random_rows":
+        exact = reference.forward(row, x, noise=fa.get(row.name).noise(x.shape, **needs))
+        computed = fa.get(row.name)(x, **needs)
     else:
         exact = reference.forward(row, x, **needs)
         computed = fa.get(row.name)(x, **needs)

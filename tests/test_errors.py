@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 import pytest
-from cases import BACKWARD, CASES, Case
+from cases import BACKWARD, CASES, WHAT_A_KIND_NEEDS, Case
 
 import fastact as fa
 
-WITH_AXIS = [case for case in CASES if case.row.kind in ("rows", "pieces", "channels", "gated")]
+WITH_AXIS = [c for c in CASES if c.row.kind in ("rows", "random_rows", "pieces", "channels", "gated")]
 FLOAT_DTYPES = ("float32", "float64")
 
 
@@ -28,6 +28,11 @@ def _refused(error: type[Exception], words, call, out: np.ndarray | None = None)
 def _out_for(case: Case, arrays) -> np.ndarray:
     result = case(*arrays)
     return np.random.default_rng(3).standard_normal(result.shape).astype(result.dtype)
+
+
+def _needs(row) -> dict:
+    """What a call cannot go without."""
+    return {**row.required, **(WHAT_A_KIND_NEEDS[row.kind] if row.kind == "random_rows" else {})}
 
 
 UNSUPPORTED = [
@@ -117,7 +122,7 @@ def test_backward_needs_exactly_one_saved_array(case, dtype):
     backward = case.activation.backward
     accepted = [f"{name}=" for name in case.row.saves]
     _refused(TypeError, [case.row.name, *accepted], lambda: backward(dy, **needs, out=out), out)
-    if case.row.kind != "pieces" and case.row.kind != "rows":
+    if case.row.kind not in ("pieces", "rows", "random_rows"):
         both = {"x": saved, "y": saved}
         _refused(TypeError, [case.row.name, *accepted], lambda: backward(dy, **both, **needs, out=out), out)
 
@@ -261,7 +266,7 @@ def test_a_parameter_without_a_default_is_asked_for(row, dtype):
 def test_a_parameter_that_is_nan(row, dtype):
     x, out = np.ones(8, dtype), np.full(8, 9, dtype)
     for name in row.numbers:
-        given = {**row.required, name: float("nan")}
+        given = {**_needs(row), name: float("nan")}
         words = [name, "nan"]
         _refused(ValueError, words, lambda g=given: fa.get(row.name)(x, **g, out=out), out)
         call = fa.get(row.name).backward
@@ -275,7 +280,7 @@ def test_a_parameter_that_is_no_number(row, value, dtype):
     for parameter in row.parameters:
         if parameter.choices or (value is None and parameter.none is not None):
             continue
-        given = {**row.required, parameter.name: value}
+        given = {**_needs(row), parameter.name: value}
         _refused(TypeError, [parameter.name], lambda g=given: fa.get(row.name)(x, **g, out=out), out)
         call = fa.get(row.name).backward
         _refused(TypeError, [parameter.name], lambda g=given, c=call: c(x, x=x, **g, out=out), out)

@@ -113,7 +113,13 @@ def test_only_that_array_is_written(work):
         np.testing.assert_array_equal(array, old)
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=name_of)
+SORTS = ("sparsemax",)
+"""What NumPy computes by sorting, for which it needs memory."""
+
+
+@pytest.mark.parametrize(
+    "cell", [c for c in CELLS if c.row.name not in SORTS or c.direction == "backward"], ids=name_of
+)
 def test_a_call_allocates_nothing_of_the_array_size(cell):
     work = bench.Workload(replace(cell, size=2**18))
     calls = work.numpy("expm1")[0]

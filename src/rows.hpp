@@ -1,0 +1,414 @@
+// The loops of rows: the softmax family, whose formulas differ by a small struct each.
+//
+// A forward formula finds the largest logit of a row, sums a term of each element and
+// makes its results of the two; sparsemax looks for a threshold instead. A backward one
+// sums a term of dy and y, and makes its results of that. Everything is reduced in one
+// association (sums.hpp), so a row has the same bits alone, beside others in memory,
+// transposed in a buffer, and shared among threads.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <type_traits>
+
+#include "activations.hpp"
+#include "loops.hpp"
+#include "sums.hpp"
+#include "tables.hpp"
+
+namespace fastact {
+
+// Columns that are side by side in memory are reduced together, `tile` at a time.
+inline constexpr Size tile = 64;
+
+// Rows of up to so many bytes, of all inputs together, are transposed into a buffer, `tile` at a
+// time, and reduced as columns: one by one they would fill neither vectors nor lanes.
+inline constexpr Size short_row = 256;
+
+// The C-order index of element i of a column in the whole array, for random formulas.
+struct Indices {
+    std::uint64_t origin, along, across;
+
+    std::uint64_t operator()(Size i, Size column) const {
+        return origin + std::uint64_t(i) * along + std::uint64_t(column) * across;
+    }
+};
+
+// `columns` columns of `length` elements, `stride` apart, side by side; Width is 1 for a
+// single contiguous row, and what it is worked on with has room for Width columns.
+template <Size Width_, class Columns> struct Lines {
+    static constexpr Size Width = Width_;
+    Size length;
+    std::conditional_t<Width_ == 1, Known<1>, Size> stride;
+    Columns columns;
+    Indices index;
+
+    Lines part(Size start, Size count) const {
+        return {count, stride, columns, {index(start, 0), index.along, index.across}};
+    }
+};
+
+// body(i, column) for every element, in a loop that becomes SIMD code.
+template <class Lines, class Body> void each_element(Lines lines, Body body) {
+    const Size length = lines.length, columns = lines.columns;
+    if constexpr (Lines::Width == 1) {
+#pragma GCC ivdep
+        for (Size i = 0; i < length; ++i) body(i, 0);
+    } else {
+        for (Size i = 0; i < length; ++i)
+#pragma GCC ivdep
+            for (Size c = 0; c < columns; ++c) body(i, c);
+    }
+}
+
+// body(start, lines) for the segments of the lines: sums over longer rows are those of their
+// segments, in order, whether threads share the row or not.
+template <class Lines, class Body> void segments(Lines lines, Body body) {
+    for (Size start = 0; start < lines.length; start += segment)
+        body(start, lines.part(start, std::min(segment, lines.length - start)));
+}
+
+// -- Forward by the largest logit and a sum ----------------------------------------------
+
+template <class Op, class T, class Lines>
+[[gnu::flatten, gnu::noinline]] void find_largest(const Op& op, const T* x, T* largest, Lines lines) {
+    const auto [length, stride, known, index] = lines;
+    const Size columns = known;
+    if constexpr (Lines::Width == 1) {
+        T partial[lanes];
+        const auto raise = [&](Size lane, Size i) {
+            const T logit = op.logit(x[i], index(i, 0));
+            partial[lane] = logit > partial[lane] ? logit : partial[lane];
+        };
+        std::fill(partial, partial + lanes, op.logit(x[0], index(0, 0)));
+        Size i = 0;
+        for (; i + lanes <= length; i += lanes)
+            for (Size lane = 0; lane < lanes; ++lane) raise(lane, i + lane);
+        for (Size lane = 0; lane < length - i; ++lane) raise(lane, i + lane);
+        for (Size width = lanes / 2; width > 0; width /= 2)
+            for (Size lane = 0; lane < width; ++lane)
+                partial[lane] = partial[lane + width] > partial[lane] ? partial[lane + width] : partial[lane];
+        largest[0] = partial[0];
+    } else {
+        for (Size c = 0; c < columns; ++c) largest[c] = op.logit(x[c], index(0, c));
+        for (Size i = 1; i < length; ++i)
+#pragma GCC ivdep
+            for (Size c = 0; c < columns; ++c) {
+                const T logit = op.logit(x[i * stride + c], index(i, c));
+                largest[c] = logit > largest[c] ? logit : largest[c];
+            }
+    }
+}
+
+// Adds the lines' terms to `total`, and to `ties` how many of their logits are the largest.
+template <class Op, class T, class Lines>
+[[gnu::flatten, gnu::noinline]] void add_terms(const Op& op, const T* x, T* out, const T* largest, Total* total,
+                                               Total* ties, Lines lines) {
+    const auto [length, stride, known, index] = lines;
+    const Size columns = known;
+    const Sums<T, Lines::Width, true> sums(length, columns, [&](Size i, Size c) {
+        const T term = op.term(x[i * stride + c], largest[c], index(i, c));
+        if constexpr (Op::keeps_terms) out[i * stride + c] = term;
+        return term;
+    });
+    for (Size c = 0; c < columns; ++c) total[c].add(sums.total[c]);
+    if constexpr (Op::counts_ties) {
+        const Sums<T, Lines::Width, false> found(length, columns, [&](Size i, Size c) {
+            return math::keep(math::mask_if<T>(op.logit(x[i * stride + c], index(i, c)) == largest[c]), T(1));
+        });
+        for (Size c = 0; c < columns; ++c) ties[c].add(found.total[c]);
+    }
+}
+
+template <class Op, class T, class Lines>
+[[gnu::flatten, gnu::noinline]] void write_results(const Op& op, const T* x, T* out, const T* largest,
+                                                   const Total* total, const Total* ties, Lines lines) {
+    const auto stride = lines.stride;
+    const Size columns = lines.columns;
+    Parts<T> scale[Lines::Width];
+    for (Size c = 0; c < columns; ++c) scale[c] = op.scale(total[c].high, total[c].low, ties[c].high, largest[c]);
+    const T* kept = Op::keeps_terms ? out : x;
+    each_element(lines, [&](Size i, Size c) {
+        out[i * stride + c] = op.result(kept[i * stride + c], largest[c], scale[c]);
+    });
+}
+
+template <class Op, class T, class Lines> void normalize(const Op& op, const T* x, T* out, Lines lines) {
+    T largest[Lines::Width];
+    Total total[Lines::Width], ties[Lines::Width];
+    find_largest(op, x, largest, lines);
+    segments(lines, [&](Size start, Lines part) {
+        add_terms(op, x + start * lines.stride, out + start * lines.stride, largest, total, ties, part);
+    });
+    write_results(op, x, out, largest, total, ties, lines);
+}
+
+// -- Forward by a threshold ---------------------------------------------------------------
+
+// Newton's method on sum(max(z - t, 0)) = 1 for z = x - max(x), from t = -1, where no sum is
+// below 1 (Michelot 1986 starts lower): the support shrinks with every step, and t is exact
+// as soon as it does not.
+template <class Op, class T, class Lines>
+[[gnu::flatten, gnu::noinline]] void project(const Op& op, const T* x, T* out, Lines lines) {
+    const auto [length, stride, known, index] = lines;
+    const Size columns = known;
+    T largest[Lines::Width];
+    double threshold[Lines::Width], count[Lines::Width];
+    find_largest(op, x, largest, lines);
+    std::fill(threshold, threshold + Lines::Width, -1.0);
+    std::fill(count, count + Lines::Width, double(length + 1));
+    for (bool shrinks = true; shrinks;) {
+        Total sum[Lines::Width], size[Lines::Width];
+        segments(lines, [&](Size start, Lines part) {
+            const T* from = x + start * stride;
+            const Sums<double, Lines::Width, true> sums(part.length, columns, [&](Size i, Size c) {
+                return op.inside(double(from[i * stride + c]) - double(largest[c]), threshold[c]);
+            });
+            const Sums<double, Lines::Width, false> sizes(part.length, columns, [&](Size i, Size c) {
+                return op.counts(double(from[i * stride + c]) - double(largest[c]), threshold[c]);
+            });
+            for (Size c = 0; c < columns; ++c) sum[c].add(sums.total[c]), size[c].add(sizes.total[c]);
+        });
+        shrinks = false;
+        for (Size c = 0; c < columns; ++c) {
+            shrinks |= size[c].high < count[c];
+            threshold[c] = size[c].high < count[c] ? op.threshold(sum[c].high, sum[c].low, size[c].high) : threshold[c];
+            count[c] = std::min(count[c], size[c].high);
+        }
+    }
+    Parts<T> edge[Lines::Width];
+    for (Size c = 0; c < columns; ++c) edge[c] = Parts<T>::of(threshold[c], 0);
+    each_element(lines, [&](Size i, Size c) {
+        out[i * stride + c] = op.result(x[i * stride + c], largest[c], edge[c]);
+    });
+}
+
+// -- Forward by the place of the largest ---------------------------------------------------
+
+// 1 at the first of the largest values of each column, 0 elsewhere; NaN where all are NaN.
+template <class T, class Lines>
+[[gnu::flatten, gnu::noinline]] void choose(const T* y, T* out, Lines lines) {
+    const auto [length, stride, known, index] = lines;
+    const Size columns = known;
+    T largest[Lines::Width];
+    math::Bits<T> winner[Lines::Width];
+    for (Size c = 0; c < columns; ++c) largest[c] = y[c], winner[c] = 0;
+    for (Size i = 1; i < length; ++i)
+        for (Size c = 0; c < columns; ++c) {
+            const T value = y[i * stride + c];
+            winner[c] = value > largest[c] ? math::Bits<T>(i) : winner[c];
+            largest[c] = value > largest[c] ? value : largest[c];
+        }
+    each_element(lines, [&](Size i, Size c) {
+        out[i * stride + c] = (winner[c] == math::Bits<T>(i) ? T(1) : T(0)) + (largest[c] - largest[c]);
+    });
+}
+
+// -- Backward -------------------------------------------------------------------------------
+
+template <class Op, class T, class Lines>
+[[gnu::flatten, gnu::noinline]] void add_gradients(const Op& op, const T* dy, const T* y, Total* total,
+                                                   Total* support, Lines lines) {
+    const auto [length, stride, known, index] = lines;
+    const Size columns = known;
+    const Sums<T, Lines::Width, true> sums(length, columns, [&](Size i, Size c) {
+        return op.gradient_term(dy[i * stride + c], y[i * stride + c]);
+    });
+    for (Size c = 0; c < columns; ++c) total[c].add(sums.total[c]);
+    if constexpr (Op::counts_support) {
+        const Sums<T, Lines::Width, false> found(length, columns, [&](Size i, Size c) {
+            return op.supports(y[i * stride + c]);
+        });
+        for (Size c = 0; c < columns; ++c) support[c].add(found.total[c]);
+    }
+}
+
+template <class Op, class T, class Lines>
+[[gnu::flatten, gnu::noinline]] void write_gradients(const Op& op, const T* dy, const T* y, T* out,
+                                                     const Total* total, const Total* support, Lines lines) {
+    const auto stride = lines.stride;
+    const Size columns = lines.columns;
+    Parts<T> scale[Lines::Width];
+    for (Size c = 0; c < columns; ++c) scale[c] = op.gradient_scale(total[c].high, total[c].low, support[c].high);
+    each_element(lines, [&](Size i, Size c) {
+        out[i * stride + c] = op.gradient(dy[i * stride + c], y[i * stride + c], scale[c]);
+    });
+}
+
+template <class Op, class T, class Lines>
+void differentiate(const Op& op, const T* dy, const T* y, T* out, Lines lines) {
+    Total total[Lines::Width], support[Lines::Width];
+    segments(lines, [&](Size start, Lines part) {
+        add_gradients(op, dy + start * lines.stride, y + start * lines.stride, total, support, part);
+    });
+    write_gradients(op, dy, y, out, total, support, lines);
+}
+
+// -- The ways to the lines of an array --------------------------------------------------------
+
+// Copies between `tile` rows one after another and columns side by side. Where the length is
+// known, the copies of a row are written out, which lets the compiler transpose in registers.
+template <class T, class Length>
+[[gnu::flatten]] void to_columns(const T* __restrict rows, T* __restrict columns, Length length) {
+    for (Size row = 0; row < tile; ++row)
+        each(length, [&](Size i) { columns[i * tile + row] = rows[row * length + i]; });
+}
+template <class T, class Length>
+[[gnu::flatten]] void to_rows(const T* __restrict columns, T* __restrict rows, Length length) {
+    for (Size row = 0; row < tile; ++row)
+        each(length, [&](Size i) { rows[row * length + i] = columns[i * tile + row]; });
+}
+template <class Body> void with_known_length(Size length, Body body) {
+    switch (length) {
+        case 2: return body(Known<2>());
+        case 4: return body(Known<4>());
+        case 8: return body(Known<8>());
+        case 16: return body(Known<16>());
+        default: return body(length);
+    }
+}
+
+// Whether rows are worth prefetching one ahead: whole rows lie in memory one after
+// another, fit into the L1 cache and come from beyond the last one. A row is read more
+// than once, so without that the memory idles while the caches work.
+template <class T> bool prefetches_rows(Axis axis, Size first, Size last) {
+    return axis.inner == 1 && axis.length <= 2048 && (last - first) * axis.length * Size(sizeof(T)) > cached;
+}
+
+// body(inputs, out, lines) for units first..last of arrays seen along an axis.
+template <class T, std::size_t N, class Body>
+void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, Size first, Size last, Body body) {
+    const auto [outer_, length, inner] = axis;
+    const auto at = [&](Size offset) {
+        auto moved = inputs;
+        for (auto& input : moved) input += offset;
+        return moved;
+    };
+    const auto step = std::uint64_t(place.step), start = std::uint64_t(place.index);
+    const auto prefetches = prefetches_rows<T>(axis, first, last);
+    Size unit = first;
+    if (inner == 1 && length * Size(N * sizeof(T)) <= short_row)
+        for (; unit + tile <= last; unit += tile) {
+            alignas(line) T buffers[N][short_row / N / sizeof(T) * tile];
+            std::array<const T*, N> moved;
+            with_known_length(length, [&](auto known) {
+                for (std::size_t k = 0; k < N; ++k) {
+                    if (prefetches) prefetch(inputs[k] + (unit + tile) * length, tile * length);
+                    to_columns(inputs[k] + unit * length, buffers[k], known);
+                    moved[k] = buffers[k];
+                }
+            });
+            const Indices index{start + std::uint64_t(unit) * length * step, step, length * step};
+            body(moved, buffers[0], Lines<tile, Known<tile>>{length, tile, {}, index});
+            with_known_length(length, [&](auto known) { to_rows(buffers[0], out + unit * length, known); });
+        }
+    if (inner == 1)
+        for (; unit < last; ++unit) {
+            if (prefetches)
+                for (const T* input : inputs) prefetch(input + (unit + 1) * length, length);
+            const Indices index{start + std::uint64_t(unit) * length * step, step, 0};
+            body(at(unit * length), out + unit * length, Lines<1, Known<1>>{length, {}, {}, index});
+        }
+    for (Size count; unit < last; unit += count) {
+        const Size outer = unit / inner, column = unit % inner, offset = outer * length * inner + column;
+        count = std::min({tile, inner - column, last - unit});
+        const Indices index{start + std::uint64_t(outer) * length * step + column, step, 1};
+        if (count == tile)
+            body(at(offset), out + offset, Lines<tile, Known<tile>>{length, inner, {}, index});
+        else
+            body(at(offset), out + offset, Lines<tile, Size>{length, inner, count, index});
+    }
+}
+
+template <template <class> class Op, class T>
+void rows_forward(const double* parameters, const void* x, void* out, Axis axis, Place place, Size first,
+                  Size last) {
+    const Op<T> op(parameters);
+    each_lines(std::array{static_cast<const T*>(x)}, static_cast<T*>(out), axis, place, first, last,
+               [&](auto inputs, T* to, auto lines) {
+                   if constexpr (requires { op.threshold(0.0, 0.0, 0.0); })
+                       project(op, inputs[0], to, lines);
+                   else
+                       normalize(op, inputs[0], to, lines);
+               });
+}
+
+template <class T>
+void one_hot(const double*, const void* y, void* out, Axis axis, Place, Size first, Size last) {
+    each_lines(std::array{static_cast<const T*>(y)}, static_cast<T*>(out), axis, {0, 0}, first, last,
+               [&](auto inputs, T* to, auto lines) { choose(inputs[0], to, lines); });
+}
+
+// Formulas whose gradient is the same, but for a number, share the code for it.
+template <template <class> class Op, class T>
+void rows_backward(const double* parameters, const void* dy, const void* y, void* out, Axis axis, Size first,
+                   Size last) {
+    const Op<T> formula(parameters);
+    const typename Op<T>::Gradient& op = formula;
+    each_lines(std::array{static_cast<const T*>(dy), static_cast<const T*>(y)}, static_cast<T*>(out), axis, {0, 0},
+               first, last, [&](auto inputs, T* to, auto lines) {
+                   differentiate(op, inputs[0], inputs[1], to, lines);
+               });
+}
+
+// -- One long row, shared among threads -------------------------------------------------------
+
+// Each thread takes some of the segments through one phase after another; what it found of
+// each is in `shared`, and every thread combines all of it in order.
+template <template <class> class Op, class T>
+void row_forward(const double* parameters, const void* x_, void* out_, Size length, Place place, int phase,
+                 Shared* shared, Size first, Size last) {
+    const Op<T> op(parameters);
+    const T* x = static_cast<const T*>(x_);
+    T* out = static_cast<T*>(out_);
+    const Lines<1, Known<1>> row{length, {}, {}, {std::uint64_t(place.index), std::uint64_t(place.step), 0}};
+    T largest = 0;
+    Total total, ties;
+    if (phase > 0) {
+        largest = T(shared[0].largest);
+        for (Size k = 1; k * segment < length; ++k)
+            largest = T(shared[k].largest) > largest ? T(shared[k].largest) : largest;
+    }
+    if (phase > 1)
+        for (Size k = 0; k * segment < length; ++k) total.add(shared[k].total), ties.add(shared[k].count);
+    for (Size k = first; k < last; ++k) {
+        const Size start = k * segment;
+        const auto part = row.part(start, std::min(segment, length - start));
+        if (phase == 0) {
+            find_largest(op, x + start, &largest, part);
+            shared[k].largest = largest;
+        } else if (phase == 1) {
+            shared[k].total = shared[k].count = {};
+            add_terms(op, x + start, out + start, &largest, &shared[k].total, &shared[k].count, part);
+        } else {
+            write_results(op, x + start, out + start, &largest, &total, &ties, part);
+        }
+    }
+}
+
+template <template <class> class Op, class T>
+void row_backward(const double* parameters, const void* dy_, const void* y_, void* out_, Size length, int phase,
+                  Shared* shared, Size first, Size last) {
+    const Op<T> formula(parameters);
+    const typename Op<T>::Gradient& op = formula;
+    const T* dy = static_cast<const T*>(dy_);
+    const T* y = static_cast<const T*>(y_);
+    T* out = static_cast<T*>(out_);
+    const Lines<1, Known<1>> row{length, {}, {}, {}};
+    Total total, support;
+    if (phase > 0)
+        for (Size k = 0; k * segment < length; ++k) total.add(shared[k].total), support.add(shared[k].count);
+    for (Size k = first; k < last; ++k) {
+        const Size start = k * segment;
+        const auto part = row.part(start, std::min(segment, length - start));
+        if (phase == 0) {
+            shared[k].total = shared[k].count = {};
+            add_gradients(op, dy + start, y + start, &shared[k].total, &shared[k].count, part);
+        } else {
+            write_gradients(op, dy + start, y + start, out + start, &total, &support, part);
+        }
+    }
+}
+
+}  // namespace fastact
