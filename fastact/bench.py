@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any
 
@@ -36,12 +36,13 @@ HALVES = ("float16", "bfloat16")
 SIZES = (2**10, 2**16, 2**20, 2**24)
 QUICK_SIZES = SIZES[:3]
 
-SECONDS = 0.06
-"""What the repetitions of one figure may take, if that is enough for REPETITIONS of them.
+SECONDS, QUICK_SECONDS = 0.06, 0.01
+"""What the repetitions of one figure may take at most, if that is enough for REPETITIONS of them.
 
 Where it is not, up to five times as long, and two repetitions however long they take.
 """
-QUICK_SECONDS = 0.01
+RUN_SECONDS, QUICK_RUN_SECONDS = 60.0, 6.0
+"""What the repetitions of all figures may take: the more figures, the less each."""
 REPETITIONS = 5
 
 POOL_BYTES, POOL_COPIES = 2**15, 32
@@ -227,9 +228,15 @@ class Workload:
 
 def _normal(shape: tuple[int, ...], dtype: str, scale: float = 1.0) -> np.ndarray:
     """Normal values as a network has them, the same in every run; large arrays repeat a million."""
-    size = math.prod(shape)
+    return _flat_normal(math.prod(shape), dtype, scale).reshape(shape)
+
+
+@lru_cache(maxsize=16)
+def _flat_normal(size: int, dtype: str, scale: float) -> np.ndarray:
     block = np.random.default_rng(0).normal(0, scale, min(size, 2**20)).astype(dtype)
-    return np.resize(block, size).reshape(shape)
+    values = np.resize(block, size)
+    values.flags.writeable = False  # other cells have the same
+    return values
 
 
 def _repeated(measure: Callable[[], float], seconds: float) -> Iterator[float]:
@@ -324,6 +331,12 @@ class Comparison:
             if (dtype, size, count) not in self.bandwidth:
                 self.bandwidth[dtype, size, count] = scale_gb_per_s(dtype, size, count, self.seconds)
         return max(self.bandwidth[dtype, size, count] for count in (1, threads))
+
+
+def seconds_per_figure(quick: bool, figures: int) -> float:
+    """What the repetitions of one of so many figures may take."""
+    most, whole = (QUICK_SECONDS, QUICK_RUN_SECONDS) if quick else (SECONDS, RUN_SECONDS)
+    return min(most, whole / max(1, figures))
 
 
 def geometric_mean(values: Sequence[float | None]) -> float:

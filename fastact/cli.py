@@ -130,9 +130,9 @@ def bench(arguments: argparse.Namespace) -> int:
     from . import bench as measurement
 
     sizes = arguments.size or (measurement.QUICK_SIZES if arguments.quick else measurement.SIZES)
-    seconds = measurement.QUICK_SECONDS if arguments.quick else measurement.SECONDS
     cells = measurement.cells(arguments.activation, arguments.dtype, sizes)
     threads = arguments.threads or sorted({1, fa.get_num_threads()})
+    seconds = measurement.seconds_per_figure(arguments.quick, len(cells) * (len(threads) + 1))
     comparison = measurement.Comparison(threads, seconds)
     results: list[measurement.Measurement] = []
     busy = _busy_processors()

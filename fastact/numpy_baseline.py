@@ -147,7 +147,7 @@ def _product(args: tuple[Node, ...]) -> Node:
                 factors.append(factor)
     factors = _pair_sigmoids(factors)
     result = factors[0]
-    if constant == -1:
+    if constant == -1 and result.op not in _COMPARISONS:
         result = Node("negative", (result,))
     elif constant != 1:
         result = Node("multiply", (number(constant), result))

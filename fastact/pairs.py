@@ -86,7 +86,8 @@ def value(number: Any) -> Any:
 
 def exp(number: Any) -> Any:
     high, low = parts(number)
-    return np.exp(high) * (1 + low)
+    # Of a huge number the low part is large too, and nothing depends on it.
+    return np.exp(high) * (1 + np.clip(low, -0.5, 0.5))
 
 
 def sqrt(number: Any) -> Pair:

@@ -154,6 +154,8 @@ def test_every_form_equals_the_formula_as_written(row, given):
     x = np.concatenate([SPECIAL, np.random.default_rng(0).normal(0, 3, 200)])
     y = as_written(row.formula, x=x, **values)
     for form in numpy_baseline.forms(row.formula):
+        if form == "tanh" and values.get("alpha", 1) < 0:
+            continue  # the form is for expm1 of what is not positive
         calls = numpy_baseline.forward(row, x.copy(), parameters=given, form=form)
         np.testing.assert_allclose(ignoring_overflow(calls), y, rtol=1e-14, atol=1e-300)
     for saves, derivative in row.derivatives.items():
