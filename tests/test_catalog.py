@@ -138,7 +138,7 @@ def test_contributing_walks_through_what_is_there():
     sources = [
         ROOT / "src" / "activations.hpp",
         ROOT / "src" / "declarations.hpp",
-        ROOT / "fastact" / "catalog.py",
+        Path(catalog.__file__),
     ]
     examples = re.findall(r"```(?:cpp|python)\n(.*?)```", section, re.DOTALL)
     for source, example in zip(sources, examples, strict=True):
