@@ -46,7 +46,10 @@ template <class T> T sigmoid_backward(T dy, T u) {
 template <class T, class... Low>
 T gated_backward(T dy, T u, OnePlusExp<T> sum, T growth, Low... low) {
     const T inverse = 1 / sum.d, sigma = 1 - inverse * sum.scale;
-    const T h = inverse * math::fma(-growth, sigma, (T(1) - ... - (low * sigma)));
+    const T factor = math::fma(-growth, sigma, (T(1) - ... - (low * sigma)));
+    T h = inverse * factor;
+    // With a growth in two parts the quotient factor / d too is rounded but once.
+    if constexpr (sizeof...(low) > 0) h = math::fma(math::accurate_fma(-h, sum.d, factor), inverse, h);
     return dy * (u < 0 ? h : 1 - h * sum.scale) * (u < 0 ? sum.scale : T(1));
 }
 
@@ -640,7 +643,9 @@ template <class T> struct Mish {
         const auto [r, exponent] = math::reduce(x, math::halved<T>);
         const auto [lower, upper] = math::powers<T>(exponent);
         const T power = lower * upper, q = r * math::fma(r, math::horner(r, math::exp_tail<T>), T(1));
-        const T base = power + 2, t = math::fma(power, q, base), t_low = math::fma(power, q, base - t);
+        // `lost` is what 2^k loses beside 2; where it is the larger, the sum is exact.
+        const T base = power + 2, lost = power - (base - 2), t = math::fma(power, q, base);
+        const T t_low = math::fma(power, q, base - t) + lost;
         const T m = math::fma(q, t, t), m_low = math::accurate_fma(q, t, t - m) + t_low;
         const T d = math::fma(power, m, T(2)), d_low = math::fma(power, m, 2 - d);
         return {q, lower, upper, power, {t, t_low}, {m, m_low}, {d, math::fma(power, m_low, d_low)}};

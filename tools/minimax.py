@@ -276,7 +276,7 @@ FITS = (
     _mills_excess_fit("float", "1.125", "19", (3, 5)),
     _mills_excess_fit("double", "1.125", "40", (9, 11)),
     _mills_fall_fit("float", "19.3", (3, 4)),
-    _mills_fall_fit("double", "40", (8, 9)),
+    _mills_fall_fit("double", "54", (9, 10)),
 )
 
 
