@@ -84,7 +84,7 @@ template <class T> struct Factor {
         const T shifted = math::fma(x, log2, math::rounder<T>(math::halved<T>));
         const T n = shifted - math::rounder<T>(math::halved<T>);
         const T head = math::accurate_fma(x, high, -(n * math::ln2_high<T>));
-        return {math::fma(x, low, math::fma(n, -math::ln2_low<T>, head)), math::bits(shifted)};
+        return {head + math::fma(x, low, -(n * math::ln2_low<T>)), math::bits(shifted)};
     }
 };
 

@@ -491,7 +491,7 @@ template <class T> OnePlusExp<T> one_plus_exp_reduced(Reduced<T> reduced, Powers
     const auto [lower, upper] = powers;
     const T scale = inverse_power(lower);
     const T sum = upper + scale, lost = scale - (sum - upper);
-    const T r = reduced.r, em1 = r * fma(r, horner(r, exp_tail<T>), T(1));
+    const T r = reduced.r, em1 = fma(r * r, horner(r, exp_tail<T>), r);
     return {fma(em1, upper, lost) + sum, scale};
 }
 template <class T> OnePlusExp<T> one_plus_exp_reduced(Reduced<T> reduced) {
