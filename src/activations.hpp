@@ -34,7 +34,7 @@ using math::OnePlusExp;
 // dy * sigma'(u) = dy * sigma(-a)(1 - sigma(-a)) with a = |u|: sigma(a) would round to 1.
 // The power of two comes last, so that a large dy finds sigma(-a) not yet underflown.
 template <class T> T sigmoid_backward(T dy, T u) {
-    const auto [d, scale] = math::one_plus_exp(math::abs(u));
+    const auto [d, scale, low] = math::one_plus_exp(math::abs(u));
     const T inverse = 1 / d;
     return dy * (inverse * (1 - inverse * scale)) * scale;
 }
@@ -46,10 +46,12 @@ template <class T> T sigmoid_backward(T dy, T u) {
 template <class T, class... Low>
 T gated_backward(T dy, T u, OnePlusExp<T> sum, T growth, Low... low) {
     const T inverse = 1 / sum.d, sigma = 1 - inverse * sum.scale;
-    const T factor = math::fma(-growth, sigma, (T(1) - ... - (low * sigma)));
+    T factor = math::fma(-growth, sigma, T(1));
+    if constexpr (sizeof...(low) > 0) factor = math::accurate_fma(-growth, sigma, (T(1) - ... - (low * sigma)));
     T h = inverse * factor;
-    // With a growth in two parts the quotient factor / d too is rounded but once.
-    if constexpr (sizeof...(low) > 0) h = math::fma(math::accurate_fma(-h, sum.d, factor), inverse, h);
+    // With a growth in two parts the quotient factor / (1 + e^|u|) too is rounded but once.
+    if constexpr (sizeof...(low) > 0)
+        h = math::fma(math::fma(-h, sum.low, math::accurate_fma(-h, sum.d, factor)), inverse, h);
     return dy * (u < 0 ? h : 1 - h * sum.scale) * (u < 0 ? sum.scale : T(1));
 }
 
@@ -111,8 +113,8 @@ template <class T> struct SigmoidOf {
 // sigma(x) = scale / d with d >= 1 >= scale, so that a / d * scale loses nothing of a small
 // a, nor of a large one where sigma(x) alone underflows. At -inf it is 0 times any number.
 template <class T> OnePlusExp<T> sigmoid_parts(T x) {
-    const auto [d, scale] = math::one_plus_exp_at_least_1(-x);
-    return {d, x < -math::exp_limit<T> ? T(0) : scale};
+    const auto [d, scale, low] = math::one_plus_exp_at_least_1(-x);
+    return {d, x < -math::exp_limit<T> ? T(0) : scale, low};
 }
 
 // dL/da and dL/db of a * gate(b). In the latter the product dy a is carried in two parts,
@@ -140,11 +142,11 @@ template <class T> struct Sigmoid {
     explicit Sigmoid(const double*) {}
 
     T forward(T x) const {
-        const auto [d, scale] = math::one_plus_exp(-x);
+        const auto [d, scale, low] = math::one_plus_exp(-x);
         return scale / d;
     }
     T times(T a, T x) const {
-        const auto [d, scale] = sigmoid_parts(x);
+        const auto [d, scale, low] = sigmoid_parts(x);
         return a / d * scale;
     }
     GatedGradients<T> times_backward(T dy, T a, T x) const {
@@ -514,12 +516,12 @@ template <class T> struct Silu {
 
     // Where sigma underflows even times x, x is held, so that -inf gives 0.
     T forward(T x) const {
-        const auto [d, scale] = math::one_plus_exp(-x);
+        const auto [d, scale, low] = math::one_plus_exp(-x);
         return math::at_least(-math::exp_limit<T>, x) / d * scale;
     }
     // a comes before the division where x is small, after it where a x might overflow.
     T times(T a, T x) const {
-        const auto [d, scale] = sigmoid_parts(x);
+        const auto [d, scale, low] = sigmoid_parts(x);
         const T held = math::at_least(-math::exp_limit<T>, x);
         const bool small = math::abs(x) < 1;
         return (small ? a : T(1)) * held / d * (small ? T(1) : a) * scale;
@@ -547,7 +549,7 @@ template <class T> struct Swish {
 
     T forward(T x) const {
         const T held = gate.held(x);
-        const auto [d, scale] = gate.one_plus_exp(held);
+        const auto [d, scale, low] = gate.one_plus_exp(held);
         return held / d * scale;
     }
     T backward_x(T dy, T x) const {
@@ -559,7 +561,7 @@ template <class T> struct Swish {
     // dy x^2 sigma(beta x) sigma(-beta x). In float64, whose range the product does not leave.
     double parameter_gradient(T dy, T x) const {
         const T a = math::at_most(steepness.reach, math::abs(x));
-        const auto [d, scale] = math::one_plus_exp_reduced(steepness.reduce(a));
+        const auto [d, scale, low] = math::one_plus_exp_reduced(steepness.reduce(a));
         const T inverse = 1 / d, sigmas = inverse * (1 - inverse * scale);
         const double square = double(a) * double(a);
         return double(dy) * (square * (double(sigmas) * double(scale)));
@@ -617,7 +619,7 @@ template <class T> struct GeluTanh {
     T forward(T x) const {
         const T above = math::at_least(-largest, x);
         const auto u = gate(math::at_most(largest, above)).u;
-        const auto [d, scale] = math::one_plus_exp(-u.high, -u.low);
+        const auto [d, scale, low] = math::one_plus_exp(-u.high, -u.low);
         return above / d * scale;
     }
     T backward_x(T dy, T x) const {
@@ -642,11 +644,11 @@ template <class T> struct Mish {
     Parts parts(T x) const {
         const auto [r, exponent] = math::reduce(x, math::halved<T>);
         const auto [lower, upper] = math::powers<T>(exponent);
-        const T power = lower * upper, q = r * math::fma(r, math::horner(r, math::exp_tail<T>), T(1));
+        const T power = lower * upper, q = math::fma(r * r, math::horner(r, math::exp_tail<T>), r);
         // `lost` is what 2^k loses beside 2; where it is the larger, the sum is exact.
         const T base = power + 2, lost = power - (base - 2), t = math::fma(power, q, base);
         const T t_low = math::fma(power, q, base - t) + lost;
-        const T m = math::fma(q, t, t), m_low = math::accurate_fma(q, t, t - m) + t_low;
+        const T m = math::fma(q, t, t), m_low = math::fma(q, t_low, math::accurate_fma(q, t, t - m) + t_low);
         const T d = math::fma(power, m, T(2)), d_low = math::fma(power, m, 2 - d);
         return {q, lower, upper, power, {t, t_low}, {m, m_low}, {d, math::fma(power, m_low, d_low)}};
     }
@@ -661,11 +663,15 @@ template <class T> struct Mish {
         const T inside = math::at_most(largest, math::at_least(-math::exp_limit<T>, x));
         const auto e = parts(inside);
         const T t = e.t.high, d = e.d.high, square = d * d;
-        const T sum = math::fma(4 * inside, math::fma(e.power, e.q, e.power), math::accurate_fma(t, d, 4 * inside));
-        const Pair<T> numerator = {sum, math::fma(t, e.d.low, e.t.low * d)};
+        // The sums' and products' rounding errors go to the numerator's second part.
+        const T product = t * d, base = product + 4 * inside, part = base - product;
+        const T base_low = (product - (base - part)) + (4 * inside - part);
+        const T power = math::fma(e.power, e.q, e.power), sum = math::fma(4 * inside, power, base);
+        const T sum_low = math::fma(4 * inside, power, base - sum) + (base_low + math::product_error(t, d, product));
+        const Pair<T> numerator = {sum, math::fma(t, e.d.low, e.t.low * d) + sum_low};
         const Pair<T> denominator = {square, math::fma(2 * d, e.d.low, math::product_error(d, d, square))};
         const auto g = numerator / denominator;
-        return dy * ((g.high + math::fma(g.high, e.q, g.low)) * e.lower) * e.upper;
+        return dy * ((g.high + math::fma(g.high, e.q, math::fma(g.low, e.q, g.low))) * e.lower) * e.upper;
     }
 };
 
@@ -695,7 +701,7 @@ template <class T> struct Softplus {
         return x > bound ? x : exact;
     }
     T backward_x(T dy, T x) const {
-        const auto [d, scale] = gate.one_plus_exp(gate.held(x));
+        const auto [d, scale, low] = gate.one_plus_exp(gate.held(x));
         return x > bound ? dy : dy / d * scale;
     }
     T backward_y(T dy, T y) const { return dy * -math::expm1_negative(-(beta * y)); }
@@ -708,7 +714,7 @@ template <class T> struct LogSigmoid {
         return (x > 0 ? T(0) : x) - math::log1p01(math::exp_negative(-math::abs(x)));
     }
     T backward_x(T dy, T x) const {
-        const auto [d, scale] = math::one_plus_exp(x);
+        const auto [d, scale, low] = math::one_plus_exp(x);
         return dy / d * scale;
     }
     T backward_y(T dy, T y) const { return dy * -math::expm1_negative(y); }

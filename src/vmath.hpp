@@ -481,7 +481,7 @@ template <class T> T exp_difference(T a, T b, T scale = 1) {
 
 // 1 + e^x = d / scale, `scale` a power of two which keeps d far from overflow.
 template <class T> struct OnePlusExp {
-    T d, scale;
+    T d, scale, low;
 };
 
 // Where e^x is lost beside 1.
@@ -492,7 +492,8 @@ template <class T> OnePlusExp<T> one_plus_exp_reduced(Reduced<T> reduced, Powers
     const T scale = inverse_power(lower);
     const T sum = upper + scale, lost = scale - (sum - upper);
     const T r = reduced.r, em1 = fma(r * r, horner(r, exp_tail<T>), r);
-    return {fma(em1, upper, lost) + sum, scale};
+    const T rest = fma(em1, upper, lost), d = rest + sum;
+    return {d, scale, rest - (d - sum)};
 }
 template <class T> OnePlusExp<T> one_plus_exp_reduced(Reduced<T> reduced) {
     return one_plus_exp_reduced(reduced, powers<T>(reduced.exponent));
@@ -790,8 +791,10 @@ template <class T, class... Low> T times_normal_cdf_backward(T dy, T x, Low... d
     const T square = a * a, square_low = product_error(a, a, square);
     const auto [r, exponent] = reduce(T(-0.5) * square, halved<T>);
     const auto [lower, upper] = powers<T>(exponent);
-    const T e = exp_reduced(fma(T(-0.5), square_low, r)) * lower;
-    const T tail = accurate_fma(-a, fall, accurate_fma(-inverse_sqrt_2_pi<T>, a, T(0.5))) * e;
+    const T factor = accurate_fma(-a, fall, accurate_fma(-inverse_sqrt_2_pi<T>, a, T(0.5)));
+    // factor * e^s, rounded once.
+    const T s = fma(T(-0.5), square_low, r), em1 = fma(s * s, horner(s, exp_tail<T>), s);
+    const T tail = fma(factor, em1, factor) * lower;
     const T slope = x < 0 ? tail : fma(-tail, upper, T(1)), power = x < 0 ? upper : T(1);
     return times_in_parts(dy, slope, dy_low...) * power;
 }
