@@ -1,10 +1,12 @@
 """Writes docs/conventions.md: what other libraries call each activation, and where they differ.
 
-Run ``python docs/conventions.py`` after a change of a row in ``fastact/catalog.py``.
+``python docs/conventions.py`` makes the page from the rows of ``fastact/catalog.py``, wherever it is called
+from; ``python docs/conventions.py FILE`` writes it to another file.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import fastact as fa
@@ -67,4 +69,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    (Path(sys.argv[1]) if sys.argv[1:] else PAGE).write_text(page(), encoding="utf-8")

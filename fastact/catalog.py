@@ -209,6 +209,12 @@ rows = (
         jax="relu6(x)",
         torch_backward="hardtanh_backward(dy, x, 0, 6)",
         keras="relu6(x)",
+        conventions=(
+            Convention("tensorflow", "nn.relu6(features)"),
+            Convention(
+                "thinc", "relu_k(X, n=6.0)", "another parameter, at its default the same", "hardtanh(x, 0, n)"
+            ),
+        ),
     ),
     Row(
         name="hardtanh",
@@ -232,6 +238,13 @@ rows = (
         jax="hard_tanh(x)",
         onnx="Clip(x, min_val, max_val)",
         keras="hard_tanh(x)",
+        conventions=(
+            Convention(
+                "jax", "hard_tanh(x)", "no parameters; derivative 1 at -1 and 1, here 0", "hardtanh(x)"
+            ),
+            Convention("keras", "hard_tanh(x)", "no parameters", "hardtanh(x)"),
+            Convention("thinc", "hard_tanh(X)", "no parameters", "hardtanh(x)"),
+        ),
     ),
     Row(
         name="threshold",
@@ -251,6 +264,10 @@ rows = (
         torch="threshold(x, threshold, value)",
         torch_backward="threshold_backward(dy, x, threshold)",
         keras="threshold(x, threshold, value)",
+        conventions=(
+            Convention("keras", "threshold(x, threshold, default_value)"),
+            Convention("onnx", "ThresholdedRelu(x, alpha=1.0)", "the value is 0", "threshold(x, alpha, 0)"),
+        ),
     ),
     Row(
         name="hardsigmoid",
@@ -300,6 +317,14 @@ rows = (
         jax="hard_swish(x)",
         onnx="HardSwish(x)",
         keras="hard_silu(x)",
+        conventions=(
+            Convention(
+                "thinc",
+                "hard_swish_mobilenet(X), hard_swish(X)",
+                "the latter has the slope 0.2; derivative of the former 1.5 at 3, here 1",
+                "hardswish(x), x * hardsigmoid(x, slope=0.2)",
+            ),
+        ),
     ),
     Row(
         name="hardshrink",
@@ -316,6 +341,15 @@ rows = (
         torch_backward="hardshrink_backward(dy, x, lambd)",
         onnx="Shrink(x, lambd=lambd)",
         keras="hard_shrink(x, lambd)",
+        conventions=(
+            Convention("keras", "hard_shrink(x, threshold=0.5)"),
+            Convention(
+                "onnx",
+                "Shrink(x, lambd=0.5, bias=0.0)",
+                "another parameter, at its default the same",
+                "hardshrink(x, lambd)",
+            ),
+        ),
     ),
     Row(
         name="softshrink",
@@ -513,6 +547,12 @@ rows = (
         jax="selu(x)",
         onnx="Selu(x)",
         keras="selu(x)",
+        conventions=(
+            Convention(
+                "onnx", "Selu(x)", "alpha and gamma rounded to float32: up to 2.2e-8 of the value", "selu(x)"
+            ),
+            Convention("tensorflow", "nn.selu(features)"),
+        ),
     ),
     Row(
         name="exponential",
@@ -526,6 +566,7 @@ rows = (
         reference="Chollet and others (2015), Keras",
         onnx="Exp(x)",
         keras="exponential(x)",
+        conventions=(Convention("tensorflow", "math.exp(x)"),),
     ),
     Row(
         name="softsign",
@@ -542,6 +583,7 @@ rows = (
         jax="soft_sign(x)",
         onnx="Softsign(x)",
         keras="softsign(x)",
+        conventions=(Convention("tensorflow", "nn.softsign(features)"),),
     ),
     Row(
         name="tanhshrink",
@@ -592,6 +634,7 @@ rows = (
         saturates=False,
         zero_centered=False,
         reference="Honnibal and others (2022), thinc",
+        conventions=(Convention("thinc", "dish(X)"),),
     ),
     Row(
         name="maxout",
@@ -659,6 +702,17 @@ rows = (
         jax="log_softmax(x, axis)",
         onnx="LogSoftmax(x, axis=axis)",
         keras="log_softmax(x, axis)",
+        conventions=(
+            Convention("torch", "log_softmax(x, dim=None)", _DIM, "log_softmax(x, axis=dim)"),
+            Convention(
+                "onnx",
+                "LogSoftmax(x, axis=-1)",
+                "before opset 13 axis=1, and all axes from there on are one",
+                "log_softmax(x.reshape(len(x), -1))",
+            ),
+            Convention("tensorflow", "nn.log_softmax(logits, axis=None)"),
+        ),
+        scipy="log_softmax(x, axis)",
     ),
     Row(
         name="softmin",
@@ -672,6 +726,7 @@ rows = (
         reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
         torch="softmin(x, axis)",
         jax="softmax(-x, axis)",
+        conventions=(Convention("torch", "softmin(x, dim=None)", _DIM, "softmin(x, axis=dim)"),),
     ),
     Row(
         name="sparsemax",
@@ -697,6 +752,14 @@ rows = (
         zero_centered=False,
         reference="Jang, Gu, Poole (2017), Categorical Reparameterization with Gumbel-Softmax",
         parameters=(Parameter("tau", 1.0, "temperature: towards 0 the samples become one-hot", "tau > 0"),),
+        conventions=(
+            Convention(
+                "torch",
+                "gumbel_softmax(logits, tau=1, hard=False, dim=-1)",
+                "noise from torch's generator; here it follows from the seed",
+                "gumbel_softmax(x, seed=seed)",
+            ),
+        ),
     ),
     Row(
         name="silu",
@@ -948,5 +1011,6 @@ rows = (
         jax="mish(x)",
         onnx="Mish(x)",
         keras="mish(x)",
+        conventions=(Convention("thinc", "mish(X, threshold=20.0)", "x itself where x >= 20"),),
     ),
 )
