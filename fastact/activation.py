@@ -35,9 +35,7 @@ class Described:
         self.formula, self.range, self.reference = row.formula, row.range, row.reference
         self.monotonic, self.saturates = row.monotonic, row.saturates
         self.zero_centered, self.saves = row.zero_centered, row.saves
-        own = tuple(
-            (p.name, inspect.Parameter.empty if p.default is REQUIRED else p.default) for p in row.parameters
-        )
+        own = tuple((p.name, p.default) for p in row.parameters)
         self.parameters = {name: None if d is inspect.Parameter.empty else d for name, d in own + self.extra}
         self.__signature__ = inspect.Signature(
             sorted(

@@ -9,6 +9,7 @@ mpmath at high precision and the benchmarks with NumPy in place. The kernels in
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
@@ -26,8 +27,8 @@ is 1; ``join(da, db)`` puts two halves together along it. The halves of a gated 
 and ``b``. ``x_minus_tanh(x)`` is ``x - tanh(x)`` without its cancellation, ``float64`` rounds to that type.
 """
 
-REQUIRED: Any = object()
-"""The default of a parameter that every call must give."""
+REQUIRED: Any = inspect.Parameter.empty
+"""The default of a parameter that every call must give; a class, so that it is itself after pickling too."""
 
 
 @dataclass(frozen=True)
@@ -321,7 +322,7 @@ rows = (
             Convention(
                 "thinc",
                 "hard_swish_mobilenet(X), hard_swish(X)",
-                "the latter has the slope 0.2; derivative of the former 1.5 at 3, here 1",
+                "the latter has the slope 0.2; derivative of the former -0.5 at -3 and 1.5 at 3, here 0 and 1",
                 "hardswish(x), x * hardsigmoid(x, slope=0.2)",
             ),
         ),
@@ -549,7 +550,7 @@ rows = (
         keras="selu(x)",
         conventions=(
             Convention(
-                "onnx", "Selu(x)", "alpha and gamma rounded to float32: up to 2.2e-8 of the value", "selu(x)"
+                "onnx", "Selu(x)", "alpha and gamma rounded to float32: up to 3.4e-8 of the value", "selu(x)"
             ),
             Convention("tensorflow", "nn.selu(features)"),
         ),

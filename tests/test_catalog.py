@@ -131,6 +131,13 @@ def test_what_a_row_lacks_is_named():
         assert any(word in part for part in _lacks(incomplete)), word
 
 
+def test_a_row_is_the_same_in_another_process(row):
+    """`fastact bench --peers` sends it there."""
+    sent = pickle.loads(pickle.dumps(row))
+    assert sent == row
+    assert sent.required == row.required
+
+
 def test_contributing_walks_through_what_is_there():
     """Its example is in the sources, word for word, and its table has every field of a row."""
     text = (ROOT / "CONTRIBUTING.md").read_text()

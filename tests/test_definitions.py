@@ -23,6 +23,7 @@ POINTS = np.array([-np.inf, -3, -1, -0.5, -0.0, 0, 0.5, 1, 3, 6, np.inf])
 """Infinities, and where some activation has a kink."""
 
 NAN_AT_INFINITY = "they multiply infinity by 0; the limit is a number"
+NAN_OF_A_QUOTIENT = "they divide infinity by infinity; the limit is a number"
 OTHER_SIDE = "at the kink theirs is the derivative on the other side"
 BETWEEN = "at the kink theirs is a derivative between those on both sides"
 FLOAT32_SIXTH = "its slope of 1/6 is rounded to float32"
@@ -35,6 +36,15 @@ ON_PURPOSE = {
     ("torch", "gelu", "backward"): NAN_AT_INFINITY,
     ("torch", "gelu_tanh", "forward"): NAN_AT_INFINITY,
     ("torch", "gelu_tanh", "backward"): NAN_AT_INFINITY,
+    ("jax", "gelu", "forward"): NAN_AT_INFINITY,
+    ("jax", "gelu", "backward"): NAN_AT_INFINITY,
+    ("jax", "gelu_tanh", "forward"): NAN_AT_INFINITY,
+    ("jax", "gelu_tanh", "backward"): NAN_AT_INFINITY,
+    ("torch", "mish", "forward"): NAN_AT_INFINITY,
+    ("torch", "mish", "backward"): NAN_AT_INFINITY,
+    ("jax", "mish", "forward"): NAN_AT_INFINITY,
+    ("jax", "mish", "backward"): NAN_AT_INFINITY,
+    ("torch", "softplus", "backward"): NAN_OF_A_QUOTIENT,
     ("jax", "leaky_relu", "backward"): OTHER_SIDE,
     ("torch", "softsign", "forward"): NAN_AT_INFINITY,
     ("torch", "softsign", "backward"): NAN_AT_INFINITY,
@@ -55,10 +65,15 @@ ON_PURPOSE = {
 FLOAT32_CONSTANTS = {
     ("onnx", "selu"): "attributes are float32",
     ("onnx", "hardswish"): "attributes are float32",
+    ("onnx", "gelu"): "its reference implementation computes erf in float32",
+    ("onnx", "gelu_tanh"): "2/pi and 0.044715 are rounded to float32",
     ("torch", "hardsigmoid"): "the gradient's 1/6 is a float32",
     ("torch", "celu"): "the gradient's alpha is rounded to float32",
 }
 """Where theirs is no float64 result, though its arrays are."""
+
+CANCELLATION = {("jax", "gelu_tanh"): "the gradient's 1 + tanh and 1 - tanh**2 cancel where x is below -5"}
+"""Where theirs loses digits: a few eps of the largest term is what remains."""
 
 
 def _parameter_sets(row: catalog.Row) -> list[dict]:
@@ -186,7 +201,7 @@ BY_AUTOGRAD = {"torch": _by_torch, "jax": _by_jax}
 
 
 def _assert_equal(ours, theirs, by: tuple[str, str] = ("", "")) -> None:
-    rtol, atol = (1e-5, 1e-6) if by in FLOAT32_CONSTANTS else (1e-12, 1e-14)
+    rtol, atol = (1e-5, 1e-6) if by in FLOAT32_CONSTANTS else (1e-12, 1e-13 if by in CANCELLATION else 1e-14)
     np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
 
 
@@ -203,7 +218,7 @@ def test_forward_and_gradient_are_those_of_jax(row, parameters):
     x, dy = _draw(row)
     y, dx = _by_jax(row, x, dy, parameters)
     _assert_equal(fa.get(row.name)(x, **parameters), y)
-    _assert_equal(_backward(row, dy, x, parameters), dx)
+    _assert_equal(_backward(row, dy, x, parameters), dx, ("jax", row.name))
 
 
 @pytest.mark.parametrize(("row", "parameters"), _cases("onnx"))
