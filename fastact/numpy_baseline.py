@@ -462,10 +462,13 @@ class Binder:
         for k, piece in enumerate(rest):
             self.emit(np.maximum, out if k else first, piece, out=out)
 
+    def word(self, value: Any) -> str:
+        # A default of `get` would spell out every array.
+        return self.names[id(value)] if id(value) in self.names else repr(value)
+
     def emit(self, function: Any, *args: Any, **kwargs: Any) -> None:
         self.calls.steps.append(partial(function, *args, **kwargs))
-        words = [self.names.get(id(a), repr(a)) for a in args]
-        words += [f"{key}={self.names.get(id(a), repr(a))}" for key, a in kwargs.items()]
+        words = [self.word(a) for a in args] + [f"{key}={self.word(a)}" for key, a in kwargs.items()]
         self.calls.lines.append(f"np.{function.__name__}({', '.join(words)})")
 
 
