@@ -322,7 +322,7 @@ rows = (
             Convention(
                 "thinc",
                 "hard_swish_mobilenet(X), hard_swish(X)",
-                "the latter has the slope 0.2; derivative of the former -0.5 at -3 and 1.5 at 3, here 0 and 1",
+                "the latter has slope 0.2; derivative of the former -0.5 and 1.5 at -3 and 3, here 0 and 1",
                 "hardswish(x), x * hardsigmoid(x, slope=0.2)",
             ),
         ),
