@@ -72,7 +72,7 @@ FLOAT32_CONSTANTS = {
 }
 """Where theirs is no float64 result, though its arrays are."""
 
-CANCELLATION = {("jax", "gelu_tanh"): "the gradient's 1 + tanh and 1 - tanh**2 cancel where x is below -5"}
+CANCELLATION = {("jax", "gelu_tanh"): "the gradient's 1 + tanh and 1 - tanh**2 cancel in the negative tail"}
 """Where theirs loses digits: a few eps of the largest term is what remains."""
 
 
