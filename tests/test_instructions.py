@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 NARROW = {
     r"(normalize|find_largest|add_terms|write_results|project|choose|add_gradients|write_gradients|each_lines"
     r"|differentiate|rows?_forward|rows?_backward|with_known_length|to_columns|to_rows"
-    r")<": "not told apart yet: sums end in a few lanes, rows are copied to columns one by one, inlined at a level",
+    r")<": "not told apart yet: tails of sums, copies to columns, inlined loops",
     r"parameter_gradient<": "what is left of a stretch is summed one by one",
     r"gated_\w+<Gelu, double> at v1": "gcc makes no masks of 64 bits without 64-bit comparisons",
 }
