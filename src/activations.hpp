@@ -609,12 +609,15 @@ template <class T> struct GeluTanh {
     Gate gate(T x) const {
         const T square = x * x, square_low = math::product_error(x, x, square);
         const T slope = math::fma(cubic, square, linear);
-        const T low = math::fma(cubic, square_low, math::fma(cubic_low, square, linear_low));
-        // linear - slope is exact.
-        const T slope_low = math::accurate_fma(cubic, square, linear - slope) + low;
+        const T low = math::fma(cubic, square_low, cubic_low * square);
+        // slope - linear is exact, and what it lacks of cubic x^2 is `lost`.
+        const T bend = slope - linear, lost = math::accurate_fma(cubic, square, -bend) + low;
+        const T slope_low = lost + linear_low;
         const T high = x * slope, rest = math::fma(x, slope_low, math::product_error(x, slope, high));
-        const T further = math::fma(2 * cubic * square, x, rest), growth = high + further;
-        return {{high, rest}, {growth, further - (growth - high)}};
+        // The slope of 2u is linear + 3 cubic x^2.
+        const T further = 2 * bend * x, growth = high + further;
+        const T further_low = math::fma(2 * x, lost, math::product_error(2 * bend, x, further));
+        return {{high, rest}, {growth, (further - (growth - high)) + (further_low + rest)}};
     }
     T forward(T x) const {
         const T above = math::at_least(-largest, x);

@@ -250,46 +250,46 @@ template <> inline constexpr double mills_excess_denominator<double>[] = {
     2.5617510394313467,
     0.3009175390796729,
     0.02224844095442007};
-// (1/2 - R(a)) / a where a >= 0, relative to R(a) + a / sqrt(2 pi)
+// (1/2 - R(a)) / a + what 1 / sqrt(2 pi) loses in rounding, relative to R(a) + a / sqrt(2 pi)
 template <class T> inline constexpr T mills_fall_numerator = 0;
 template <class T> inline constexpr T mills_fall_denominator = 0;
-// error 2^-25.44
+// error 2^-25.29
 template <> inline constexpr float mills_fall_numerator<float>[] = {
     0.3989418f,
-    0.32821742f,
-    0.112281434f,
-    0.015895026f};
+    0.32804433f,
+    0.112171635f,
+    0.015869899f};
 template <> inline constexpr float mills_fall_denominator<float>[] = {
     1.0f,
-    1.4493595f,
-    0.85644513f,
-    0.2498953f,
-    0.031790756f};
-// (1/2 - R(a)) / a where a >= 0, relative to R(a) + a / sqrt(2 pi)
-// error 2^-56.91
+    1.4489259f,
+    0.8558976f,
+    0.24963501f,
+    0.031740543f};
+// (1/2 - R(a)) / a + what 1 / sqrt(2 pi) loses in rounding, relative to R(a) + a / sqrt(2 pi)
+// error 2^-57.33
 template <> inline constexpr double mills_fall_numerator<double>[] = {
     0.39894228040143254,
-    0.6678446352933993,
-    0.5378102088451453,
-    0.27029641346776595,
-    0.09297463702403672,
-    0.0226697140564626,
-    0.003923957182309645,
-    0.00046686117178212146,
-    3.4901331845738466e-05,
-    1.2651156617317894e-06};
+    0.6678087936137275,
+    0.537754253680334,
+    0.2702546545635092,
+    0.09295543020788893,
+    0.022663786317801787,
+    0.00392270003630299,
+    0.00046668154625963983,
+    3.48853872951115e-05,
+    1.264431353641756e-06};
 template <> inline constexpr double mills_fall_denominator<double>[] = {
     1.0,
-    2.3006953145447993,
-    2.456503924230612,
-    1.6066840098151158,
-    0.7148281831929869,
-    0.22679275410082625,
-    0.05217314957473971,
-    0.008636621157588726,
-    0.0009910276065335385,
-    7.182149619955698e-05,
-    2.53023132346431e-06};
+    2.3006054727771237,
+    2.4563073654536094,
+    1.6064861080738704,
+    0.7147074669171286,
+    0.2267434107175156,
+    0.052159069710254656,
+    0.008633800320282568,
+    0.000990642040379113,
+    7.178851510058008e-05,
+    2.5288627072842778e-06};
 
 // -- Bits ----------------------------------------------------------------------
 
@@ -460,15 +460,24 @@ template <class T> Difference<T> difference(T a, T b) {
     return {high, (a - (high - part)) - (b + part)};
 }
 
+// x + low, where |low| is below the rounding error of x, reduced to r + rest.
+template <class T> struct ReducedSum {
+    T r, rest;
+    Bits<T> exponent;
+};
+template <class T> ReducedSum<T> reduce_sum(T x, T low, int offset) {
+    const T shifted = fma(x, log2_e<T>, rounder<T>(offset)), n = shifted - rounder<T>(offset);
+    const T head = fma(n, -ln2_high<T>, x), tail = fma(n, -ln2_low<T>, low);
+    const T r = head + tail;
+    return {r, (head - r) + tail, bits(shifted)};
+}
+
 // e^(high + error) for high <= 0, or little more; any error is ignored where it does not matter.
-// The reduced argument is kept in two parts. Times `scale`, a power of two, which may keep a
-// small result from being subnormal.
+// Times `scale`, a power of two, which may keep a small result from being subnormal.
 template <class T> T exp_sum(T high, T error, T scale = 1) {
-    const T inside = at_least(-exp_limit<T>, high), shifted = fma(inside, log2_e<T>, rounder<T>(halved<T>));
-    const T n = shifted - rounder<T>(halved<T>), head = fma(n, -ln2_high<T>, inside);
-    const T tail = fma(n, -ln2_low<T>, high < -exp_limit<T> ? T(0) : error);
-    const T r = head + tail, rest = (head - r) + tail;
-    const auto [lower, upper] = powers<T>(bits(shifted));
+    const T low = high < -exp_limit<T> ? T(0) : error;
+    const auto [r, rest, exponent] = reduce_sum(at_least(-exp_limit<T>, high), low, halved<T>);
+    const auto [lower, upper] = powers<T>(exponent);
     return (1 + fma(r, fma(r, horner(r, exp_tail<T>), T(1)), rest)) * lower * (upper * scale);
 }
 
@@ -488,13 +497,17 @@ template <class T> struct OnePlusExp {
 // Where e^x is lost beside 1.
 template <class T> inline constexpr T exp_negligible = T(sizeof(T) == 4 ? -18 : -40);
 
-template <class T> OnePlusExp<T> one_plus_exp_reduced(Reduced<T> reduced, Powers<T> powers) {
+// 1 + 2^n (1 + em1).
+template <class T> OnePlusExp<T> one_plus_power(T em1, Powers<T> powers) {
     const auto [lower, upper] = powers;
     const T scale = inverse_power(lower);
     const T sum = upper + scale, lost = scale - (sum - upper);
-    const T r = reduced.r, em1 = fma(r * r, horner(r, exp_tail<T>), r);
     const T rest = fma(em1, upper, lost), d = rest + sum;
     return {d, scale, rest - (d - sum)};
+}
+template <class T> OnePlusExp<T> one_plus_exp_reduced(Reduced<T> reduced, Powers<T> powers) {
+    const T r = reduced.r;
+    return one_plus_power(fma(r * r, horner(r, exp_tail<T>), r), powers);
 }
 template <class T> OnePlusExp<T> one_plus_exp_reduced(Reduced<T> reduced) {
     return one_plus_exp_reduced(reduced, powers<T>(reduced.exponent));
@@ -520,9 +533,9 @@ template <class T> OnePlusExp<T> one_plus_exp_at_least_1(T x) {
 // The same for x + low, where |low| is below the rounding error of x; any low is
 // ignored where x is beyond the range (there it may be NaN).
 template <class T> OnePlusExp<T> one_plus_exp(T x, T low) {
-    auto reduced = reduce(sum_range(x), halved<T>);
-    reduced.r += abs(x) > exp_limit<T> ? T(0) : low;
-    return one_plus_exp_reduced(reduced);
+    const T inside = sum_range(x);
+    const auto [r, rest, exponent] = reduce_sum(inside, abs(x) > exp_limit<T> ? T(0) : low, halved<T>);
+    return one_plus_power(r + fma(r * r, horner(r, exp_tail<T>), rest), powers<T>(exponent));
 }
 
 // The rounding error of `product` = a * b, exactly (without fma: Dekker 1971, and 0
@@ -566,14 +579,16 @@ template <class T> T expm1(T x) {
 
 // alpha (e^x - 1) for a finite x + low, where |low| is below the rounding error of x and
 // `bias` is 1/4 with the sign of -x; within 2 ULP. Method: as expm1, with 2^n in two factors,
-// so that neither overflows nor loses alpha before it must. Cost 16 (21).
+// so that neither overflows nor loses alpha before it must. Cost 18 (23).
 template <class T> T times_expm1(T alpha, T x, T low, T bias) {
     const T inside = with_sign(at_most(exp_limit<T>, abs(x)), x);
     const auto [head, exponent] = reduce_biased(inside, bias, halved<T>);
     const auto [lower, upper] = powers<T>(exponent);
     const T r = head + (abs(x) > exp_limit<T> ? T(0) : low);
-    const T p = expm1_reduced(r, horner(r, expm1_tail<T>)), scaled = alpha * lower;
-    return fma(scaled * p, upper, fma(scaled, upper, -alpha));
+    const T p = expm1_reduced(r, horner(r, expm1_tail<T>)), half = T(0.5) * alpha, scaled = half * lower;
+    const T power = fma(scaled, upper, -half);
+    // Beyond all numbers, p may be below 0 and an infinity of the other sign.
+    return 2 * (abs(power) < std::numeric_limits<T>::infinity() ? fma(scaled * p, upper, power) : power);
 }
 
 // tanh(a) where 0 <= a <= 0.7.
@@ -794,21 +809,22 @@ template <class T, class... Low> T times_normal_cdf_backward(T dy, T x, Low... d
     const auto [lower, upper] = powers<T>(exponent);
     const T factor = accurate_fma(-a, fall, accurate_fma(-inverse_sqrt_2_pi<T>, a, T(0.5)));
     // factor * e^s, rounded once.
-    const T s = fma(T(-0.5), square_low, r), em1 = fma(s * s, horner(s, exp_tail<T>), s);
-    const T tail = fma(factor, em1, factor) * lower;
+    const T s = fma(T(-0.5), square_low, r), em1 = accurate_fma(s * s, horner(s, exp_tail<T>), s);
+    const T tail = accurate_fma(factor, em1, factor) * lower;
     const T slope = x < 0 ? tail : fma(-tail, upper, T(1)), power = x < 0 ? upper : T(1);
     return times_in_parts(dy, slope, dy_low...) * power;
 }
 
 // x - tanh(x) for every x.
-// Method: x^3 q(x^2) below the join, the cube in two parts; above it nothing cancels in
-// (x - 1) + (1 - tanh(x)). Cost 22 (35) and a division.
+// Method: x (x^2 q(x^2)) below the join, the second factor in two parts, which are normal
+// numbers where the result is; above it nothing cancels in (x - 1) + (1 - tanh(x)).
+// Cost 22 (35) and a division.
 template <class T> T tanhshrink(T x) {
     constexpr T join = T(1.1875), centre = T(sizeof(T) == 4 ? 0.7734375 : 0.765625);
-    const T a = abs(x), square = a * a, cube = a * square;
-    const T cube_low = fma(a, product_error(a, a, square), product_error(a, square, cube));
-    const T q = horner_accurate(square - centre, tanhshrink_factor<T>);
-    return with_sign(a > join ? (a - 1) + one_minus_tanh(a) : accurate_fma(cube, q, cube_low * q), x);
+    const T a = abs(x), square = a * a;
+    const T q = horner_accurate(square - centre, tanhshrink_factor<T>), ratio = square * q;
+    const T ratio_low = fma(product_error(a, a, square), q, product_error(square, q, ratio));
+    return with_sign(a > join ? (a - 1) + one_minus_tanh(a) : fma(a, ratio, a * ratio_low), x);
 }
 
 // -- Roots -----------------------------------------------------------------------

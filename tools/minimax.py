@@ -186,11 +186,13 @@ def _mills(a: Number) -> Number:
 
 
 def _mills_fall_fit(dtype: str, end: str, degrees: tuple[int, int]) -> Fit:
+    factor = 1 / mp.sqrt(2 * mp.pi)
+    lost = factor - rounded(factor, BITS[dtype])
     return Fit(
         "mills_fall",
-        "(1/2 - R(a)) / a where a >= 0, relative to R(a) + a / sqrt(2 pi)",
-        lambda a: (mp.one / 2 - _mills(a)) / a,
-        lambda a: a / (_mills(a) + a / mp.sqrt(2 * mp.pi)),
+        "(1/2 - R(a)) / a + what 1 / sqrt(2 pi) loses in rounding, relative to R(a) + a / sqrt(2 pi)",
+        lambda a: (mp.one / 2 - _mills(a)) / a + lost,
+        lambda a: a / (_mills(a) + a * factor),
         ("0.001", end),
         {dtype: degrees},
     )
