@@ -55,9 +55,12 @@ class NumpyLayer:
         saves = row.saves[0]
         self.y = z if saves == "y" else output_like(name, z)
         self.dy = np.empty_like(self.y)
-        self.forward = numpy_baseline.forward(row, z, out=self.y, **settings)
+        arrays = {key: value for key, value in settings.items() if key not in {*row.numbers, "seed"}}
+        arrays["parameters"] = {key: value for key, value in settings.items() if key in row.numbers}
+        noise = fa.get(name).noise(z.shape, seed=settings["seed"]) if "seed" in settings else None
+        self.forward = numpy_baseline.forward(row, z, out=self.y, noise=noise, **arrays)
         saved = self.y if saves == "y" else z
-        self.backward = numpy_baseline.backward(row, saves, self.dy, saved, **settings)
+        self.backward = numpy_baseline.backward(row, saves, self.dy, saved, **arrays)
 
     @property
     def weight_gradient(self) -> np.ndarray | None:
@@ -73,7 +76,7 @@ def inputs_of_a_unit(name: str) -> int:
 
 
 class Network:
-    """64 pixels, one hidden layer, a softmax over ten digits; trained on the cross-entropy."""
+    """64 pixels, one hidden layer, a log_softmax over ten digits; trained on the cross-entropy."""
 
     def __init__(self, layer: type[FastactLayer] | type[NumpyLayer], hidden: str, batch: int) -> None:
         random = np.random.default_rng(0)
@@ -83,7 +86,7 @@ class Network:
         self.w2, self.b2 = random.normal(0, np.sqrt(1 / UNITS), (UNITS, 10)), np.zeros(10)
         self.z1, self.z2 = np.empty((batch, width)), np.empty((batch, 10))
         self.hidden = layer(hidden, self.z1, self.settings)
-        self.output = layer("softmax", self.z2, {})
+        self.output = layer("log_softmax", self.z2, {})
 
     def forward(self, images: np.ndarray) -> np.ndarray:
         np.matmul(images, self.w1, out=self.z1)
@@ -95,9 +98,9 @@ class Network:
     def step(self, images: np.ndarray, digits: np.ndarray) -> float:
         """One step of gradient descent; returns the mean loss before it."""
         chosen = np.arange(len(digits)), digits
-        likelihood = self.forward(images)[chosen]
+        loss = -self.forward(images)[chosen].mean()
         self.output.dy[:] = 0
-        self.output.dy[chosen] = -1 / (len(digits) * likelihood)
+        self.output.dy[chosen] = -1 / len(digits)
         dz2 = self.output.backward()
         dw2, db2 = self.hidden.y.T @ dz2, dz2.sum(axis=0)
         np.matmul(dz2, self.w2.T, out=self.hidden.dy)
@@ -108,7 +111,7 @@ class Network:
             gradients.append((weight, self.hidden.weight_gradient))
         for parameter, gradient in gradients:
             parameter -= RATE * gradient
-        return -np.log(likelihood).mean()
+        return loss
 
     def copy_weights(self, other: Network) -> None:
         """Take over what `other` has learned."""
@@ -119,10 +122,12 @@ class Network:
 
 def settings_of(hidden: str) -> dict:
     """What the activation is called with beside its input."""
-    return {
+    special = {
         "prelu": {"weight": np.full(UNITS, 0.25)},
         "maxout": {"pieces": PIECES},
-    }.get(hidden, {})
+        "gumbel_softmax": {"seed": 0},
+    }
+    return special.get(hidden, fa.get(hidden).row.required)
 
 
 class Outcome(NamedTuple):
