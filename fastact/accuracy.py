@@ -206,7 +206,13 @@ EXHAUSTIVE = {
     **dict.fromkeys(ROWS, 4 * samples.ROW_BATCHES),
     "pieces": 64,
 }
-SAMPLED = {"float32": 64, "float64": 16, **dict.fromkeys(ROWS, samples.ROW_BATCHES), "pieces": 8}
+SAMPLED = {
+    "float32": 32,
+    "float64": 10,
+    **dict.fromkeys(ROWS, samples.ROW_BATCHES),
+    "pieces": 8,
+    "gated": 6,
+}
 """Numbers of batches."""
 
 

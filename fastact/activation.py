@@ -322,8 +322,9 @@ def _along_rows(
     axis = normalize_axis_index(axis, len(shape))
     result = arrays.as_output(out, shape, dtype)
     step = math.prod(shape[axis + 1 :])
+    computing = dtype if shape[axis] <= _dispatch.LONGEST_HALF_ROW else arrays.computing_dtype(dtype)
     arrays.along_axis(
-        inputs, [result], axis, [arrays.computing_dtype(dtype)] * (len(inputs) + 1),
+        inputs, [result], axis, [computing] * (len(inputs) + 1),
         lambda ins, outs, index=0: kernel.run([*ins, *outs], parameters, axis, (index, step)),
         in_c_order,
     )  # fmt: skip
@@ -717,7 +718,7 @@ class Gated(Described, _dispatch.GatedKernel):
         return self._along([gradient, source], result, axis, out)
 
     def _along(self, inputs: list[np.ndarray], result: np.ndarray, axis: int, out: Any) -> Any:
-        dtypes = [arrays.computing_dtype(arrays.native(result.dtype))] * (len(inputs) + 1)
+        dtypes = [arrays.native(result.dtype)] * (len(inputs) + 1)
         arrays.along_axis(inputs, [result], axis, dtypes, lambda ins, outs: self.run([*ins, *outs], axis))
         return arrays.finish(result, out)
 

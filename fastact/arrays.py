@@ -49,7 +49,7 @@ def native(dtype: np.dtype) -> np.dtype:
 
 
 def computing_dtype(dtype: np.dtype) -> np.dtype:
-    """Dtype of the kernels along an axis: half precision is computed in float32 and rounded once."""
+    """Dtype of the kernels that know no half precision, which is computed in float32 and rounded once."""
     return FLOAT32 if is_half(dtype) else dtype
 
 

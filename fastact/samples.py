@@ -121,7 +121,7 @@ def rows(dtype: np.dtype, batch: int) -> tuple[str, np.ndarray]:
     contents = ROW_CONTENTS[batch % len(ROW_CONTENTS)]
     length = ROW_LENGTHS[batch // len(ROW_CONTENTS) % len(ROW_LENGTHS)]
     random = np.random.default_rng((2, batch))
-    shape = (max(1, (2 * STRATUM) // length), length)
+    shape = (max(1, STRATUM // length), length)
     reach = tail(dtype)
     x = random.normal(0, 3, shape)
     if contents == "wide":

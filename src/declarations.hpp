@@ -7,6 +7,7 @@
 #include "halves.hpp"
 #include "loops.hpp"
 #include "rows.hpp"
+#include "staged.hpp"
 #include "tables.hpp"
 
 namespace fastact {
@@ -41,11 +42,12 @@ template <template <class> class Op> constexpr Elementwise elementwise(const cha
     return elementwise_of<Op, float, double, Float16, BFloat16>(name);
 }
 
-template <template <class> class Op> constexpr Rows rows(const char* name, float cost) {
+template <template <class> class Op, class... H> constexpr Rows rows_of(const char* name, float cost) {
     Rows entry = {name,
                   cost,
-                  {rows_forward<Op, float>, rows_forward<Op, double>},
-                  {rows_backward<Op, float>, rows_backward<Op, double>},
+                  {rows_forward<Op, float>, rows_forward<Op, double>, staged_rows_forward<rows_forward<Op, float>, H>...},
+                  {rows_backward<Op, float>, rows_backward<Op, double>,
+                   staged_rows_backward<rows_backward<Op, float>, H>...},
                   {nullptr, nullptr},
                   {row_backward<Op, float>, row_backward<Op, double>}};
     if constexpr (requires { &Op<float>::scale; }) {
@@ -53,6 +55,10 @@ template <template <class> class Op> constexpr Rows rows(const char* name, float
         entry.share_forward[1] = row_forward<Op, double>;
     }
     return entry;
+}
+
+template <template <class> class Op> constexpr Rows rows(const char* name, float cost) {
+    return rows_of<Op, Float16, BFloat16>(name, cost);
 }
 
 inline constexpr Elementwise elementwise_table[] = {
@@ -97,14 +103,26 @@ inline constexpr Rows rows_table[] = {
     rows<LogSoftmax>("log_softmax", 0.7f),
     rows<GumbelSoftmax>("gumbel_softmax", 6.0f),
     rows<Sparsemax>("sparsemax", 2.0f),
-    {"one_hot", 0.3f, {one_hot<float>, one_hot<double>}, {}, {}, {}},
+    {"one_hot",
+     0.3f,
+     {one_hot<float>, one_hot<double>, staged_rows_forward<one_hot<float>, Float16>,
+      staged_rows_forward<one_hot<float>, BFloat16>},
+     {},
+     {},
+     {}},
 };
 
-template <template <class> class Gate> constexpr Gated gated(const char* name, float cost) {
+template <template <class> class Gate, class... H> constexpr Gated gated_of(const char* name, float cost) {
     return {name,
             cost,
-            {gated_forward<Gate, float>, gated_forward<Gate, double>},
-            {gated_backward<Gate, float>, gated_backward<Gate, double>}};
+            {gated_forward<Gate, float>, gated_forward<Gate, double>,
+             staged_gated_forward<gated_forward<Gate, float>, H>...},
+            {gated_backward<Gate, float>, gated_backward<Gate, double>,
+             staged_gated_backward<gated_backward<Gate, float>, H>...}};
+}
+
+template <template <class> class Gate> constexpr Gated gated(const char* name, float cost) {
+    return gated_of<Gate, Float16, BFloat16>(name, cost);
 }
 
 inline constexpr Gated gated_table[] = {

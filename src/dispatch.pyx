@@ -32,7 +32,7 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
         Py_ssize_t index, step
     struct Shared:
         pass
-    Py_ssize_t segment
+    Py_ssize_t segment, staged
     ctypedef void (*RowsForward)(
         const double*, const void*, void*, Axis, Place, Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef void (*RowsBackward)(
@@ -65,15 +65,15 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
     struct Rows:
         const char* name
         float cost
-        RowsForward forward[2]
-        RowsBackward backward[2]
+        RowsForward forward[4]
+        RowsBackward backward[4]
         RowForward share_forward[2]
         RowBackward share_backward[2]
     struct Gated:
         const char* name
         float cost
-        GatedForward forward[2]
-        GatedBackward backward[2]
+        GatedForward forward[4]
+        GatedBackward backward[4]
     struct Tables:
         const Elementwise* elementwise
         int elementwise_size
@@ -98,6 +98,8 @@ cdef extern from "processor.hpp" namespace "fastact" nogil:
     void store_threads "fastact::process_threads.store" (int)
 
 include "parallel.pxi"
+
+LONGEST_HALF_ROW = staged
 
 cdef const Tables* tables = NULL
 
@@ -163,11 +165,12 @@ cdef inline bint shares_rows(Axis axis, int threads, int available) noexcept:
     return threads < available and axis.inner == 1 and axis.length >= available * segment
 
 
-# The dtypes in the order of the tables; along an axis the first two have kernels.
+# The dtypes in the order of the tables.
 cdef enum:
     FLOAT32, FLOAT64, FLOAT16, BFLOAT16, UNKNOWN
+    WIDE = FLOAT16  # those before it are computed in themselves
 
-# The type number of bfloat16, which ml_dtypes registers at run time: until `Kernel.run` has
+# The type number of bfloat16, which ml_dtypes registers at run time: until `known_dtype` has
 # met an array of it, one that no array has.
 cdef int bfloat16_number = cnp.NPY_NOTYPE
 
@@ -181,6 +184,20 @@ cdef inline int dtype_of(cnp.ndarray array) noexcept:
     if number == cnp.NPY_FLOAT16:
         return FLOAT16
     return BFLOAT16 if number == bfloat16_number else UNKNOWN
+
+
+cdef int known_dtype(cnp.ndarray array) noexcept:
+    """The dtype of an array that was checked to have one of the four.
+
+    What is none of NumPy's own is bfloat16, and the short paths know it from then on.
+    """
+    global bfloat16_number
+    cdef int dtype = dtype_of(array)
+    if dtype != UNKNOWN:
+        return dtype
+    if cnp.PyArray_ISUSERDEF(array):
+        bfloat16_number = cnp.PyArray_TYPE(array)
+    return BFLOAT16
 
 
 # What a kernel costs is measured where it is first asked whether threads pay: by the fastest of
@@ -504,17 +521,8 @@ cdef class Kernel:
         return partial
 
     def run(self, list arrays, tuple parameters, direction, Py_ssize_t index):
-        """Run one direction ("forward", "x" or "y") on contiguous, native, disjoint or same arrays.
-
-        Their dtype was checked to be one of the four: what is none of NumPy's own is bfloat16, and
-        the short path knows it from then on.
-        """
-        global bfloat16_number
-        cdef int dtype = dtype_of(arrays[0])
-        if dtype == UNKNOWN:
-            dtype = BFLOAT16
-            if cnp.PyArray_ISUSERDEF(arrays[0]):
-                bfloat16_number = cnp.PyArray_TYPE(arrays[0])
+        """Run one direction ("forward", "x" or "y") on contiguous, native, disjoint or same arrays."""
+        cdef int dtype = known_dtype(arrays[0])
         cdef double values[3]
         cdef int i
         for i in range(len(parameters)):
@@ -543,6 +551,15 @@ cdef inline Axis split(cnp.ndarray array, Py_ssize_t axis) noexcept:
     return result
 
 
+# What an element costs along an axis, against one of float32.
+cdef float[4] RELATIVE_COST = [1, 2, 1.3, 1.3]
+
+
+cdef inline bint too_long(cnp.ndarray array, Py_ssize_t axis) noexcept:
+    """Whether rows of half precision are beyond the kernels' buffers."""
+    return dtype_of(array) >= WIDE and cnp.PyArray_DIM(array, axis) > staged
+
+
 cdef class RowsKernel:
     """The kernels of one activation of rows, and the short path of its calls."""
 
@@ -560,16 +577,16 @@ cdef class RowsKernel:
 
     def __call__(self, x, axis=-1, *, out=None, **kwargs):
         cdef Py_ssize_t dim
-        if kwargs or not plain(x, FLOAT16) or not PyLong_CheckExact(axis):
+        if kwargs or not plain(x, UNKNOWN) or not PyLong_CheckExact(axis):
             return self._forward(x, axis, out, kwargs)
         cdef cnp.ndarray source = x
         dim = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis
-        if not 0 <= dim < cnp.PyArray_NDIM(source) or cnp.PyArray_SIZE(source) == 0:
+        if not 0 <= dim < cnp.PyArray_NDIM(source) or cnp.PyArray_SIZE(source) == 0 or too_long(source, dim):
             return self._forward(x, axis, out, kwargs)
         if out is None:
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
-        elif out is not x and not (plain(out, FLOAT16) and alike(source, out) and apart(source, out)):
+        elif out is not x and not (plain(out, UNKNOWN) and alike(source, out) and apart(source, out)):
             return self._forward(x, axis, out, kwargs)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
             return self._forward(x, axis, out, kwargs)
@@ -606,16 +623,18 @@ cdef class RowsKernel:
             If shapes differ, `out` cannot take the result or a parameter is out of its range.
         """
         cdef Py_ssize_t dim
-        if kwargs or x is not None or not plain(dy, FLOAT16) or not plain(y, FLOAT16) or not PyLong_CheckExact(axis):
+        if kwargs or x is not None or not plain(dy, UNKNOWN) or not plain(y, UNKNOWN) or not PyLong_CheckExact(axis):
             return self._backward(dy, x, y, axis, out, kwargs)
         cdef cnp.ndarray gradient = dy, kept = y
         dim = axis + cnp.PyArray_NDIM(gradient) if axis < 0 else axis
-        if not 0 <= dim < cnp.PyArray_NDIM(gradient) or cnp.PyArray_SIZE(gradient) == 0 or not alike(gradient, kept):
+        if not 0 <= dim < cnp.PyArray_NDIM(gradient) or cnp.PyArray_SIZE(gradient) == 0 or too_long(gradient, dim):
+            return self._backward(dy, x, y, axis, out, kwargs)
+        if not alike(gradient, kept):
             return self._backward(dy, x, y, axis, out, kwargs)
         if out is None:
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(gradient), cnp.PyArray_DIMS(gradient), cnp.PyArray_TYPE(gradient), 0)
-        elif not (plain(out, FLOAT16) and alike(gradient, out) and apart(gradient, out) and apart(kept, out)):
+        elif not (plain(out, UNKNOWN) and alike(gradient, out) and apart(gradient, out) and apart(kept, out)):
             return self._backward(dy, x, y, axis, out, kwargs)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
             return self._backward(dy, x, y, axis, out, kwargs)
@@ -625,23 +644,26 @@ cdef class RowsKernel:
     cdef int run_forward(
         self, cnp.ndarray x, cnp.ndarray out, const double* parameters, Axis axis, Place place
     ) except -1:
-        cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+        cdef int dtype = known_dtype(x)
         cdef RowsForward kernel = self.entry.forward[dtype]
-        cdef RowForward share = self.entry.share_forward[dtype]
+        cdef RowForward share = self.entry.share_forward[dtype] if dtype < WIDE else NULL
         cdef Py_ssize_t size = cnp.PyArray_SIZE(x), units = axis.outer * axis.inner
-        cdef int available = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef int available = useful_threads(size, self.entry.cost * RELATIVE_COST[dtype])
         cdef int threads = available if units >= available else <int>units
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
         if share != NULL and shares_rows(axis, threads, available):
-            if dtype:
-                row_forward[double](share, parameters, flat(x), flat(out), axis, place, available)
-            else:
+            if dtype == FLOAT32:
                 row_forward[float](share, parameters, flat(x), flat(out), axis, place, available)
-        elif threads > 1 and dtype:
-            rows_forward[double](kernel, parameters, flat(x), flat(out), axis, place, threads)
+            else:
+                row_forward[double](share, parameters, flat(x), flat(out), axis, place, available)
         elif threads > 1:
-            rows_forward[float](kernel, parameters, flat(x), flat(out), axis, place, threads)
+            if dtype == FLOAT32:
+                rows_forward[float](kernel, parameters, flat(x), flat(out), axis, place, threads)
+            elif dtype == FLOAT64:
+                rows_forward[double](kernel, parameters, flat(x), flat(out), axis, place, threads)
+            else:
+                rows_forward[cnp.uint16_t](kernel, parameters, flat_bits(x), flat_bits(out), axis, place, threads)
         elif size < GIL_SIZE:
             kernel(parameters, source, target, axis, place, 0, units)
         else:
@@ -652,24 +674,28 @@ cdef class RowsKernel:
     cdef int run_backward(
         self, cnp.ndarray dy, cnp.ndarray y, cnp.ndarray out, const double* parameters, Axis axis
     ) except -1:
-        cdef int dtype = cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE
+        cdef int dtype = known_dtype(dy)
         cdef RowsBackward kernel = self.entry.backward[dtype]
-        cdef RowBackward share = self.entry.share_backward[dtype]
+        cdef RowBackward share = self.entry.share_backward[dtype] if dtype < WIDE else NULL
         cdef Py_ssize_t size = cnp.PyArray_SIZE(dy), units = axis.outer * axis.inner
-        cdef int available = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef int available = useful_threads(size, self.entry.cost * RELATIVE_COST[dtype])
         cdef int threads = available if units >= available else <int>units
         cdef void* gradient = cnp.PyArray_DATA(dy)
         cdef void* kept = cnp.PyArray_DATA(y)
         cdef void* target = cnp.PyArray_DATA(out)
         if share != NULL and shares_rows(axis, threads, available):
-            if dtype:
-                row_backward[double](share, parameters, flat(dy), flat(y), flat(out), axis, available)
-            else:
+            if dtype == FLOAT32:
                 row_backward[float](share, parameters, flat(dy), flat(y), flat(out), axis, available)
-        elif threads > 1 and dtype:
-            rows_backward[double](kernel, parameters, flat(dy), flat(y), flat(out), axis, threads)
+            else:
+                row_backward[double](share, parameters, flat(dy), flat(y), flat(out), axis, available)
         elif threads > 1:
-            rows_backward[float](kernel, parameters, flat(dy), flat(y), flat(out), axis, threads)
+            if dtype == FLOAT32:
+                rows_backward[float](kernel, parameters, flat(dy), flat(y), flat(out), axis, threads)
+            elif dtype == FLOAT64:
+                rows_backward[double](kernel, parameters, flat(dy), flat(y), flat(out), axis, threads)
+            else:
+                rows_backward[cnp.uint16_t](
+                    kernel, parameters, flat_bits(dy), flat_bits(y), flat_bits(out), axis, threads)
         elif size < GIL_SIZE:
             kernel(parameters, gradient, kept, target, axis, 0, units)
         else:
@@ -723,7 +749,7 @@ cdef class GatedKernel:
     def __call__(self, x, axis=-1, *, out=None):
         cdef Py_ssize_t dim, i
         cdef cnp.npy_intp shape[64]
-        if not plain(x, FLOAT16) or not PyLong_CheckExact(axis):
+        if not plain(x, UNKNOWN) or not PyLong_CheckExact(axis):
             return self._forward(x, axis, out)
         cdef cnp.ndarray source = x
         dim = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis
@@ -735,7 +761,7 @@ cdef class GatedKernel:
             for i in range(cnp.PyArray_NDIM(source)):
                 shape[i] = cnp.PyArray_DIM(source, i) // (2 if i == dim else 1)
             out = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(source), shape, cnp.PyArray_TYPE(source), 0)
-        elif not (plain(out, FLOAT16) and halved(source, out, dim) and disjoint(source, out)):
+        elif not (plain(out, UNKNOWN) and halved(source, out, dim) and disjoint(source, out)):
             return self._forward(x, axis, out)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
             return self._forward(x, axis, out)
@@ -771,7 +797,7 @@ cdef class GatedKernel:
             If shapes do not fit or `out` cannot take the result.
         """
         cdef Py_ssize_t dim
-        if y is not None or not plain(dy, FLOAT16) or not plain(x, FLOAT16) or not PyLong_CheckExact(axis):
+        if y is not None or not plain(dy, UNKNOWN) or not plain(x, UNKNOWN) or not PyLong_CheckExact(axis):
             return self._backward(dy, x, y, axis, out)
         cdef cnp.ndarray gradient = dy, source = x
         dim = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis
@@ -782,7 +808,7 @@ cdef class GatedKernel:
         if out is None:
             out = cnp.PyArray_EMPTY(
                 cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
-        elif not (plain(out, FLOAT16) and alike(source, out) and apart(source, out) and disjoint(gradient, out)):
+        elif not (plain(out, UNKNOWN) and alike(source, out) and apart(source, out) and disjoint(gradient, out)):
             return self._backward(dy, x, y, axis, out)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
             return self._backward(dy, x, y, axis, out)
@@ -790,17 +816,20 @@ cdef class GatedKernel:
         return out
 
     cdef int run_forward(self, cnp.ndarray x, cnp.ndarray out, Py_ssize_t dim) except -1:
-        cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+        cdef int dtype = known_dtype(x)
         cdef GatedForward kernel = self.entry.forward[dtype]
         cdef Axis axis = split(out, dim)
         cdef Py_ssize_t size = cnp.PyArray_SIZE(out)
-        cdef int threads = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef int threads = useful_threads(size, self.entry.cost * RELATIVE_COST[dtype])
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
-        if threads > 1 and dtype:
-            gated_forward[double](kernel, flat(x), flat(out), axis, threads)
-        elif threads > 1:
-            gated_forward[float](kernel, flat(x), flat(out), axis, threads)
+        if threads > 1:
+            if dtype == FLOAT32:
+                gated_forward[float](kernel, flat(x), flat(out), axis, threads)
+            elif dtype == FLOAT64:
+                gated_forward[double](kernel, flat(x), flat(out), axis, threads)
+            else:
+                gated_forward[cnp.uint16_t](kernel, flat_bits(x), flat_bits(out), axis, threads)
         elif size < GIL_SIZE:
             kernel(source, target, axis, 0, size)
         else:
@@ -809,18 +838,21 @@ cdef class GatedKernel:
         return 0
 
     cdef int run_backward(self, cnp.ndarray dy, cnp.ndarray x, cnp.ndarray out, Py_ssize_t dim) except -1:
-        cdef int dtype = cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE
+        cdef int dtype = known_dtype(dy)
         cdef GatedBackward kernel = self.entry.backward[dtype]
         cdef Axis axis = split(dy, dim)
         cdef Py_ssize_t size = cnp.PyArray_SIZE(dy)
-        cdef int threads = useful_threads(size, self.entry.cost * (1 + dtype))
+        cdef int threads = useful_threads(size, self.entry.cost * RELATIVE_COST[dtype])
         cdef void* gradient = cnp.PyArray_DATA(dy)
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
-        if threads > 1 and dtype:
-            gated_backward[double](kernel, flat(dy), flat(x), flat(out), axis, threads)
-        elif threads > 1:
-            gated_backward[float](kernel, flat(dy), flat(x), flat(out), axis, threads)
+        if threads > 1:
+            if dtype == FLOAT32:
+                gated_backward[float](kernel, flat(dy), flat(x), flat(out), axis, threads)
+            elif dtype == FLOAT64:
+                gated_backward[double](kernel, flat(dy), flat(x), flat(out), axis, threads)
+            else:
+                gated_backward[cnp.uint16_t](kernel, flat_bits(dy), flat_bits(x), flat_bits(out), axis, threads)
         elif size < GIL_SIZE:
             kernel(gradient, source, target, axis, 0, size)
         else:

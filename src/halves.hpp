@@ -63,6 +63,10 @@ struct BFloat16 {
         store(rounded(load<Floats>(from)) >> 16 | (rounded(load<Floats>(from + width)) & 0xffff0000), to);
     }
 
+    // One register of floats, in order.
+    static Floats widened(Shorts bits) { return Floats(__builtin_convertvector(bits, Words) << 16); }
+    static Shorts narrowed(Floats values) { return __builtin_convertvector(rounded(values) >> 16, Shorts); }
+
   private:
     // The result is in the upper half. One less than half of its last place is added, and that
     // one where the last bit is odd. That may overflow a NaN, which the mask makes one again.
@@ -82,19 +86,18 @@ struct Float16 {
         store(widened(load<Shorts>(from + width)), to + width);
     }
     static void narrow(const float* from, Float16* to) {
-        store(rounded(load<Floats>(from)), to);
-        store(rounded(load<Floats>(from + width)), to + width);
+        store(narrowed(load<Floats>(from)), to);
+        store(narrowed(load<Floats>(from + width)), to + width);
     }
 
-  private:
 #if defined(__AVX512F__)
     static Floats widened(Shorts bits) { return _mm512_maskz_cvtph_ps(0xffff, __m256i(bits)); }
-    static Shorts rounded(Floats values) {
+    static Shorts narrowed(Floats values) {
         return Shorts(_mm512_maskz_cvtps_ph(0xffff, values, _MM_FROUND_TO_NEAREST_INT));
     }
 #elif defined(__F16C__) && defined(__AVX2__)
     static Floats widened(Shorts bits) { return _mm256_cvtph_ps(__m128i(bits)); }
-    static Shorts rounded(Floats values) {
+    static Shorts narrowed(Floats values) {
         return Shorts(_mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
     }
 #else
@@ -113,7 +116,7 @@ struct Float16 {
 
     // Below 2^-14 the sum with 1/2, whose last place is that of float16's subnormals, rounds;
     // above, what rounds up from 65504 becomes infinity by itself, up to 2^16.
-    static Shorts rounded(Floats values) {
+    static Shorts narrowed(Floats values) {
         const Words bits = Words(values), magnitude = bits & 0x7fffffff;
         const Words normal = (magnitude - (112 << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13;
         const Words subnormal = Words(Floats(magnitude) + 0.5f) - (126 << 23);

@@ -7,7 +7,7 @@ ctypedef fused real:
     float
     double
 
-# What elementwise kernels take beside these: the bits of half precision.
+# What kernels of elements, rows and gates take beside these: the bits of half precision.
 ctypedef fused stored:
     float
     double
@@ -72,8 +72,8 @@ cdef inline Py_ssize_t part(Py_ssize_t units, int thread, int threads) noexcept 
 
 cdef int rows_forward(
     RowsForward kernel, const double* parameters,
-    const real[::1] x,                       # IN
-    real[::1] out,                           # OUT
+    const stored[::1] x,                       # IN
+    stored[::1] out,                           # OUT
     Axis axis, Place place, int threads,
 ) except -1:
     cdef Py_ssize_t units = axis.outer * axis.inner
@@ -86,9 +86,9 @@ cdef int rows_forward(
 
 cdef int rows_backward(
     RowsBackward kernel, const double* parameters,
-    const real[::1] dy,                      # IN
-    const real[::1] y,                       # IN
-    real[::1] out,                           # OUT
+    const stored[::1] dy,                      # IN
+    const stored[::1] y,                       # IN
+    stored[::1] out,                           # OUT
     Axis axis, int threads,
 ) except -1:
     cdef Py_ssize_t units = axis.outer * axis.inner
@@ -230,8 +230,8 @@ cdef int pieces_backward(
 
 cdef int gated_forward(
     GatedForward kernel,
-    const real[::1] x,                       # IN
-    real[::1] out,                           # OUT
+    const stored[::1] x,                       # IN
+    stored[::1] out,                           # OUT
     Axis axis, int threads,
 ) except -1:
     cdef Py_ssize_t units = out.shape[0]
@@ -243,9 +243,9 @@ cdef int gated_forward(
 
 cdef int gated_backward(
     GatedBackward kernel,
-    const real[::1] dy,                      # IN
-    const real[::1] x,                       # IN
-    real[::1] out,                           # OUT
+    const stored[::1] dy,                      # IN
+    const stored[::1] x,                       # IN
+    stored[::1] out,                           # OUT
     Axis axis, int threads,
 ) except -1:
     cdef Py_ssize_t units = dy.shape[0]

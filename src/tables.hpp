@@ -88,32 +88,34 @@ using PiecesBackward = void (*)(const void* dy, const void* x, const std::int32_
 using GatedForward = void (*)(const void* x, void* out, Axis axis, Size first, Size last);
 using GatedBackward = void (*)(const void* dy, const void* x, void* out, Axis axis, Size first, Size last);
 
-// Elementwise entries hold float32, float64, float16 and bfloat16; those along an axis the
-// first two, and half precision is brought to them as float32 (fastact/arrays.py).
-inline constexpr int dtypes = 4, axis_dtypes = 2;
+// Entries hold float32, float64, float16 and bfloat16. Kernels of channels and pieces, and those
+// that share one row, have the first two, and half precision is brought to them as float32
+// (fastact/arrays.py); so are rows of more than `staged` elements.
+inline constexpr int dtypes = 4, wide_dtypes = 2;
+inline constexpr Size staged = 1 << 14;
 
 // A direction that a formula does not offer is null.
 struct Elementwise {
     const char* name;
     Forward forward[dtypes];
     Backward backward_x[dtypes], backward_y[dtypes];
-    ParameterGradient parameter_gradient[2];  // float32 and float64
+    ParameterGradient parameter_gradient[wide_dtypes];
 };
 
 struct Rows {
     const char* name;
     float cost;  // nanoseconds per float32 element on one core, about; decides when threads pay
-    RowsForward forward[axis_dtypes];
-    RowsBackward backward[axis_dtypes];
-    RowForward share_forward[axis_dtypes];  // null where a row is not shared among threads
-    RowBackward share_backward[axis_dtypes];
+    RowsForward forward[dtypes];
+    RowsBackward backward[dtypes];
+    RowForward share_forward[wide_dtypes];  // null where a row is not shared among threads
+    RowBackward share_backward[wide_dtypes];
 };
 
 struct Gated {
     const char* name;
     float cost;  // per element of the output
-    GatedForward forward[axis_dtypes];
-    GatedBackward backward[axis_dtypes];
+    GatedForward forward[dtypes];
+    GatedBackward backward[dtypes];
 };
 
 struct Tables {
@@ -123,11 +125,11 @@ struct Tables {
     int rows_size;
     const Gated* gated;
     int gated_size;
-    ChannelsForward prelu[axis_dtypes];
-    ChannelsBackward prelu_backward[axis_dtypes];
-    ChannelsGradient prelu_gradient[axis_dtypes];
-    PiecesForward maxout[axis_dtypes];
-    PiecesBackward maxout_backward[axis_dtypes];
+    ChannelsForward prelu[wide_dtypes];
+    ChannelsBackward prelu_backward[wide_dtypes];
+    ChannelsGradient prelu_gradient[wide_dtypes];
+    PiecesForward maxout[wide_dtypes];
+    PiecesBackward maxout_backward[wide_dtypes];
 };
 
 }  // namespace fastact

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -37,11 +38,17 @@ def losses(output: str) -> list[float]:
     return [float(loss) for loss in re.findall(r"^(?:fastact|NumPy) +([\d.]+)", output, re.MULTILINE)]
 
 
+@pytest.fixture(scope="module")
+def example():
+    """The example as a module, for what needs no process of its own."""
+    return runpy.run_path(str(EXAMPLE))
+
+
 @pytest.mark.parametrize("hidden", fa.activations)
-def test_both_networks_end_at_the_same_loss(run_example, hidden):
-    result = run_example("--hidden", hidden, "--epochs", "2")
-    assert result.returncode == 0, result.stderr
-    first, second = losses(result.stdout)
+def test_both_networks_end_at_the_same_loss(example, capsys, hidden):
+    with fa.num_threads(1):
+        assert example["main"](["--hidden", hidden, "--epochs", "2"]) == 0
+    first, second = losses(capsys.readouterr().out)
     assert first == pytest.approx(second, abs=1e-5)
 
 

@@ -148,8 +148,8 @@ def test_a_given_out_allocates_nothing_of_the_arrays_size(case, dtype):
 )
 def test_a_strided_array_costs_a_buffer_that_does_not_grow_with_it(same_shape_case, dtype, view):
     peaks = []
-    for length in (512, 2048):
-        views = [view(base) for base in same_shape_case.draw((length, 1024), dtype)]
+    for length in (512, 1024):
+        views = [view(base) for base in same_shape_case.draw((length, 512), dtype)]
         peaks.append(max(_peak(lambda v=views, out=out: same_shape_case(*v, out=out)) for out in views))
     assert max(peaks) < 4 << 20
     assert peaks[1] < 1.2 * peaks[0] + 16_384

@@ -19,7 +19,7 @@ DIGESTS = """if True:
     digests = {{}}
     for case in accuracy.cases(list(fa.activations), list(accuracy.DTYPES)):
         digest = hashlib.sha256()
-        for batch in accuracy.batches(case, count=6):
+        for batch in accuracy.batches(case, count=2):
             for inputs, _ in batch.inputs():
                 digest.update(case.compute(inputs).tobytes())
         digests[str(case)] = digest.hexdigest()
@@ -42,7 +42,7 @@ MEASURE = """if True:
 
     assert fa.config()["level"] == "{level}"
     cases = accuracy.cases(list(fa.activations), list(accuracy.DTYPES))
-    work = [batch for case in cases for batch in accuracy.batches(case, count=2)]
+    work = [batch for case in cases for batch in accuracy.batches(case, count=1)]
     found = [m for m in accuracy.measure(work) if not m.within]
     print(json.dumps([[m.activation, m.direction, m.dtype, m.error, m.unit, m.place] for m in found]))"""
 

@@ -1,0 +1,140 @@
+// Half precision along an axis: strips of it are widened into a buffer on the stack, computed by
+// the float kernel of their shape, and narrowed once. A strip fits into a cache close to the
+// processor, and no array is copied as a whole; rows longer than a buffer come as float32
+// (fastact/arrays.py). The results are float32's, rounded, to the bit.
+#pragma once
+
+#include <algorithm>
+
+#include "halves.hpp"
+#include "loops.hpp"
+#include "rows.hpp"
+#include "tables.hpp"
+
+namespace fastact {
+
+// Elements of a strip that is read in one piece: 16 KB as floats.
+inline constexpr Size piece = 1 << 12;
+
+template <Half H> void widen(const H* from, float* to, Size size) {
+    Size i = 0;
+    for (; i + width <= size; i += width) store(H::widened(load<Shorts>(from + i)), to + i);
+    if (i < size) {
+        H rest[width] = {};
+        float values[width];
+        std::copy_n(from + i, size - i, rest);
+        store(H::widened(load<Shorts>(rest)), values);
+        std::copy_n(values, size - i, to + i);
+    }
+}
+
+template <Half H> void narrow(const float* from, H* to, Size size) {
+    Size i = 0;
+    for (; i + width <= size; i += width) store(H::narrowed(load<Floats>(from + i)), to + i);
+    if (i < size) {
+        H rest[width];
+        float values[width] = {};
+        std::copy_n(from + i, size - i, values);
+        store(H::narrowed(load<Floats>(values)), rest);
+        std::copy_n(rest, size - i, to + i);
+    }
+}
+
+// Some units of an array along an axis, and how they are seen in a buffer: `runs` runs of `run`
+// elements, `stride` apart in the array and one after another in the buffer.
+struct Strip {
+    Size offset, runs, run, stride;
+    Axis axis;
+    Place place;
+
+    template <Half H> void read(const void* array, float* buffer) const {
+        const H* from = static_cast<const H*>(array) + offset;
+        for (Size i = 0; i < runs; ++i) widen(from + i * stride, buffer + i * run, run);
+    }
+    template <Half H> void write(const float* buffer, void* array) const {
+        H* to = static_cast<H*>(array) + offset;
+        for (Size i = 0; i < runs; ++i) narrow(buffer + i * run, to + i * stride, run);
+    }
+    Size units() const { return axis.outer * axis.inner; }
+};
+
+// body(strip) for units first..last, each of at most `staged` elements.
+template <class Body> void each_strip(Axis axis, Place place, Size first, Size last, Body body) {
+    const auto [outer_, length, inner] = axis;
+    const Size most = std::max(Size(1), (inner == 1 ? piece : staged) / length);
+    for (Size unit = first, count; unit < last; unit += count) {
+        const Size outer = unit / inner, column = unit % inner, offset = outer * length * inner + column;
+        count = std::min({most, last - unit, inner == 1 ? last - unit : inner - column});
+        const Place at{place.index + outer * length * place.step + column, place.step};
+        if (inner == 1)
+            body(Strip{offset, 1, count * length, 0, {count, length, 1}, at});
+        else
+            body(Strip{offset, length, count, inner, {1, length, count}, at});
+    }
+}
+
+template <RowsForward kernel, Half H>
+void staged_rows_forward(const double* parameters, const void* x, void* out, Axis axis, Place place, Size first,
+                         Size last) {
+    alignas(line) float buffer[staged];
+    each_strip(axis, place, first, last, [&](const Strip& strip) {
+        strip.read<H>(x, buffer);
+        kernel(parameters, buffer, buffer, strip.axis, strip.place, 0, strip.units());
+        strip.write<H>(buffer, out);
+    });
+}
+
+template <RowsBackward kernel, Half H>
+void staged_rows_backward(const double* parameters, const void* dy, const void* y, void* out, Axis axis,
+                          Size first, Size last) {
+    alignas(line) float gradients[staged], kept[staged];
+    each_strip(axis, {0, 0}, first, last, [&](const Strip& strip) {
+        strip.read<H>(dy, gradients);
+        strip.read<H>(y, kept);
+        kernel(parameters, gradients, kept, gradients, strip.axis, 0, strip.units());
+        strip.write<H>(gradients, out);
+    });
+}
+
+// body(unit, at, count) for output elements side by side in both halves of x, as `halves` (loops.hpp).
+template <class Body> void each_gated_piece(Axis axis, Size first, Size last, Body body) {
+    const Size half = axis.length * axis.inner;
+    for (Size unit = first, count; unit < last; unit += count) {
+        const Size row = unit / half;
+        count = std::min({piece / 2, last - unit, (row + 1) * half - unit});
+        body(unit, unit + row * half, count);
+    }
+}
+
+template <GatedForward kernel, Half H>
+void staged_gated_forward(const void* x_, void* out_, Axis axis, Size first, Size last) {
+    const H* x = static_cast<const H*>(x_);
+    H* out = static_cast<H*>(out_);
+    const Size half = axis.length * axis.inner;
+    alignas(line) float both[piece], result[piece / 2];
+    each_gated_piece(axis, first, last, [&](Size unit, Size at, Size count) {
+        widen(x + at, both, count);
+        widen(x + at + half, both + count, count);
+        kernel(both, result, {1, count, 1}, 0, count);
+        narrow(result, out + unit, count);
+    });
+}
+
+template <GatedBackward kernel, Half H>
+void staged_gated_backward(const void* dy_, const void* x_, void* out_, Axis axis, Size first, Size last) {
+    const H* dy = static_cast<const H*>(dy_);
+    const H* x = static_cast<const H*>(x_);
+    H* out = static_cast<H*>(out_);
+    const Size half = axis.length * axis.inner;
+    alignas(line) float gradients[piece / 2], both[piece];
+    each_gated_piece(axis, first, last, [&](Size unit, Size at, Size count) {
+        widen(dy + unit, gradients, count);
+        widen(x + at, both, count);
+        widen(x + at + half, both + count, count);
+        kernel(gradients, both, both, {1, count, 1}, 0, count);
+        narrow(both, out + at, count);
+        narrow(both + count, out + at + half, count);
+    });
+}
+
+}  // namespace fastact
