@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -41,6 +42,18 @@ def one_of(choices: Iterable[str]) -> Callable[[str], str]:
         if word not in choices:
             raise argparse.ArgumentTypeError(f"{word!r}: allowed are {', '.join(choices)}")
         return word
+
+    return read
+
+
+def dtype_of(choices: Iterable[str]) -> Callable[[str], str]:
+    """One of these dtypes; bfloat16 where NumPy can learn it from the package that has it."""
+
+    def read(word: str) -> str:
+        name = one_of(choices)(word)
+        if name == "bfloat16" and importlib.util.find_spec("ml_dtypes") is None:
+            raise argparse.ArgumentTypeError(f"{word!r}: needs the package ml_dtypes (pip install ml_dtypes)")
+        return name
 
     return read
 

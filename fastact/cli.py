@@ -79,7 +79,7 @@ def _add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     sizes = ",".join(map(read.size_text, measurement.SIZES))
     read.add_activations(parser)
     parser.add_argument(
-        "--dtype", type=read.list_of(read.one_of(measurement.DTYPES + measurement.HALVES)),
+        "--dtype", type=read.list_of(read.dtype_of(measurement.DTYPES + measurement.HALVES)),
         default=measurement.DTYPES, metavar="DTYPE[,DTYPE]",
         help="float32, float64 (both by default), float16, bfloat16 (the package ml_dtypes has it)",
     )  # fmt: skip

@@ -104,6 +104,11 @@ def test_bench_of_half_precision(capsys):
     assert all(dtype in table for dtype in ("float16", "bfloat16"))
 
 
+def test_bfloat16_without_its_package_is_refused(capsys, monkeypatch):
+    monkeypatch.setattr(arguments.importlib.util, "find_spec", lambda name: None)
+    assert "pip install ml_dtypes" in one_line_error(capsys, *FEW, "--dtype", "bfloat16")
+
+
 def test_bench_leaves_the_thread_count_as_it_was():
     fa.set_num_threads(2)
     cli.main([*FEW, "--activation", "relu"])
