@@ -45,7 +45,8 @@ template <template <class> class Op> constexpr Elementwise elementwise(const cha
 template <template <class> class Op, class... H> constexpr Rows rows_of(const char* name, float cost) {
     Rows entry = {name,
                   cost,
-                  {rows_forward<Op, float>, rows_forward<Op, double>, staged_rows_forward<rows_forward<Op, float>, H>...},
+                  {rows_forward<Op, float>, rows_forward<Op, double>,
+                   staged_rows_forward<rows_forward<Op, float>, H>...},
                   {rows_backward<Op, float>, rows_backward<Op, double>,
                    staged_rows_backward<rows_backward<Op, float>, H>...},
                   {nullptr, nullptr},

@@ -20,6 +20,7 @@ LIMITS = {"float16": (10, -14, 16), "bfloat16": (7, -126, 128)}
 
 BACKWARD_ALONE = [case for case in ELEMENTWISE if case.saved]
 FORMULAS = [case for case in CASES if case.row.kind == "elementwise"]
+ROWS = [case for case in CASES if case.row.kind in accuracy.ROWS]
 
 
 @pytest.fixture(scope="module", params=LIMITS)
@@ -164,6 +165,17 @@ def test_any_memory_layout(case, half, layout):
 def test_the_whole_catalog_is_float32_rounded_once(case, half):
     arrays = case.draw((70, 96), half)
     _assert_same(case(*arrays), _in_float32(case, arrays))
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("length", [3, 4096, 4097, 16_384, 16_385])
+@pytest.mark.parametrize("case", ROWS, ids=str)
+def test_rows_around_the_sizes_of_the_buffers(case, half, length, axis):
+    arrays = case.draw((9, length), half)
+    if axis == 0:
+        arrays = [np.ascontiguousarray(array.T) for array in arrays]
+    wide = case(*[_cast(array, np.float32) for array in arrays], axis=axis)
+    _assert_same(case(*arrays, axis=axis), _cast(wide, half))
 
 
 @pytest.mark.parametrize("length", [4095, 16_385, 65_537, 500_003])
