@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 import math
+from functools import cache
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -83,7 +85,7 @@ class Described:
             if not p.choices
         }
         for parameter in self.row.parameters:
-            if parameter.constraint and not eval(parameter.constraint, {}, values):
+            if parameter.constraint and not eval(_condition(parameter.constraint), {}, values):
                 given_values = ", ".join(f"{name}={value}" for name, value in values.items())
                 raise ValueError(
                     f"{self.name}: {parameter.name}={values[parameter.name]}; "
@@ -126,12 +128,18 @@ class Described:
     def _check_output_determines(self, values: tuple[float, ...]) -> None:
         condition = self.row.output_determines
         named = dict(zip(self.row.numbers, values, strict=True))
-        if condition and not eval(condition, {"inf": math.inf}, named):
+        if condition and not eval(_condition(condition), {"inf": math.inf}, named):
             given = ", ".join(f"{n}={v}" for n, v in named.items())
             raise ValueError(
                 f"{self.name}.backward from y= needs {condition}, given {given}: "
                 "the output does not tell on which side of the bend the input was then, so pass x="
             )
+
+
+@cache
+def _condition(text: str) -> CodeType:
+    """A condition of the catalog, compiled: that takes longer than a small array."""
+    return compile(text, "<catalog>", "eval")
 
 
 def _activation(name: str) -> Any:
@@ -226,7 +234,7 @@ class Elementwise(Described, _dispatch.Kernel):
         self, dy: np.ndarray, x: np.ndarray, parameters: tuple[float, ...], dtype: np.dtype
     ) -> Any:
         """Sum of dy times the derivative by the parameter, in an order that the shape alone decides."""
-        total, span = 0.0, 2 * arrays.CHUNK
+        total, span = 0.0, _dispatch.WEIGHT_SPAN
         for (gradient, source), _ in arrays.blocks_in_c_order([dy, x], arrays.computing_dtype(dtype), span):
             for part in self.parameter_gradient(gradient, source, parameters, span).tolist():
                 total += part
@@ -318,6 +326,9 @@ def _along_rows(
     in_c_order: bool = False,
 ) -> Any:
     """Run a kernel of rows on arrays of any layout and of one shape."""
+    plain = kernel.run_plain(inputs, out, parameters, axis)
+    if plain is not None:
+        return plain
     shape, dtype = inputs[0].shape, arrays.result_dtype(*inputs)
     axis = normalize_axis_index(axis, len(shape))
     result = arrays.as_output(out, shape, dtype)
@@ -498,32 +509,7 @@ class Channels(Described, _dispatch.ChannelsKernel):
         )  # fmt: skip
         return arrays.finish(result, out)
 
-    def backward(
-        self, dy: Any, *, weight: Any = None, axis: int = 1, x: Any = None, y: Any = None, out: Any = None
-    ) -> tuple[Any, Any]:
-        """Gradients of the input and of the weight.
-
-        Parameters
-        ----------
-        dy, x : array_like
-            Gradient with respect to the output, and the forward input; of one shape.
-        weight : float or array_like
-            Weight of the forward call.
-        axis : int, default 1
-            Axis of the forward call.
-        y : None
-            Not accepted: the derivative is not a function of the output.
-        out : numpy.ndarray, optional
-            Where the input's gradient goes; may be `dy` or `x`.
-
-        Returns
-        -------
-        dx : numpy.ndarray
-            Gradient with respect to the input; `out` itself where it was given.
-        dweight : numpy.ndarray or scalar
-            Gradient with respect to the weight, in the weight's shape and the result's dtype. Its
-            sum is carried in float64 in an order that no thread count changes.
-        """
+    def _backward(self, dy: Any, weight: Any, axis: int, x: Any, y: Any, out: Any) -> tuple[Any, Any]:
         self._read_saved({"x": x, "y": y})
         if weight is None:
             raise TypeError(f"{self.name}.backward needs the weight= of the forward call")
@@ -551,10 +537,9 @@ class Channels(Described, _dispatch.ChannelsKernel):
         """Sum of dy * x where x is not positive, per weight, in an order that the shape alone decides."""
         total = np.zeros(count)
         split = (1, 1, x.size) if count == 1 else arrays.split_axis(x.shape, axis)
-        span = max(2 * arrays.CHUNK, count)
+        span = max(_dispatch.WEIGHT_SPAN, count)
         for (gradient, source), index in arrays.blocks_in_c_order([dy, x], dtype, span):
-            for part in _dispatch.prelu_gradient(gradient, source, split, index, span):
-                total += part
+            _dispatch.prelu_gradient(gradient, source, total, split, index, span)
         return total
 
     def _weights(self, weight: Any, x: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
@@ -605,39 +590,9 @@ class Pieces(Described, _dispatch.PiecesKernel):
         finished = arrays.finish(result, out)
         return (finished, which) if return_which else finished
 
-    def backward(
-        self,
-        dy: Any,
-        *,
-        x: Any = None,
-        y: Any = None,
-        which: Any = None,
-        pieces: int | None = None,
-        axis: int = -1,
-        out: Any = None,
+    def _backward(
+        self, dy: Any, x: Any, y: Any, which: Any, pieces: int | None, axis: int, out: Any
     ) -> Any:
-        """Gradient of the input: `dy` at the largest value of each group, 0 elsewhere.
-
-        Parameters
-        ----------
-        dy : array_like
-            Gradient with respect to the output.
-        x, which : array_like
-            Exactly one: the forward input, or the indices from ``return_which=True``.
-        y : None
-            Not accepted: the output does not say which value won.
-        pieces : int
-            Size of a group, as in the forward call.
-        axis : int, default -1
-            Axis of the forward call.
-        out : numpy.ndarray, optional
-            Where the result goes; may be `x`.
-
-        Returns
-        -------
-        numpy.ndarray
-            Gradient with respect to the input, in its shape; `out` itself where it was given.
-        """
         if y is not None or (x is None) == (which is None):
             raise TypeError(
                 f"{self.name}.backward takes exactly one of x= (the forward input) and which= "

@@ -150,6 +150,7 @@ class Workload:
         x = _normal(shape_of(cell.row, cell.size), cell.dtype, scale=2.0)
         self.settings: dict[str, Any] = dict(cell.row.required)
         self.noise: np.ndarray | None = None
+        self.random = np.random.default_rng(0)
         if cell.row.kind == "random_rows":
             self.settings["seed"] = 7
             self.noise = self.activation.noise(
@@ -209,14 +210,25 @@ class Workload:
         shape = {name: value for name, value in self.settings.items() if name not in (*row.required, "seed")}
         shared = {**shape, "parameters": row.required, "out": self.out, "form": form, "scratch": []}
         if self.cell.direction == "forward":
-            return [
+            calls = [
                 numpy_baseline.forward(row, given["x"], noise=self.noise, **shared)
                 for given, _ in self.calls_on()
             ]
+            return calls if self.noise is None else [partial(self._drawing, call) for call in calls]
         return [
             numpy_baseline.backward(row, saves, given["dy"], given[saves], **shared)
             for given, _ in self.calls_on()
         ]
+
+    def _drawing(self, call: Callable[[], Any]) -> Any:
+        """A call before which NumPy draws noise, as its user has to.
+
+        It goes on with fastact's, so that the results can be compared.
+        """
+        drawn = np.empty_like(self.noise)
+        self.random.standard_exponential(out=drawn, dtype=drawn.dtype)
+        np.negative(np.log(drawn, out=drawn), out=drawn)
+        return call()
 
     @property
     def forms(self) -> tuple[str, ...]:

@@ -726,8 +726,9 @@ template <class T> struct LogSigmoid {
 // -- Rows ------------------------------------------------------------------------
 //
 // A forward formula says what a row's largest is sought among (`logit`), what is summed
-// (`term`), what a row's results need of both (`scale`) and what they are (`result`): of
-// the terms where it keeps those, else of the inputs. A backward one likewise, from dy
+// (`term`, or the cheaper `near_term` of a row that an anchor holds), what a row's results
+// need of both (`scale`) and what they are (`result`): of the terms where it keeps those,
+// else of the inputs. A backward one likewise, from dy
 // and y: `gradient_term`, `gradient_scale`, `gradient`.
 
 // A float64 in two parts, which rounds once more than it would in one.
@@ -743,20 +744,32 @@ template <class T> struct Parts {
 struct Row {
     static constexpr bool keeps_terms = false;     // the terms are stored, and results made of them
     static constexpr bool counts_ties = false;     // `scale` needs how many logits are the largest
+    static constexpr bool has_anchor = false;      // terms can be had without x - largest
     static constexpr bool counts_support = false;  // `gradient_scale` needs how many `supports`
 };
 
-// e^(logit - largest) over the sum of all: one exponential per element, and the largest
-// term is exactly 1, so nothing overflows. `factor` is the logit's slope in x.
+// What the terms of a row are relative to: its largest logit.
+template <class T> struct Peak {
+    T largest;
+    math::Anchor<T> anchor;
+};
+
+template <class T> inline constexpr T raised = T(sizeof(T) == 4 ? 0x1p64 : 0x1p512);
+
+// e^(logit - largest) over the sum of all, which are raised beyond all that may be subnormal.
+// `factor` is the logit's slope in x.
 template <class T> struct Softmax : Row {
     using Gradient = Softmax;
-    static constexpr bool keeps_terms = true;
+    static constexpr bool keeps_terms = true, has_anchor = true;
     T factor;
 
     explicit Softmax(const double*, double factor = 1) : factor(T(factor)) {}
 
     T logit(T x, std::uint64_t) const { return x; }
-    T term(T x, T largest, std::uint64_t) const { return math::exp_difference(x, largest); }
+    T near_term(T x, Peak<T> peak) const { return peak.anchor.exp(x); }
+    T term(T x, Peak<T> peak, std::uint64_t) const {
+        return math::exp_difference(x, peak.largest, raised<T>);
+    }
     // The reciprocal in two parts: one rounding less for every element.
     Parts<T> scale(double sum, double error, double, T) const {
         const double reciprocal = 1 / sum;
@@ -775,12 +788,16 @@ template <class T> struct Softmin : Softmax<T> {
     explicit Softmin(const double* parameters) : Softmax<T>(parameters, -1) {}
 
     T logit(T x, std::uint64_t) const { return -x; }
-    T term(T x, T largest, std::uint64_t) const { return math::exp_difference(-x, largest); }
+    T near_term(T x, Peak<T> peak) const { return peak.anchor.exp(-x); }
+    T term(T x, Peak<T> peak, std::uint64_t) const {
+        return math::exp_difference(-x, peak.largest, raised<T>);
+    }
 };
 
 // The difference is halved, so that it does not overflow before it is divided, and its
 // quotient kept in two parts: rounded to one, its error would be multiplied by its size.
 template <class T> struct TemperedSoftmax : Softmax<T> {
+    static constexpr bool has_anchor = false;
     T high, low;
 
     explicit TemperedSoftmax(const double* parameters) : Softmax<T>(parameters, 1 / parameters[0]) {
@@ -789,20 +806,21 @@ template <class T> struct TemperedSoftmax : Softmax<T> {
         const double rest = (2 - product) - math::product_error(double(high), parameters[0], product);
         low = T(std::isfinite(rest) ? rest / parameters[0] : 0);
     }
-    T term(T x, T largest, std::uint64_t) const { return tempered(x, T(0), largest); }
+    T term(T x, Peak<T> peak, std::uint64_t) const { return tempered(x, T(0), peak.largest); }
     T tempered(T x, T x_low, T largest) const {
         const auto [d, error] = math::difference(T(0.5) * x, T(0.5) * largest);
-        const T u = d * high, lost = math::fma(math::fma(T(0.5), x_low, error), high, math::product_error(d, high, u));
+        const T u = d * high, u_error = math::product_error(d, high, u);
+        const T u_low = math::fma(d, low, math::fma(math::fma(T(0.5), x_low, error), high, u_error));
         // More than a rounding error is lost where noise disappears beside a huge x.
-        const T u_low = math::fma(d, low, lost);
-        return math::exp_sum(u, math::keep(math::mask_if<T>(math::abs(u_low) < T(0.125)), u_low));
+        const T kept = math::keep(math::mask_if<T>(math::abs(u_low) < T(0.125)), u_low);
+        return math::exp_sum(u, kept, raised<T>);
     }
 };
 
 // The noise of element i is -log(-log(u(i))), u(i) in (0, 1) from `random_bits`.
 template <class T> T gumbel_noise(std::uint64_t seed, std::uint64_t index) {
     const T u = unit_interval<T>(random_bits(seed, index)) + std::numeric_limits<T>::epsilon() / 2;
-    return -math::log(-math::log(u));
+    return -math::log_normal(-math::log_normal(u));
 }
 
 // x + noise is rounded only where the largest is sought.
@@ -813,9 +831,9 @@ template <class T> struct GumbelSoftmax : TemperedSoftmax<T> {
         : TemperedSoftmax<T>(parameters), seed(std::bit_cast<std::uint64_t>(parameters[1])) {}
 
     T logit(T x, std::uint64_t index) const { return x + gumbel_noise<T>(seed, index); }
-    T term(T x, T largest, std::uint64_t index) const {
+    T term(T x, Peak<T> peak, std::uint64_t index) const {
         const auto [sum, error] = math::difference(x, -gumbel_noise<T>(seed, index));
-        return this->tempered(sum, error, largest);
+        return this->tempered(sum, error, peak.largest);
     }
 };
 
@@ -833,25 +851,26 @@ template <class T> struct Gumbel {
 // They are scaled up, so that many subnormal ones do not each round.
 template <class T> struct LogSoftmax : Row {
     using Gradient = LogSoftmax;
-    static constexpr double scaling = 0x1p64;
-    static constexpr bool counts_ties = true;
+    static constexpr bool counts_ties = true, has_anchor = true;
 
     explicit LogSoftmax(const double*) {}
 
     T logit(T x, std::uint64_t) const { return x; }
-    T term(T x, T largest, std::uint64_t) const {
-        return math::keep(math::mask_if<T>(x != largest), math::exp_difference(x, largest, T(scaling)));
+    T near_term(T x, Peak<T> peak) const {
+        return math::keep(math::mask_if<T>(x != peak.largest), peak.anchor.exp(x));
     }
-    // NaN where the largest is infinite.
+    T term(T x, Peak<T> peak, std::uint64_t) const {
+        const T raised_term = math::exp_difference(x, peak.largest, raised<T>);
+        return math::keep(math::mask_if<T>(x != peak.largest), raised_term);
+    }
+    // largest + log(sum) in two parts; NaN where the largest is infinite.
     Parts<T> scale(double sum, double error, double ties, T largest) const {
-        return Parts<T>::of(math::log1p((ties - 1) + (sum + error) / scaling), double(largest - largest));
+        const double rest = math::Anchor<T>::relative(sum + error, largest) / double(raised<T>);
+        const auto [high, low] = math::difference(double(largest), -math::log1p((ties - 1) + rest));
+        return Parts<T>::of(high, low + double(largest - largest));
     }
-    T result(T x, T largest, Parts<T> log) const {
-        const auto [d, error] = math::difference(x, largest);
-        // The error is NaN where it overflows on the way.
-        const T low = math::keep(math::mask_if<T>(math::abs(error) < std::numeric_limits<T>::max()), error);
-        return (d - log.high) + (low - log.low);
-    }
+    // Where x - high is not exact, low is small beside it.
+    T result(T x, T, Parts<T> log) const { return (x - log.high) - log.low; }
 
     // dy - e^y sum(dy), the last factor of the exponential multiplied in last.
     T gradient_term(T dy, T) const { return dy; }

@@ -11,6 +11,7 @@ from cpython.float cimport PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange
+from libc.math cimport NAN
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
@@ -254,13 +255,17 @@ cdef inline object flat_bits(cnp.ndarray array):
     return flat(array).view(np.uint16)
 
 
+cdef inline bint is_number(object value) noexcept:
+    return PyFloat_CheckExact(value) or PyLong_CheckExact(value)
+
+
 cdef class Kernel:
     """The elementwise kernels of one activation, and the short path of its calls."""
 
     cdef const Elementwise* entry
     cdef tuple names
     cdef int count
-    cdef bint short_path
+    cdef bint has_defaults
     cdef double defaults[3]
     # Parameters that passed the Python subclass's checks last: for a forward or
     # backward from x, and for a backward from y.
@@ -268,7 +273,7 @@ cdef class Kernel:
     # Nanoseconds per element by direction (backward from x, from y, forward) and dtype; 0: not measured.
     cdef float costs[3][4]
 
-    def __init__(self, str kernel, tuple names, tuple defaults, bint short_path):
+    def __init__(self, str kernel, tuple names, tuple defaults, bint has_defaults):
         cdef bytes key = kernel.encode()
         cdef int i
         self.entry = NULL
@@ -279,11 +284,11 @@ cdef class Kernel:
             raise LookupError(f"no kernel is declared for {kernel!r}")
         self.names = names
         self.count = len(names)
-        self.short_path = short_path
+        self.has_defaults = has_defaults
         for i in range(3):
             self.defaults[i] = defaults[i] if i < len(defaults) else 0
-            self.checked[0][i] = self.defaults[i]
-            self.checked[1][i] = self.defaults[i]
+            # NaN, where there are no defaults: equal to nothing that is given.
+            self.checked[0][i] = self.checked[1][i] = self.defaults[i] if has_defaults else NAN
 
     @property
     def kernel_saves(self):
@@ -296,26 +301,23 @@ cdef class Kernel:
     cdef bint read(self, tuple args, dict kwargs, double* parameters, int use) except -1:
         """Parameters of a call; False where Python has to look at them (and check them) first."""
         cdef int i, given = 0
-        if not args and not kwargs:
-            parameters[0], parameters[1], parameters[2] = self.defaults[0], self.defaults[1], self.defaults[2]
-            return self.short_path
-        if not self.short_path:
-            return False
         parameters[0], parameters[1], parameters[2] = self.defaults[0], self.defaults[1], self.defaults[2]
+        if not args and not kwargs:
+            return self.has_defaults
         if len(args) > self.count:
             return False
         for i in range(len(args)):
-            if not PyFloat_CheckExact(args[i]):
+            if not is_number(args[i]):
                 return False
             parameters[i] = args[i]
         for i in range(len(args), self.count):
             if self.names[i] in kwargs:
                 value = kwargs[self.names[i]]
-                if not PyFloat_CheckExact(value):
+                if not is_number(value):
                     return False
                 parameters[i] = value
                 given += 1
-        if given != len(kwargs):
+        if given != len(kwargs) or not (self.has_defaults or len(args) + given == self.count):
             return False
         for i in range(self.count):
             if parameters[i] != self.checked[use][i]:
@@ -703,6 +705,35 @@ cdef class RowsKernel:
                 kernel(parameters, gradient, kept, target, axis, 0, units)
         return 0
 
+    def run_plain(self, list inputs, out, tuple parameters, axis):
+        """The result for arrays that a kernel can run on as they are, with checked parameters; None for others.
+
+        ``inputs`` is (x,) or (dy, y).
+        """
+        cdef cnp.ndarray first, other
+        cdef Py_ssize_t dim
+        for array in inputs:
+            if not plain(array, UNKNOWN):
+                return None
+        first = inputs[0]
+        if not PyLong_CheckExact(axis) or cnp.PyArray_SIZE(first) == 0:
+            return None
+        if not -cnp.PyArray_NDIM(first) <= axis < cnp.PyArray_NDIM(first):
+            return None
+        dim = axis + cnp.PyArray_NDIM(first) if axis < 0 else axis
+        if too_long(first, dim):
+            return None
+        if out is None:
+            out = cnp.PyArray_EMPTY(
+                cnp.PyArray_NDIM(first), cnp.PyArray_DIMS(first), cnp.PyArray_TYPE(first), 0)
+        elif not (plain(out, UNKNOWN) and alike(first, out) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out)):
+            return None
+        for other in inputs:
+            if not alike(first, other) or not apart(other, out):
+                return None
+        self.run([*inputs, out], parameters, dim)
+        return out
+
     def run(self, list arrays, tuple parameters, Py_ssize_t axis, tuple place=None):
         """Run forward on (x, out) or backward on (dy, y, out), contiguous, native, disjoint or same.
 
@@ -720,13 +751,13 @@ cdef class RowsKernel:
             self.run_backward(arrays[0], arrays[1], arrays[2], values, along)
 
 
-cdef inline bint halved(cnp.ndarray x, cnp.ndarray out, Py_ssize_t axis) noexcept:
-    """Whether two plain arrays have one dtype, and `out` half of x's extent along the axis."""
+cdef inline bint parted(cnp.ndarray x, cnp.ndarray out, Py_ssize_t axis, Py_ssize_t parts) noexcept:
+    """Whether two plain arrays have one dtype, and `out` that part of x's extent along the axis."""
     cdef Py_ssize_t i
     if cnp.PyArray_TYPE(x) != cnp.PyArray_TYPE(out) or cnp.PyArray_NDIM(x) != cnp.PyArray_NDIM(out):
         return False
     for i in range(cnp.PyArray_NDIM(x)):
-        if cnp.PyArray_DIM(x, i) != cnp.PyArray_DIM(out, i) * (2 if i == axis else 1):
+        if cnp.PyArray_DIM(x, i) != cnp.PyArray_DIM(out, i) * (parts if i == axis else 1):
             return False
     return True
 
@@ -761,7 +792,7 @@ cdef class GatedKernel:
             for i in range(cnp.PyArray_NDIM(source)):
                 shape[i] = cnp.PyArray_DIM(source, i) // (2 if i == dim else 1)
             out = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(source), shape, cnp.PyArray_TYPE(source), 0)
-        elif not (plain(out, UNKNOWN) and halved(source, out, dim) and disjoint(source, out)):
+        elif not (plain(out, UNKNOWN) and parted(source, out, dim, 2) and disjoint(source, out)):
             return self._forward(x, axis, out)
         if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
             return self._forward(x, axis, out)
@@ -803,7 +834,7 @@ cdef class GatedKernel:
         dim = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis
         if not 0 <= dim < cnp.PyArray_NDIM(source) or cnp.PyArray_SIZE(source) == 0:
             return self._backward(dy, x, y, axis, out)
-        if not halved(source, gradient, dim):
+        if not parted(source, gradient, dim, 2):
             return self._backward(dy, x, y, axis, out)
         if out is None:
             out = cnp.PyArray_EMPTY(
@@ -871,6 +902,9 @@ cdef class GatedKernel:
 # Cost of the light kernels along an axis, in nanoseconds per float32 element.
 cdef float LIGHT_NS = 0.12
 
+# A parameter's gradient is summed over ranges of so many elements.
+WEIGHT_SPAN = segment
+
 
 cdef int run_prelu(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, Axis axis) except -1:
     cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
@@ -891,7 +925,7 @@ def prelu(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, tuple axis):
 
 
 cdef class ChannelsKernel:
-    """The short path of a forward call with one weight, or one per position on an axis."""
+    """The short paths of calls with one weight, or one per position on an axis."""
 
     def __call__(self, x, weight, axis=1, *, out=None):
         cdef Axis whole
@@ -933,29 +967,114 @@ cdef class ChannelsKernel:
         return out
 
 
-def prelu_gradient(cnp.ndarray dy, cnp.ndarray x, tuple axis, Py_ssize_t index, Py_ssize_t span):
-    """Gradient of PReLU's weights in float64, one row for each `span` of flat elements from `index` on."""
-    cdef Axis a = axis_of(axis)
-    cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
+    def backward(self, dy, *, weight=None, axis=1, x=None, y=None, out=None):
+        """Gradients of the input and of the weight.
+
+        Parameters
+        ----------
+        dy, x : array_like
+            Gradient with respect to the output, and the forward input; of one shape.
+        weight : float or array_like
+            Weight of the forward call.
+        axis : int, default 1
+            Axis of the forward call.
+        y : None
+            Not accepted: the derivative is not a function of the output.
+        out : numpy.ndarray, optional
+            Where the input's gradient goes; may be `dy` or `x`.
+
+        Returns
+        -------
+        dx : numpy.ndarray
+            Gradient with respect to the input; `out` itself where it was given.
+        dweight : numpy.ndarray or scalar
+            Gradient with respect to the weight, in the weight's shape and the result's dtype. Its
+            sum is carried in float64 in an order that no thread count changes.
+        """
+        cdef Axis whole
+        cdef cnp.npy_intp count, channel
+        cdef double[::1] total
+        cdef cnp.ndarray dweight
+        if y is not None or not plain(dy, FLOAT16) or not plain(x, FLOAT16) or not plain(weight, FLOAT16):
+            return self._backward(dy, weight, axis, x, y, out)
+        cdef cnp.ndarray gradient = dy, source = x, slopes = weight
+        cdef Py_ssize_t dim
+        if (
+            not PyLong_CheckExact(axis) or cnp.PyArray_SIZE(source) == 0 or not alike(gradient, source)
+            or cnp.PyArray_TYPE(slopes) != cnp.PyArray_TYPE(source) or cnp.PyArray_NDIM(slopes) != 1
+            or not -cnp.PyArray_NDIM(source) <= axis < cnp.PyArray_NDIM(source)
+        ):
+            return self._backward(dy, weight, axis, x, y, out)
+        dim, count = axis + cnp.PyArray_NDIM(source) if axis < 0 else axis, cnp.PyArray_SIZE(slopes)
+        whole.outer, whole.length, whole.inner = 1, 1, cnp.PyArray_SIZE(source)
+        if count > 1:
+            whole = split(source, dim)
+        # The sums of many ranges of many channels would be of the array's size.
+        if count != whole.length or cnp.PyArray_SIZE(source) > 64 * max(WEIGHT_SPAN, count):
+            return self._backward(dy, weight, axis, x, y, out)
+        if out is None:
+            out = cnp.PyArray_EMPTY(
+                cnp.PyArray_NDIM(source), cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
+        elif not (
+            plain(out, FLOAT16) and alike(source, out) and apart(source, out) and apart(gradient, out)
+            and disjoint(slopes, out) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out)
+        ):
+            return self._backward(dy, weight, axis, x, y, out)
+        total = cnp.PyArray_ZEROS(1, &count, cnp.NPY_DOUBLE, 0)
+        add_prelu_gradient(gradient, source, total, whole, 0, max(WEIGHT_SPAN, count))
+        run_prelu_backward(gradient, source, slopes, out, whole)
+        # As a kernel, which says nothing of a sum beyond the dtype's range.
+        dweight = cnp.PyArray_EMPTY(1, &count, cnp.PyArray_TYPE(source), 0)
+        for channel in range(count):
+            if cnp.PyArray_TYPE(source) == cnp.NPY_DOUBLE:
+                (<double*>cnp.PyArray_DATA(dweight))[channel] = total[channel]
+            else:
+                (<float*>cnp.PyArray_DATA(dweight))[channel] = <float>total[channel]
+        return out, dweight
+
+
+cdef int add_prelu_gradient(
+    cnp.ndarray dy, cnp.ndarray x, double[::1] total, Axis axis, Py_ssize_t index, Py_ssize_t span
+) except -1:
+    cdef Py_ssize_t size = cnp.PyArray_SIZE(x), unit, channel
     cdef cnp.npy_intp shape[2]
-    shape[0], shape[1] = (size + span - 1) // span, a.length
+    shape[0], shape[1] = (size + span - 1) // span, axis.length
     cdef int threads = units_threads(size, shape[0], LIGHT_NS)
-    cdef cnp.ndarray partial = cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE, 0)
+    cdef double[:, ::1] partial = cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE, 0)
     if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
-        channels_gradient[double](tables.prelu_gradient[1], dy, x, partial, a, index, span, threads)
+        channels_gradient[double](tables.prelu_gradient[1], flat(dy), flat(x), partial, axis, index, span, threads)
     else:
-        channels_gradient[float](tables.prelu_gradient[0], dy, x, partial, a, index, span, threads)
-    return partial
+        channels_gradient[float](tables.prelu_gradient[0], flat(dy), flat(x), partial, axis, index, span, threads)
+    for unit in range(shape[0]):
+        for channel in range(shape[1]):
+            total[channel] += partial[unit, channel]
+    return 0
+
+
+def prelu_gradient(cnp.ndarray dy, cnp.ndarray x, total, tuple axis, Py_ssize_t index, Py_ssize_t span):
+    """Add the gradient of PReLU's weights to `total`, range after range of `span` flat elements from `index` on."""
+    add_prelu_gradient(dy, x, total, axis_of(axis), index, span)
+
+
+cdef int run_prelu_backward(
+    cnp.ndarray dy, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, Axis axis
+) except -1:
+    cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+    cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
+    cdef int threads = useful_threads(size, LIGHT_NS)
+    if threads > 1 and dtype:
+        channels_backward[double](tables.prelu_backward[1], flat(dy), flat(x), weight, flat(out), axis, threads)
+    elif threads > 1:
+        channels_backward[float](tables.prelu_backward[0], flat(dy), flat(x), weight, flat(out), axis, threads)
+    else:
+        tables.prelu_backward[dtype](
+            cnp.PyArray_DATA(dy), cnp.PyArray_DATA(x), cnp.PyArray_DATA(weight), cnp.PyArray_DATA(out), axis, 0, size)
+    return 0
 
 
 def prelu_backward(cnp.ndarray dy, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, tuple axis):
     """Gradient of PReLU's input, arrays as in `prelu`."""
-    cdef Axis a = axis_of(axis)
-    cdef int threads = useful_threads(cnp.PyArray_SIZE(x), LIGHT_NS)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
-        channels_backward[double](tables.prelu_backward[1], flat(dy), flat(x), weight, flat(out), a, threads)
-    else:
-        channels_backward[float](tables.prelu_backward[0], flat(dy), flat(x), weight, flat(out), a, threads)
+    run_prelu_backward(dy, x, weight, out, axis_of(axis))
 
 
 cdef int run_maxout(cnp.ndarray x, cnp.ndarray out, Axis axis, Py_ssize_t pieces) except -1:
@@ -972,7 +1091,7 @@ cdef int run_maxout(cnp.ndarray x, cnp.ndarray out, Axis axis, Py_ssize_t pieces
 
 
 cdef class PiecesKernel:
-    """The short path of a forward call that wants the largest values alone."""
+    """The short paths of a forward call that wants the largest values alone, and of backward from the input."""
 
     def __call__(self, x, pieces, axis=-1, *, out=None, return_which=False):
         cdef cnp.npy_intp shape[64]
@@ -1007,6 +1126,52 @@ cdef class PiecesKernel:
         return out
 
 
+    def backward(self, dy, *, x=None, y=None, which=None, pieces=None, axis=-1, out=None):
+        """Gradient of the input: `dy` at the largest value of each group, 0 elsewhere.
+
+        Parameters
+        ----------
+        dy : array_like
+            Gradient with respect to the output.
+        x, which : array_like
+            Exactly one: the forward input, or the indices from ``return_which=True``.
+        y : None
+            Not accepted: the output does not say which value won.
+        pieces : int
+            Size of a group, as in the forward call.
+        axis : int, default -1
+            Axis of the forward call.
+        out : numpy.ndarray, optional
+            Where the result goes; may be `x`.
+
+        Returns
+        -------
+        numpy.ndarray
+            Gradient with respect to the input, in its shape; `out` itself where it was given.
+        """
+        if (
+            y is not None or which is not None or not plain(dy, FLOAT16) or not plain(x, FLOAT16)
+            or not PyLong_CheckExact(pieces) or not PyLong_CheckExact(axis)
+        ):
+            return self._backward(dy, x, y, which, pieces, axis, out)
+        cdef cnp.ndarray gradient = dy, source = x
+        cdef int dims = cnp.PyArray_NDIM(source)
+        if cnp.PyArray_SIZE(source) == 0 or not -dims <= axis < dims or not 0 < pieces <= cnp.PyArray_SIZE(source):
+            return self._backward(dy, x, y, which, pieces, axis, out)
+        if not parted(source, gradient, axis + dims if axis < 0 else axis, pieces):
+            return self._backward(dy, x, y, which, pieces, axis, out)
+        if out is None:
+            out = cnp.PyArray_EMPTY(dims, cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
+        elif not (
+            plain(out, FLOAT16) and alike(source, out) and apart(source, out) and disjoint(gradient, out)
+            and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out)
+        ):
+            return self._backward(dy, x, y, which, pieces, axis, out)
+        run_maxout_backward(
+            gradient, source, None, out, split(gradient, axis + dims if axis < 0 else axis), pieces)
+        return out
+
+
 def maxout(cnp.ndarray x, cnp.ndarray out, which, tuple axis, Py_ssize_t pieces):
     """Maxout of contiguous arrays; ``axis`` counts groups, ``which`` is an int32 array or None."""
     cdef Axis a = axis_of(axis)
@@ -1019,13 +1184,28 @@ def maxout(cnp.ndarray x, cnp.ndarray out, which, tuple axis, Py_ssize_t pieces)
         pieces_forward[float](tables.maxout[0], flat(x), flat(out), flat(which), a, pieces, threads)
 
 
+cdef int run_maxout_backward(cnp.ndarray dy, x, which, cnp.ndarray out, Axis axis, Py_ssize_t pieces) except -1:
+    cdef int dtype = cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE
+    cdef int threads = useful_threads(cnp.PyArray_SIZE(out), LIGHT_NS)
+    cdef void* values = NULL
+    cdef int* winners = NULL
+    if threads == 1:
+        if x is not None:
+            values = cnp.PyArray_DATA(<cnp.ndarray>x)
+        if which is not None:
+            winners = <int*>cnp.PyArray_DATA(<cnp.ndarray>which)
+        tables.maxout_backward[dtype](
+            cnp.PyArray_DATA(dy), values, winners, cnp.PyArray_DATA(out), axis, pieces, 0, cnp.PyArray_SIZE(dy))
+        return 0
+    x = None if x is None else flat(x)
+    which = None if which is None else flat(which)
+    if dtype:
+        pieces_backward[double](tables.maxout_backward[1], flat(dy), x, which, flat(out), axis, pieces, threads)
+    else:
+        pieces_backward[float](tables.maxout_backward[0], flat(dy), x, which, flat(out), axis, pieces, threads)
+    return 0
+
+
 def maxout_backward(cnp.ndarray dy, x, which, cnp.ndarray out, tuple axis, Py_ssize_t pieces):
     """Gradient of maxout from ``x`` or from ``which`` (the other is None), arrays as in `maxout`."""
-    cdef Axis a = axis_of(axis)
-    cdef int threads = useful_threads(cnp.PyArray_SIZE(out), LIGHT_NS)
-    values = None if x is None else flat(x)
-    winners = None if which is None else flat(which)
-    if cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE:
-        pieces_backward[double](tables.maxout_backward[1], flat(dy), values, winners, flat(out), a, pieces, threads)
-    else:
-        pieces_backward[float](tables.maxout_backward[0], flat(dy), values, winners, flat(out), a, pieces, threads)
+    run_maxout_backward(dy, x, which, out, axis_of(axis), pieces)

@@ -101,14 +101,48 @@ template <class Op, class T, class Lines>
     }
 }
 
+// What the terms of each line are relative to.
+template <class T, Size Width> struct Peaks {
+    T largest[Width], floor[Width], rounder[Width];
+    bool near = true;
+
+    void prepare(Size columns) {
+        for (Size c = 0; c < columns; ++c) {
+            const math::Anchor<T> anchor(largest[c]);
+            floor[c] = anchor.floor, rounder[c] = anchor.rounder;
+            near &= anchor.holds(largest[c]);
+        }
+    }
+    Peak<T> operator[](Size c) const { return {largest[c], {floor[c], rounder[c]}}; }
+};
+
+// body(std::true_type()) where the formula has an anchor, and it holds all lines.
+template <class Op, class Body> void with_known_nearness(bool near, Body body) {
+    if (Op::has_anchor && near)
+        body(std::bool_constant<Op::has_anchor>());
+    else
+        body(std::false_type());
+}
+
 // Adds the lines' terms to `total`, and to `ties` how many of their logits are the largest.
-template <class Op, class T, class Lines>
-[[gnu::flatten, gnu::noinline]] void add_terms(const Op& op, const T* x, T* out, const T* largest, Total* total,
-                                               Total* ties, Lines lines) {
+// Where all lines are near, that is known to the loop; a line has the same terms beside others.
+template <bool near, class Op, class T, class Lines>
+[[gnu::flatten, gnu::noinline]] void add_terms(const Op& op, const T* x, T* out,
+                                               const Peaks<T, Lines::Width>& peaks, Total* total, Total* ties,
+                                               Lines lines) {
     const auto [length, stride, known, index] = lines;
     const Size columns = known;
+    const T* largest = peaks.largest;
     const Sums<T, Lines::Width, true> sums(length, columns, [&](Size i, Size c) {
-        const T term = op.term(x[i * stride + c], largest[c], index(i, c));
+        const T value = x[i * stride + c];
+        T term;
+        if constexpr (near) {
+            term = op.near_term(value, peaks[c]);
+        } else {
+            term = op.term(value, peaks[c], index(i, c));
+            if constexpr (Op::has_anchor)
+                term = math::Anchor<T>::holds(largest[c]) ? op.near_term(value, peaks[c]) : term;
+        }
         if constexpr (Op::keeps_terms) out[i * stride + c] = term;
         return term;
     });
@@ -135,13 +169,17 @@ template <class Op, class T, class Lines>
 }
 
 template <class Op, class T, class Lines> void normalize(const Op& op, const T* x, T* out, Lines lines) {
-    T largest[Lines::Width];
+    Peaks<T, Lines::Width> peaks;
     Total total[Lines::Width], ties[Lines::Width];
-    find_largest(op, x, largest, lines);
+    find_largest(op, x, peaks.largest, lines);
+    peaks.prepare(lines.columns);
     segments(lines, [&](Size start, Lines part) {
-        add_terms(op, x + start * lines.stride, out + start * lines.stride, largest, total, ties, part);
+        const Size offset = start * lines.stride;
+        with_known_nearness<Op>(peaks.near, [&](auto near) {
+            add_terms<near.value>(op, x + offset, out + offset, peaks, total, ties, part);
+        });
     });
-    write_results(op, x, out, largest, total, ties, lines);
+    write_results(op, x, out, peaks.largest, total, ties, lines);
 }
 
 // -- Forward by a threshold ---------------------------------------------------------------
@@ -363,12 +401,14 @@ void row_forward(const double* parameters, const void* x_, void* out_, Size leng
     const T* x = static_cast<const T*>(x_);
     T* out = static_cast<T*>(out_);
     const Lines<1, Known<1>> row{length, {}, {}, {std::uint64_t(place.index), std::uint64_t(place.step), 0}};
-    T largest = 0;
+    Peaks<T, 1> peaks{};
+    T& largest = peaks.largest[0];
     Total total, ties;
     if (phase > 0) {
         largest = T(shared[0].largest);
         for (Size k = 1; k * segment < length; ++k)
             largest = T(shared[k].largest) > largest ? T(shared[k].largest) : largest;
+        peaks.prepare(1);
     }
     if (phase > 1)
         for (Size k = 0; k * segment < length; ++k) total.add(shared[k].total), ties.add(shared[k].count);
@@ -380,7 +420,10 @@ void row_forward(const double* parameters, const void* x_, void* out_, Size leng
             shared[k].largest = largest;
         } else if (phase == 1) {
             shared[k].total = shared[k].count = {};
-            add_terms(op, x + start, out + start, &largest, &shared[k].total, &shared[k].count, part);
+            with_known_nearness<Op<T>>(peaks.near, [&](auto near) {
+                Shared& sums = shared[k];
+                add_terms<near.value>(op, x + start, out + start, peaks, &sums.total, &sums.count, part);
+            });
         } else {
             write_results(op, x + start, out + start, &largest, &total, &ties, part);
         }

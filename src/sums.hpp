@@ -3,12 +3,13 @@
 // The compiler may not reorder a sum, and one running sum is slow. A fixed number
 // of partial sums, added up in a fixed order, vectorises at every level, rounds
 // alike on all of them and does not depend on the thread count. Short stretches
-// keep a lane's rounding errors few; the sum of stretches carries its error along
-// (TwoSum, Knuth 1969), so that rows of any length are as accurate as short ones.
+// keep a lane's rounding errors few; what is summed beyond them is exact, or carries its
+// error along (TwoSum, Knuth 1969), so that rows of any length are as accurate as short ones.
 #pragma once
 
 #include <algorithm>
 #include <bit>
+#include <type_traits>
 
 #include "tables.hpp"
 
@@ -16,8 +17,9 @@ namespace fastact {
 
 inline constexpr Size lanes = 32, stretch = 128;
 
-// The sums of `Width` columns at once. Each column's is associated as if it stood
-// alone: element i of a stretch goes to lane i % lanes whatever is beside it.
+// The sums of `Width` columns at once. Each column's is associated as if it stood alone,
+// whatever is beside it: element i of a stretch goes to lane i % lanes, lane k of every
+// stretch to sum k % (lanes / 2), and a tree adds those up.
 // What `careful` sums carry along beside float64 lanes is not worth its time for counts, nor
 // for the many terms of a weight's gradient.
 template <class T, Size Width, bool careful, Size stretch = fastact::stretch> struct Sums {
@@ -26,40 +28,66 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
     // term(i, column) over 0 <= i < length; `term` may also write its element. What lies
     // in the columns beyond `columns` means nothing.
     template <class Term> Sums(Size length, Size columns, Term term) {
+        // Short columns leave out what holds nothing: most of their work.
+        const bool whole = Width == 1 || length > half;
+        const Size used = whole ? half : Size(std::bit_ceil(std::size_t(length)));
         for (Size start = 0; start < length; start += stretch) {
-            const Size count = std::min(stretch, length - start);
-            accumulate(start, count, columns, term);
-            // Lanes that hold nothing are left out of the tree: most of it, for short rows.
-            add_up(Size(std::bit_ceil(std::size_t(std::min(count, lanes)))));
+            const Size count = std::min(stretch, length - start), filled = std::min(count, lanes);
+            if (Width == 1 && count == 4 * lanes)
+                accumulate_four(start, term);
+            else
+                accumulate(start, count, columns, term);
+            std::fill(partial + filled * Width, partial + (whole ? lanes : used) * Width, T(0));
+            if (start > 0)
+                collect<true, true>(used);
+            else if (whole)
+                collect<false, true>(used);
+            else
+                collect<false, false>(used);
         }
+        if constexpr (Width == 1)
+            add_up<half / 2>();
+        else
+            for (Size width = used / 2; width > 0; width /= 2) fold(width);
+        for (Size c = 0; c < Width; ++c) total[c] = {double(sums[c]), carries ? errors[c] : 0.0};
     }
 
     double value(Size c) const { return total[c].high + total[c].low; }
 
   private:
+    // In float64 the sums of float32 lanes lose next to nothing; those of float64 lanes carry
+    // their errors. Counts are exact in the dtype's own precision.
     static constexpr bool carries = careful && sizeof(T) == 8;
+    static constexpr Size half = lanes / 2;
+    using Sum = std::conditional_t<careful, double, T>;
 
     T partial[lanes * Width];
-    double sums[(careful ? lanes / 2 : 4) * Width], errors[carries ? lanes / 2 * Width : 1];
+    Sum sums[half * Width];
+    double errors[carries ? half * Width : Width];
+
+    // Lane by lane, the sum of each in a register.
+    template <class Term> void accumulate_four(Size start, Term term) {
+#pragma GCC ivdep
+        for (Size lane = 0; lane < lanes; ++lane) {
+            const Size i = start + lane;
+            const T first = term(i, 0), second = term(i + lanes, 0);
+            const T third = term(i + 2 * lanes, 0), fourth = term(i + 3 * lanes, 0);
+            partial[lane] = ((first + second) + third) + fourth;
+        }
+    }
 
     template <class Term> void accumulate(Size start, Size count, Size columns, Term term) {
+        const Size first = std::min(count, lanes);
         if constexpr (Width == 1) {
-            if (count < lanes) {
-                for (Size lane = 0; lane < lanes; ++lane) partial[lane] = 0;
 #pragma GCC ivdep
-                for (Size lane = 0; lane < count; ++lane) partial[lane] = term(start + lane, 0);
-                return;
-            }
+            for (Size lane = 0; lane < first; ++lane) partial[lane] = term(start + lane, 0);
             Size i = lanes;
-#pragma GCC ivdep
-            for (Size lane = 0; lane < lanes; ++lane) partial[lane] = term(start + lane, 0);
             for (; i + lanes <= count; i += lanes)
 #pragma GCC ivdep
                 for (Size lane = 0; lane < lanes; ++lane) partial[lane] += term(start + i + lane, 0);
 #pragma GCC ivdep
             for (Size lane = 0; lane < count - i; ++lane) partial[lane] += term(start + i + lane, 0);
         } else {
-            const Size first = std::min(count, lanes);
             for (Size i = 0; i < first; ++i) {
                 T* lane = partial + i * Width;
 #pragma GCC ivdep
@@ -70,42 +98,35 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
 #pragma GCC ivdep
                 for (Size c = 0; c < columns; ++c) lane[c] += term(start + i, c);
             }
-            std::fill(partial + first * Width, partial + std::bit_ceil(std::size_t(first)) * Width, T(0));
         }
     }
 
-    // In float64 the float32 lanes lose nothing here; float64 lanes carry their errors along.
-    // Counts are exact in the dtype's own precision too.
-    void add_up(Size filled) {
-        if constexpr (!careful)
-            for (; filled > 8; filled /= 2)
-                for (Size i = 0; i < filled / 2 * Width; ++i) partial[i] += partial[i + filled / 2 * Width];
-        if (filled == 1) {
-            for (Size c = 0; c < Width; ++c) total[c].add(double(partial[c]));
-            return;
-        }
-        Size width = filled / 2;
-        for (Size i = 0; i < width * Width; ++i) {
-            const double a = double(partial[i]), b = double(partial[i + width * Width]), sum = a + b;
+    // One lane, or two, of a stretch begin a sum or join it.
+    template <bool further, bool two> void collect(Size used) {
+        for (Size i = 0; i < used * Width; ++i) {
+            Sum sum = Sum(partial[i]);
+            double error = 0;
+            if constexpr (two) sum = add(sum, Sum(partial[i + half * Width]), error);
+            if constexpr (further) sum = add(sums[i], sum, error);
             sums[i] = sum;
-            if constexpr (carries) {
-                const double part = sum - a;
-                errors[i] = (a - (sum - part)) + (b - part);
-            }
+            if constexpr (carries) errors[i] = further ? errors[i] + error : error;
         }
-        for (width /= 2; width > 0; width /= 2)
-            for (Size i = 0; i < width * Width; ++i) {
-                const double a = sums[i], b = sums[i + width * Width], sum = a + b;
-                sums[i] = sum;
-                if constexpr (carries) {
-                    const double part = sum - a;
-                    errors[i] += errors[i + width * Width] + ((a - (sum - part)) + (b - part));
-                }
-            }
-        for (Size c = 0; c < Width; ++c) {
-            total[c].add(sums[c]);
-            if constexpr (carries) total[c].low += errors[c];
+    }
+    void fold(Size width) {
+        for (Size i = 0; i < width * Width; ++i) {
+            double error = 0;
+            sums[i] = add(sums[i], sums[i + width * Width], error);
+            if constexpr (carries) errors[i] += errors[i + width * Width] + error;
         }
+    }
+    template <Size width> void add_up() {
+        fold(width);
+        if constexpr (width > 1) add_up<width / 2>();
+    }
+    static Sum add(Sum a, Sum b, double& error) {
+        const Sum sum = a + b, part = sum - a;
+        error += double((a - (sum - part)) + (b - part));
+        return sum;
     }
 };
 

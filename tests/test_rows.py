@@ -43,6 +43,22 @@ def test_a_row_has_the_same_bits_on_every_way_through_memory(row, length, count,
         assert same_bits(case(*(np.asfortranarray(array) for array in arrays)), expected)
 
 
+@pytest.mark.parametrize("row", ROWS, ids=NAME)
+@pytest.mark.parametrize("length", [7, 40, 300])
+def test_rows_of_moderate_and_huge_numbers_lie_side_by_side(row, length, dtype):
+    """A row is computed by how large its largest is, whatever is beside it."""
+    levels = np.array([0, 199.9, 200.1, -199.9, -200.1, 1e4, -1e4, 1e30, 3, -np.inf], dtype)
+    x = _draw((70, length), dtype, 20.0)
+    x = x - x.max(axis=1, keepdims=True) + np.resize(levels, 70)[:, None]
+    assert x.dtype == dtype
+    kernel = getattr(fa, row.name)
+    alone = np.stack([kernel(line) for line in x])
+    assert same_bits(kernel(x), alone)
+    assert same_bits(np.ascontiguousarray(kernel(np.ascontiguousarray(x.T), axis=0).T), alone)
+    finite = np.isfinite(x).all(axis=1)
+    _assert_correct(row.name, alone[finite], x[finite])
+
+
 @pytest.mark.parametrize("row", ALL_ROWS, ids=lambda row: row.name)
 @pytest.mark.parametrize("shape", [(1, 400_001), (2, 130_000), (400_001, 1)])
 def test_threads_share_a_long_row(row, shape, dtype):
