@@ -590,9 +590,7 @@ class Pieces(Described, _dispatch.PiecesKernel):
         finished = arrays.finish(result, out)
         return (finished, which) if return_which else finished
 
-    def _backward(
-        self, dy: Any, x: Any, y: Any, which: Any, pieces: int | None, axis: int, out: Any
-    ) -> Any:
+    def _backward(self, dy: Any, x: Any, y: Any, which: Any, pieces: int | None, axis: int, out: Any) -> Any:
         if y is not None or (x is None) == (which is None):
             raise TypeError(
                 f"{self.name}.backward takes exactly one of x= (the forward input) and which= "

@@ -966,7 +966,6 @@ cdef class ChannelsKernel:
         run_prelu(source, slopes, out, whole)
         return out
 
-
     def backward(self, dy, *, weight=None, axis=1, x=None, y=None, out=None):
         """Gradients of the input and of the weight.
 
@@ -1124,7 +1123,6 @@ cdef class PiecesKernel:
         target = out
         run_maxout(source, target, split(target, dim), group)
         return out
-
 
     def backward(self, dy, *, x=None, y=None, which=None, pieces=None, axis=-1, out=None):
         """Gradient of the input: `dy` at the largest value of each group, 0 elsewhere.
