@@ -254,13 +254,20 @@ class Batch:
         else:
             points = [*case.zeros, *case.names.values(), *(-value for value in case.names.values())]
             values = samples.stratified(case.dtype, self.number, case.interval, points)
-        dy = samples.gradients(case.dtype, 0 if whole else self.number, values.size)
+        # dy is 1 throughout where inputs are exhaustive: one block of it serves all.
+        count = BLOCK if whole else values.size
+        dy = (
+            None
+            if case.direction == "forward"
+            else samples.gradients(case.dtype, 0 if whole else self.number, count)
+        )
         for start in range(0, values.size, BLOCK):
-            part = slice(start, start + BLOCK)
-            if case.direction == "forward":
-                yield {"x": values[part]}, ""
+            saved = values[start : start + BLOCK]
+            if dy is None:
+                yield {"x": saved}, ""
             else:
-                yield {"dy": dy[part], case.direction: values[part]}, ""
+                first = 0 if whole else start
+                yield {"dy": dy[first : first + saved.size], case.direction: saved}, ""
 
     def _rows(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
         case = self.case

@@ -8,6 +8,7 @@ this module itself against mpmath.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial
 from types import CodeType
@@ -36,11 +37,14 @@ def _sigmoid(x: Any) -> Any:
 
 def _x_minus_tanh(x: np.ndarray) -> np.ndarray:
     """By Lambert's continued fraction, tanh(x) = x / (1 + f), where the two are close: nothing cancels."""
+    near = np.abs(x) < 2
+    if not near.any():
+        return x - np.tanh(x)
     square = np.minimum(x * x, 4)
     f = square / 45
     for odd in range(43, 1, -2):
         f = square / (odd + f)
-    return np.where(np.abs(x) < 2, x * f / (1 + f), x - np.tanh(x))
+    return np.where(near, x * f / (1 + f), x - np.tanh(x))
 
 
 def _erf_near(a: np.ndarray) -> np.ndarray:
@@ -49,6 +53,8 @@ def _erf_near(a: np.ndarray) -> np.ndarray:
     for n in range(1, 30):
         term = term * (2 * a * a / (2 * n + 1))
         total = total + term
+        if not (term > np.finfo(a.dtype).eps / 4 * total).any():
+            break
     return total
 
 
@@ -63,11 +69,11 @@ def _erfc_far(a: np.ndarray) -> np.ndarray:
 def _erfc(t: Any) -> np.ndarray:
     argument = np.asarray(pairs.value(t))
     factor, a = np.asarray(pairs.exp(-(t * t))), np.abs(argument)
-    far = a > 1
-    tail = np.empty_like(a)
+    near, far = a <= 1, (a > 1) & (factor > 0)
+    tail = np.where(np.isnan(a), a, 0)
     tail[far] = _erfc_far(a[far]) * factor[far]
-    tail[~far] = 1 - np.copysign(_erf_near(a[~far]) * factor[~far], argument[~far])
-    return np.where(far & (argument < 0), 2 - tail, tail)
+    tail[near] = 1 - np.copysign(_erf_near(a[near]) * factor[near], argument[near])
+    return np.where((a > 1) & (argument < 0), 2 - tail, tail)
 
 
 _PI = np.longdouble("3.14159265358979323846264338327950288")
@@ -144,7 +150,8 @@ def evaluate(text: str, dtype: np.dtype, **names: Any) -> np.ndarray:
     """The value of a formula in the type that judges `dtype`; infinite arguments give its limit."""
     wide = {name: _finite(np.asarray(value, WIDER[dtype])) for name, value in names.items()}
     if WIDER[dtype] is not np.longdouble:
-        return np.asarray(eval(_compiled(text), {**VOCABULARY, **wide}), WIDER[dtype])
+        # A long double among the names would make one of every array.
+        return np.asarray(eval(_compiled(text), {**VOCABULARY, "pi": np.pi, **wide}), WIDER[dtype])
     in_pairs = {name: pairs.Pair(array) for name, array in wide.items()}
     return np.asarray(pairs.value(eval(_compiled(text), {**IN_PAIRS, **in_pairs})), np.longdouble)
 
@@ -153,7 +160,26 @@ def evaluate(text: str, dtype: np.dtype, **names: Any) -> np.ndarray:
 def _compiled(text: str) -> CodeType:
     for loses, keeps in WELL_CONDITIONED.items():
         text = text.replace(loses, keeps)
-    return compile(text, text, "eval")
+    tree = ast.parse(text, mode="eval")
+    return compile(ast.fix_missing_locations(_OnlyOnce(tree).visit(tree)), text, "eval")
+
+
+class _OnlyOnce(ast.NodeTransformer):
+    """Calls that a formula has several times are evaluated at the first and named."""
+
+    def __init__(self, tree: ast.AST) -> None:
+        self.times = Counter(ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call))
+        self.names: dict[str, str] = {}
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        text = ast.unparse(node)
+        if text in self.names:
+            return ast.Name(self.names[text], ast.Load())
+        self.generic_visit(node)
+        if self.times[text] == 1:
+            return node
+        self.names[text] = f"value_{len(self.names)}"
+        return ast.NamedExpr(ast.Name(self.names[text], ast.Store()), node)
 
 
 def _finite(wide: np.ndarray) -> np.ndarray:
@@ -220,9 +246,11 @@ def ulp_errors(computed: np.ndarray, exact: np.ndarray, scale: np.ndarray | None
 
 
 def _ulp(magnitudes: np.ndarray) -> np.ndarray:
-    # The step from the largest number would be infinite; the number before it has the same ULP.
-    largest = np.finfo(magnitudes.dtype).max
-    return np.spacing(np.minimum(magnitudes, np.nextafter(largest, magnitudes.dtype.type(0))))
+    """What numpy.spacing says of finite numbers, in a quarter of its time; infinity counts as the largest."""
+    limits, infinity = np.finfo(magnitudes.dtype), np.array(np.inf, magnitudes.dtype)
+    bits = np.dtype(f"u{magnitudes.dtype.itemsize}")
+    exponents = np.minimum(magnitudes, limits.max).view(bits) & infinity.view(bits)
+    return np.maximum(exponents.view(magnitudes.dtype) * limits.eps, limits.smallest_subnormal)
 
 
 def _settle_unbounded(errors: np.ndarray, computed: np.ndarray, exact: np.ndarray) -> None:
