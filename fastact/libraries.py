@@ -183,7 +183,7 @@ class NumExpr:
 
 
 class OnnxRuntime:
-    """A model of one node, forward only, its arrays bound to the caller's memory."""
+    """A model of a node for each operator, forward only, its arrays bound to the caller's memory."""
 
     packages = ("onnxruntime", "onnx")
 
@@ -200,8 +200,6 @@ class OnnxRuntime:
         if not work.cell.row.onnx or work.cell.direction != "forward":
             return
         session = self.session(work)
-        if session is None:
-            return
         calls = []
         for given, out in work.calls_on():
             binding = session.io_binding()
@@ -216,25 +214,37 @@ class OnnxRuntime:
         return work.settings["weight"].reshape(-1, 1)
 
     def session(self, work: Workload) -> Any:
-        """The model of the row's text; None where the text is more than one operator."""
-        # Arrays stand for their own names: what a node reads is named, not computed.
-        inputs = {name: name for name in ("x", "weight") if name == "x" or name in work.settings}
-        call = read_call(work.cell.row.onnx, {**names_of(work), **inputs})
-        if call is None:
-            return None
-        operator, args, attributes = call
-        helper = self.onnx.helper
+        """The model of the row's text. The runtime takes out operators that do nothing, such as Div(x, 1)."""
+        helper, row = self.onnx.helper, work.cell.row
         kind = helper.np_dtype_to_tensor_dtype(np.dtype(work.cell.dtype))
-        scalars = {f"c{i}": a for i, a in enumerate(args) if not isinstance(a, str)}
-        names = [a if isinstance(a, str) else f"c{i}" for i, a in enumerate(args)]
-        described = [helper.make_tensor_value_info(a, kind, None) for a in args if isinstance(a, str)]
+        arrays = [name for name in ("x", "weight") if name == "x" or name in work.settings]
+        nodes: list[Any] = []
+        constants: list[Any] = []
+
+        def value(node: ast.expr) -> Any:
+            return eval(compile(ast.Expression(node), row.onnx, "eval"), {}, names_of(work))
+
+        def tensor(node: ast.expr, name: str) -> str:
+            """The name of what a text stands for, after its nodes and constants have joined the graph."""
+            if isinstance(node, ast.Name) and node.id in arrays:
+                return node.id
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                inputs = [tensor(given, f"{name}_{i}") for i, given in enumerate(node.args)]
+                attributes = {str(k.arg): value(k.value) for k in node.keywords}
+                nodes.append(helper.make_node(node.func.id, inputs, [name], **attributes))
+            else:
+                constants.append(helper.make_tensor(name, kind, [], [value(node)]))
+            return name
+
+        tensor(ast.parse(row.onnx, mode="eval").body, "out")
+        read = [name for name in arrays if any(name in node.input for node in nodes)]
         graph = helper.make_graph(
-            [helper.make_node(operator, names, ["out"], **attributes)],
-            work.cell.row.name, described, [helper.make_tensor_value_info("out", kind, None)],
-            [helper.make_tensor(name, kind, [], [number]) for name, number in scalars.items()],
+            nodes, row.name, [helper.make_tensor_value_info(name, kind, None) for name in read],
+            [helper.make_tensor_value_info("out", kind, None)], constants,
         )  # fmt: skip
-        # The oldest set of operators that has this one as it is now: every runtime that has it reads that.
-        opset = helper.make_opsetid("", self.onnx.defs.get_schema(operator).since_version)
+        # The oldest set of operators that has these as they are now: every runtime that has them reads that.
+        versions = [self.onnx.defs.get_schema(node.op_type).since_version for node in nodes]
+        opset = helper.make_opsetid("", max(versions))
         model = helper.make_model(graph, opset_imports=[opset])
         model.ir_version = helper.find_min_ir_version_for([opset])
         options = self.runtime.SessionOptions()
