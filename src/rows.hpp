@@ -133,7 +133,7 @@ template <bool near, class Op, class T, class Lines>
     const auto [length, stride, known, index] = lines;
     const Size columns = known;
     const T* largest = peaks.largest;
-    const Sums<T, Lines::Width, true> sums(length, columns, [&](Size i, Size c) {
+    const auto term_of = [&](Size i, Size c) {
         const T value = x[i * stride + c];
         T term;
         if constexpr (near) {
@@ -145,13 +145,20 @@ template <bool near, class Op, class T, class Lines>
         }
         if constexpr (Op::keeps_terms) out[i * stride + c] = term;
         return term;
-    });
-    for (Size c = 0; c < columns; ++c) total[c].add(sums.total[c]);
-    if constexpr (Op::counts_ties) {
-        const Sums<T, Lines::Width, false> found(length, columns, [&](Size i, Size c) {
-            return math::keep(math::mask_if<T>(op.logit(x[i * stride + c], index(i, c)) == largest[c]), T(1));
-        });
-        for (Size c = 0; c < columns; ++c) ties[c].add(found.total[c]);
+    };
+    const auto sums = [&] {
+        using Sums = Sums<T, Lines::Width, true>;
+        if constexpr (Op::counts_ties)
+            return Sums(length, columns, term_of, [&](Size i, Size c) {
+                const T logit = op.logit(x[i * stride + c], index(i, c));
+                return math::keep(math::mask_if<T>(logit == largest[c]), T(1));
+            });
+        else
+            return Sums(length, columns, term_of);
+    }();
+    for (Size c = 0; c < columns; ++c) {
+        total[c].add(sums.total[c]);
+        if constexpr (Op::counts_ties) ties[c].add(sums.count(c));
     }
 }
 
@@ -200,13 +207,11 @@ template <class Op, class T, class Lines>
         Total sum[Lines::Width], size[Lines::Width];
         segments(lines, [&](Size start, Lines part) {
             const T* from = x + start * stride;
-            const Sums<double, Lines::Width, true> sums(part.length, columns, [&](Size i, Size c) {
-                return op.inside(double(from[i * stride + c]) - double(largest[c]), threshold[c]);
-            });
-            const Sums<double, Lines::Width, false> sizes(part.length, columns, [&](Size i, Size c) {
-                return op.counts(double(from[i * stride + c]) - double(largest[c]), threshold[c]);
-            });
-            for (Size c = 0; c < columns; ++c) sum[c].add(sums.total[c]), size[c].add(sizes.total[c]);
+            const auto z = [&](Size i, Size c) { return double(from[i * stride + c]) - double(largest[c]); };
+            const Sums<double, Lines::Width, true> sums(
+                part.length, columns, [&](Size i, Size c) { return op.inside(z(i, c), threshold[c]); },
+                [&](Size i, Size c) { return op.counts(z(i, c), threshold[c]); });
+            for (Size c = 0; c < columns; ++c) sum[c].add(sums.total[c]), size[c].add(sums.count(c));
         });
         shrinks = false;
         for (Size c = 0; c < columns; ++c) {
@@ -250,15 +255,19 @@ template <class Op, class T, class Lines>
                                                    Total* support, Lines lines) {
     const auto [length, stride, known, index] = lines;
     const Size columns = known;
-    const Sums<T, Lines::Width, true> sums(length, columns, [&](Size i, Size c) {
+    const auto term_of = [&](Size i, Size c) {
         return op.gradient_term(dy[i * stride + c], y[i * stride + c]);
-    });
-    for (Size c = 0; c < columns; ++c) total[c].add(sums.total[c]);
-    if constexpr (Op::counts_support) {
-        const Sums<T, Lines::Width, false> found(length, columns, [&](Size i, Size c) {
-            return op.supports(y[i * stride + c]);
-        });
-        for (Size c = 0; c < columns; ++c) support[c].add(found.total[c]);
+    };
+    const auto sums = [&] {
+        using Sums = Sums<T, Lines::Width, true>;
+        if constexpr (Op::counts_support)
+            return Sums(length, columns, term_of, [&](Size i, Size c) { return op.supports(y[i * stride + c]); });
+        else
+            return Sums(length, columns, term_of);
+    }();
+    for (Size c = 0; c < columns; ++c) {
+        total[c].add(sums.total[c]);
+        if constexpr (Op::counts_support) support[c].add(sums.count(c));
     }
 }
 

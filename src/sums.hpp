@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <type_traits>
 
 #include "tables.hpp"
@@ -26,17 +27,20 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
     Total total[Width];
 
     // term(i, column) over 0 <= i < length; `term` may also write its element. What lies
-    // in the columns beyond `columns` means nothing.
-    template <class Term> Sums(Size length, Size columns, Term term) {
+    // in the columns beyond `columns` means nothing. `count` is 1 or 0 for each element
+    // (or NaN): how many there are is exact in any order.
+    template <class Term> Sums(Size length, Size columns, Term term) : Sums(length, columns, term, Nothing()) {}
+    template <class Term, class Count> Sums(Size length, Size columns, Term term, Count count_) {
+        if constexpr (!std::is_same_v<Count, Nothing>) std::fill(std::begin(counts), std::end(counts), T(0));
         // Short columns leave out what holds nothing: most of their work.
         const bool whole = Width == 1 || length > half;
         const Size used = whole ? half : Size(std::bit_ceil(std::size_t(length)));
         for (Size start = 0; start < length; start += stretch) {
             const Size count = std::min(stretch, length - start), filled = std::min(count, lanes);
             if (Width == 1 && count == 4 * lanes)
-                accumulate_four(start, term);
+                accumulate_four(start, term, count_);
             else
-                accumulate(start, count, columns, term);
+                accumulate(start, count, columns, term, count_);
             std::fill(partial + filled * Width, partial + (whole ? lanes : used) * Width, T(0));
             if (start > 0)
                 collect<true, true>(used);
@@ -49,54 +53,67 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
             add_up<half / 2>();
         else
             for (Size width = used / 2; width > 0; width /= 2) fold(width);
+        if constexpr (Width == 1 && !std::is_same_v<Count, Nothing>) add_up_counts<lanes / 2>();
         for (Size c = 0; c < Width; ++c) total[c] = {double(sums[c]), carries ? errors[c] : 0.0};
     }
 
     double value(Size c) const { return total[c].high + total[c].low; }
+    double count(Size c) const { return double(counts[c]); }
 
   private:
+    struct Nothing {};
+
     // In float64 the sums of float32 lanes lose next to nothing; those of float64 lanes carry
     // their errors. Counts are exact in the dtype's own precision.
     static constexpr bool carries = careful && sizeof(T) == 8;
     static constexpr Size half = lanes / 2;
     using Sum = std::conditional_t<careful, double, T>;
 
-    T partial[lanes * Width];
+    T partial[lanes * Width], counts[Width == 1 ? lanes : Width];
     Sum sums[half * Width];
     double errors[carries ? half * Width : Width];
 
     // Lane by lane, the sum of each in a register.
-    template <class Term> void accumulate_four(Size start, Term term) {
+    template <class Term, class Count> void accumulate_four(Size start, Term term, Count count) {
 #pragma GCC ivdep
         for (Size lane = 0; lane < lanes; ++lane) {
             const Size i = start + lane;
             const T first = term(i, 0), second = term(i + lanes, 0);
             const T third = term(i + 2 * lanes, 0), fourth = term(i + 3 * lanes, 0);
             partial[lane] = ((first + second) + third) + fourth;
+            if constexpr (!std::is_same_v<Count, Nothing>) {
+                const T early = count(i, 0) + count(i + lanes, 0);
+                counts[lane] += early + (count(i + 2 * lanes, 0) + count(i + 3 * lanes, 0));
+            }
         }
     }
 
-    template <class Term> void accumulate(Size start, Size count, Size columns, Term term) {
+    template <class Term, class Count>
+    void accumulate(Size start, Size count, Size columns, Term term, Count count_) {
+        const auto take = [&](Size i, Size c, Size lane) {
+            if constexpr (!std::is_same_v<Count, Nothing>) counts[Width == 1 ? lane : c] += count_(i, c);
+            return term(i, c);
+        };
         const Size first = std::min(count, lanes);
         if constexpr (Width == 1) {
 #pragma GCC ivdep
-            for (Size lane = 0; lane < first; ++lane) partial[lane] = term(start + lane, 0);
+            for (Size lane = 0; lane < first; ++lane) partial[lane] = take(start + lane, 0, lane);
             Size i = lanes;
             for (; i + lanes <= count; i += lanes)
 #pragma GCC ivdep
-                for (Size lane = 0; lane < lanes; ++lane) partial[lane] += term(start + i + lane, 0);
+                for (Size lane = 0; lane < lanes; ++lane) partial[lane] += take(start + i + lane, 0, lane);
 #pragma GCC ivdep
-            for (Size lane = 0; lane < count - i; ++lane) partial[lane] += term(start + i + lane, 0);
+            for (Size lane = 0; lane < count - i; ++lane) partial[lane] += take(start + i + lane, 0, lane);
         } else {
             for (Size i = 0; i < first; ++i) {
                 T* lane = partial + i * Width;
 #pragma GCC ivdep
-                for (Size c = 0; c < columns; ++c) lane[c] = term(start + i, c);
+                for (Size c = 0; c < columns; ++c) lane[c] = take(start + i, c, 0);
             }
             for (Size i = lanes; i < count; ++i) {
                 T* lane = partial + i % lanes * Width;
 #pragma GCC ivdep
-                for (Size c = 0; c < columns; ++c) lane[c] += term(start + i, c);
+                for (Size c = 0; c < columns; ++c) lane[c] += take(start + i, c, 0);
             }
         }
     }
@@ -122,6 +139,10 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
     template <Size width> void add_up() {
         fold(width);
         if constexpr (width > 1) add_up<width / 2>();
+    }
+    template <Size width> void add_up_counts() {
+        for (Size i = 0; i < width; ++i) counts[i] += counts[i + width];
+        if constexpr (width > 1) add_up_counts<width / 2>();
     }
     static Sum add(Sum a, Sum b, double& error) {
         const Sum sum = a + b, part = sum - a;
