@@ -499,10 +499,10 @@ class Channels(Described, _dispatch.ChannelsKernel):
         slopes, axis = self._weights(weight, source, axis)
         dtype = arrays.result_dtype(source)
         result = arrays.as_output(out, source.shape, dtype, like=source)
-        compute = arrays.computing_dtype(dtype)
-        slopes = slopes.astype(compute)
+        kind = dtype if slopes.size <= _dispatch.LONGEST_HALF_ROW else arrays.computing_dtype(dtype)
+        slopes = slopes.astype(arrays.computing_dtype(dtype))
         arrays.along_axis(
-            [np.atleast_1d(source)], [np.atleast_1d(result)], axis, [compute] * 2,
+            [np.atleast_1d(source)], [np.atleast_1d(result)], axis, [kind] * 2,
             lambda ins, outs: _dispatch.prelu(
                 ins[0], slopes, outs[0], self._split(ins[0].shape, axis, slopes)
             ),
@@ -518,11 +518,11 @@ class Channels(Described, _dispatch.ChannelsKernel):
         slopes, axis = self._weights(weight, source, axis)
         dtype = arrays.result_dtype(gradient, source)
         result = arrays.as_output(out, source.shape, dtype)
-        compute = arrays.computing_dtype(dtype)
-        slopes = slopes.astype(compute)
-        total = self._weight_gradient(gradient, source, axis, slopes.size, compute)
+        kind = dtype if slopes.size <= _dispatch.LONGEST_HALF_ROW else arrays.computing_dtype(dtype)
+        slopes = slopes.astype(arrays.computing_dtype(dtype))
+        total = self._weight_gradient(gradient, source, axis, slopes.size, kind)
         arrays.along_axis(
-            [np.atleast_1d(gradient), np.atleast_1d(source)], [np.atleast_1d(result)], axis, [compute] * 3,
+            [np.atleast_1d(gradient), np.atleast_1d(source)], [np.atleast_1d(result)], axis, [kind] * 3,
             lambda ins, outs: _dispatch.prelu_backward(
                 *ins, slopes, outs[0], self._split(ins[0].shape, axis, slopes)
             ),

@@ -82,9 +82,9 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
         int rows_size
         const Gated* gated
         int gated_size
-        ChannelsForward prelu[2]
-        ChannelsBackward prelu_backward[2]
-        ChannelsGradient prelu_gradient[2]
+        ChannelsForward prelu[4]
+        ChannelsBackward prelu_backward[4]
+        ChannelsGradient prelu_gradient[4]
         PiecesForward maxout[2]
         PiecesBackward maxout_backward[2]
 
@@ -907,15 +907,19 @@ WEIGHT_SPAN = segment
 
 
 cdef int run_prelu(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, Axis axis) except -1:
-    cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+    cdef int dtype = known_dtype(x)
+    cdef ChannelsForward kernel = tables.prelu[dtype]
     cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
-    cdef int threads = useful_threads(size, LIGHT_NS)
-    if threads > 1 and dtype:
-        channels_forward[double](tables.prelu[1], flat(x), weight, flat(out), axis, threads)
-    elif threads > 1:
-        channels_forward[float](tables.prelu[0], flat(x), weight, flat(out), axis, threads)
+    cdef int threads = useful_threads(size, LIGHT_NS * RELATIVE_COST[dtype])
+    cdef void* slopes = cnp.PyArray_DATA(weight)
+    if threads == 1:
+        kernel(cnp.PyArray_DATA(x), slopes, cnp.PyArray_DATA(out), axis, 0, size)
+    elif dtype == FLOAT32:
+        channels_forward[float](kernel, flat(x), slopes, flat(out), axis, threads)
+    elif dtype == FLOAT64:
+        channels_forward[double](kernel, flat(x), slopes, flat(out), axis, threads)
     else:
-        tables.prelu[dtype](cnp.PyArray_DATA(x), cnp.PyArray_DATA(weight), cnp.PyArray_DATA(out), axis, 0, size)
+        channels_forward[cnp.uint16_t](kernel, flat_bits(x), slopes, flat_bits(out), axis, threads)
     return 0
 
 
@@ -931,18 +935,19 @@ cdef class ChannelsKernel:
         cdef Axis whole
         cdef Py_ssize_t dim
         cdef cnp.npy_intp count
-        if not plain(x, FLOAT16) or not PyLong_CheckExact(axis) or cnp.PyArray_SIZE(<cnp.ndarray>x) == 0:
+        if not plain(x, UNKNOWN) or not PyLong_CheckExact(axis) or cnp.PyArray_SIZE(<cnp.ndarray>x) == 0:
             return self._forward(x, weight, axis, out)
         cdef cnp.ndarray source = x, slopes
         cdef int dims = cnp.PyArray_NDIM(source)
+        cdef int computed = cnp.NPY_DOUBLE if dtype_of(source) == FLOAT64 else cnp.NPY_FLOAT
         if PyFloat_CheckExact(weight):
             count = 1
-            slopes = cnp.PyArray_EMPTY(1, &count, cnp.PyArray_TYPE(source), 0)
-            if cnp.PyArray_TYPE(source) == cnp.NPY_DOUBLE:
+            slopes = cnp.PyArray_EMPTY(1, &count, computed, 0)
+            if computed == cnp.NPY_DOUBLE:
                 (<double*>cnp.PyArray_DATA(slopes))[0] = weight
             else:
                 (<float*>cnp.PyArray_DATA(slopes))[0] = weight
-        elif plain(weight, FLOAT16) and cnp.PyArray_TYPE(<cnp.ndarray>weight) == cnp.PyArray_TYPE(source):
+        elif plain(weight, FLOAT16) and cnp.PyArray_TYPE(<cnp.ndarray>weight) == computed:
             slopes = weight
         else:
             return self._forward(x, weight, axis, out)
@@ -959,7 +964,7 @@ cdef class ChannelsKernel:
         if out is None:
             out = cnp.PyArray_EMPTY(dims, cnp.PyArray_DIMS(source), cnp.PyArray_TYPE(source), 0)
         elif not (
-            plain(out, FLOAT16) and alike(source, out) and apart(source, out) and disjoint(slopes, out)
+            plain(out, UNKNOWN) and alike(source, out) and apart(source, out) and disjoint(slopes, out)
             and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out)
         ):
             return self._forward(x, weight, axis, out)
@@ -1038,12 +1043,16 @@ cdef int add_prelu_gradient(
     cdef Py_ssize_t size = cnp.PyArray_SIZE(x), unit, channel
     cdef cnp.npy_intp shape[2]
     shape[0], shape[1] = (size + span - 1) // span, axis.length
-    cdef int threads = units_threads(size, shape[0], LIGHT_NS)
+    cdef int dtype = known_dtype(x)
+    cdef ChannelsGradient kernel = tables.prelu_gradient[dtype]
+    cdef int threads = units_threads(size, shape[0], LIGHT_NS * RELATIVE_COST[dtype])
     cdef double[:, ::1] partial = cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE, 0)
-    if cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
-        channels_gradient[double](tables.prelu_gradient[1], flat(dy), flat(x), partial, axis, index, span, threads)
+    if dtype == FLOAT32:
+        channels_gradient[float](kernel, flat(dy), flat(x), partial, axis, index, span, threads)
+    elif dtype == FLOAT64:
+        channels_gradient[double](kernel, flat(dy), flat(x), partial, axis, index, span, threads)
     else:
-        channels_gradient[float](tables.prelu_gradient[0], flat(dy), flat(x), partial, axis, index, span, threads)
+        channels_gradient[cnp.uint16_t](kernel, flat_bits(dy), flat_bits(x), partial, axis, index, span, threads)
     for unit in range(shape[0]):
         for channel in range(shape[1]):
             total[channel] += partial[unit, channel]
@@ -1058,16 +1067,19 @@ def prelu_gradient(cnp.ndarray dy, cnp.ndarray x, total, tuple axis, Py_ssize_t 
 cdef int run_prelu_backward(
     cnp.ndarray dy, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, Axis axis
 ) except -1:
-    cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
+    cdef int dtype = known_dtype(x)
+    cdef ChannelsBackward kernel = tables.prelu_backward[dtype]
     cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
-    cdef int threads = useful_threads(size, LIGHT_NS)
-    if threads > 1 and dtype:
-        channels_backward[double](tables.prelu_backward[1], flat(dy), flat(x), weight, flat(out), axis, threads)
-    elif threads > 1:
-        channels_backward[float](tables.prelu_backward[0], flat(dy), flat(x), weight, flat(out), axis, threads)
+    cdef int threads = useful_threads(size, LIGHT_NS * RELATIVE_COST[dtype])
+    cdef void* slopes = cnp.PyArray_DATA(weight)
+    if threads == 1:
+        kernel(cnp.PyArray_DATA(dy), cnp.PyArray_DATA(x), slopes, cnp.PyArray_DATA(out), axis, 0, size)
+    elif dtype == FLOAT32:
+        channels_backward[float](kernel, flat(dy), flat(x), slopes, flat(out), axis, threads)
+    elif dtype == FLOAT64:
+        channels_backward[double](kernel, flat(dy), flat(x), slopes, flat(out), axis, threads)
     else:
-        tables.prelu_backward[dtype](
-            cnp.PyArray_DATA(dy), cnp.PyArray_DATA(x), cnp.PyArray_DATA(weight), cnp.PyArray_DATA(out), axis, 0, size)
+        channels_backward[cnp.uint16_t](kernel, flat_bits(dy), flat_bits(x), slopes, flat_bits(out), axis, threads)
     return 0
 
 

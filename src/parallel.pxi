@@ -146,38 +146,38 @@ cdef int row_backward(
 
 cdef int channels_forward(
     ChannelsForward kernel,
-    const real[::1] x,                       # IN
-    const real[::1] weight,                  # IN
-    real[::1] out,                           # OUT
+    const stored[::1] x,                       # IN
+    const void* weight,                        # IN
+    stored[::1] out,                           # OUT
     Axis axis, int threads,
 ) except -1:
     cdef Py_ssize_t units = x.shape[0]
     cdef int thread
     for thread in prange(threads, nogil=True, schedule="static", chunksize=1, num_threads=threads):
-        kernel(&x[0], &weight[0], &out[0], axis, share(units, thread, threads), share(units, thread + 1, threads))
+        kernel(&x[0], weight, &out[0], axis, share(units, thread, threads), share(units, thread + 1, threads))
     return 0
 
 
 cdef int channels_backward(
     ChannelsBackward kernel,
-    const real[::1] dy,                      # IN
-    const real[::1] x,                       # IN
-    const real[::1] weight,                  # IN
-    real[::1] out,                           # OUT
+    const stored[::1] dy,                      # IN
+    const stored[::1] x,                       # IN
+    const void* weight,                        # IN
+    stored[::1] out,                           # OUT
     Axis axis, int threads,
 ) except -1:
     cdef Py_ssize_t units = x.shape[0]
     cdef int thread
     for thread in prange(threads, nogil=True, schedule="static", chunksize=1, num_threads=threads):
-        kernel(&dy[0], &x[0], &weight[0], &out[0], axis,
+        kernel(&dy[0], &x[0], weight, &out[0], axis,
                share(units, thread, threads), share(units, thread + 1, threads))
     return 0
 
 
 cdef int channels_gradient(
     ChannelsGradient kernel,
-    const real[::1] dy,                      # IN
-    const real[::1] x,                       # IN
+    const stored[::1] dy,                      # IN
+    const stored[::1] x,                       # IN
     double[:, ::1] partial,                  # OUT
     Axis axis, Py_ssize_t index, Py_ssize_t span, int threads,
 ) except -1:

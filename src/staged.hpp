@@ -13,8 +13,8 @@
 
 namespace fastact {
 
-// Elements of a strip that is read in one piece: 16 KB as floats.
-inline constexpr Size piece = 1 << 12;
+// Elements of a strip that is read in one piece: 8 KB as floats.
+inline constexpr Size piece = 1 << 11;
 
 template <Half H> void widen(const H* from, float* to, Size size) {
     Size i = 0;
@@ -94,6 +94,44 @@ void staged_rows_backward(const double* parameters, const void* dy, const void* 
         kernel(parameters, gradients, kept, gradients, strip.axis, 0, strip.units());
         strip.write<H>(gradients, out);
     });
+}
+
+// Elements first..last: of a buffer's, the kernels are told where they stand in the array.
+template <ChannelsForward kernel, Half H>
+void staged_channels_forward(const void* x, const void* weight, void* out, Axis axis, Size first, Size last) {
+    alignas(line) float buffer[piece];
+    for (Size at = first, count; at < last; at += count) {
+        count = std::min(piece, last - at);
+        widen(static_cast<const H*>(x) + at, buffer, count);
+        kernel(buffer - at, weight, buffer - at, axis, at, at + count);
+        narrow(buffer, static_cast<H*>(out) + at, count);
+    }
+}
+
+template <ChannelsBackward kernel, Half H>
+void staged_channels_backward(const void* dy, const void* x, const void* weight, void* out, Axis axis, Size first,
+                              Size last) {
+    alignas(line) float gradients[piece], kept[piece];
+    for (Size at = first, count; at < last; at += count) {
+        count = std::min(piece, last - at);
+        widen(static_cast<const H*>(dy) + at, gradients, count);
+        widen(static_cast<const H*>(x) + at, kept, count);
+        kernel(gradients - at, kept - at, weight, gradients - at, axis, at, at + count);
+        narrow(gradients, static_cast<H*>(out) + at, count);
+    }
+}
+
+// Ranges are of at most `staged` elements.
+template <ChannelsGradient kernel, Half H>
+void staged_channels_gradient(const void* dy, const void* x, double* partial, Axis axis, Size index, Size size,
+                              Size range, Size first, Size last) {
+    alignas(line) float gradients[staged], kept[staged];
+    for (Size unit = first; unit < last; ++unit) {
+        const Size at = unit * range, count = std::min(range, size - at);
+        widen(static_cast<const H*>(dy) + at, gradients, count);
+        widen(static_cast<const H*>(x) + at, kept, count);
+        kernel(gradients, kept, partial + unit * axis.length, axis, index + at, count, range, 0, 1);
+    }
 }
 
 // body(unit, at, count) for output elements side by side in both halves of x, as `halves` (loops.hpp).

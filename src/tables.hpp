@@ -67,6 +67,7 @@ using RowBackward = void (*)(const double* parameters, const void* dy, const voi
                              int phase, Shared* shared, Size first, Size last);
 inline constexpr Size segment = 1 << 14;
 
+// Weights are of the type that is computed in: float32 for half precision.
 using ChannelsForward = void (*)(const void* x, const void* weight, void* out, Axis axis, Size first,
                                  Size last);
 using ChannelsBackward = void (*)(const void* dy, const void* x, const void* weight, void* out, Axis axis,
@@ -88,9 +89,9 @@ using PiecesBackward = void (*)(const void* dy, const void* x, const std::int32_
 using GatedForward = void (*)(const void* x, void* out, Axis axis, Size first, Size last);
 using GatedBackward = void (*)(const void* dy, const void* x, void* out, Axis axis, Size first, Size last);
 
-// Entries hold float32, float64, float16 and bfloat16. Kernels of channels and pieces, and those
-// that share one row, have the first two, and half precision is brought to them as float32
-// (fastact/arrays.py); so are rows of more than `staged` elements.
+// Entries hold float32, float64, float16 and bfloat16. Kernels of pieces, and those that share one
+// row, have the first two, and half precision is brought to them as float32 (fastact/arrays.py);
+// so are rows, and weights, of more than `staged` elements.
 inline constexpr int dtypes = 4, wide_dtypes = 2;
 inline constexpr Size staged = 1 << 14;
 
@@ -125,9 +126,9 @@ struct Tables {
     int rows_size;
     const Gated* gated;
     int gated_size;
-    ChannelsForward prelu[wide_dtypes];
-    ChannelsBackward prelu_backward[wide_dtypes];
-    ChannelsGradient prelu_gradient[wide_dtypes];
+    ChannelsForward prelu[dtypes];
+    ChannelsBackward prelu_backward[dtypes];
+    ChannelsGradient prelu_gradient[dtypes];
     PiecesForward maxout[wide_dtypes];
     PiecesBackward maxout_backward[wide_dtypes];
 };

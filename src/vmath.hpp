@@ -621,8 +621,9 @@ template <class T> T times_expm1(T alpha, T x, T low, T bias) {
     const T r = head + (abs(x) > exp_limit<T> ? T(0) : low);
     const T p = expm1_reduced(r, horner(r, expm1_tail<T>)), half = T(0.5) * alpha, scaled = half * lower;
     const T power = fma(scaled, upper, -half);
-    // Beyond all numbers, p may be below 0 and an infinity of the other sign.
-    return 2 * (abs(power) < std::numeric_limits<T>::infinity() ? fma(scaled * p, upper, power) : power);
+    // Beyond all numbers, p may be below 0 and an infinity of the other sign. Of NaN, p alone is sure to be one.
+    const T beyond = power + (p - p);
+    return 2 * (abs(power) < std::numeric_limits<T>::infinity() ? fma(scaled * p, upper, power) : beyond);
 }
 
 // tanh(a) where 0 <= a <= 0.7.

@@ -58,6 +58,18 @@ def test_nan_in_gives_nan_out_and_only_there(case, dtype):
 
 
 @pytest.mark.parametrize("case", FORWARD, ids=str)
+def test_nan_of_any_sign_and_payload_gives_nan(case, dtype):
+    """What a formula does to the bits of a number it does to the payload of a NaN too."""
+    size = 4096
+    integers, info = np.dtype(f"u{np.dtype(dtype).itemsize}"), np.finfo(dtype)
+    payloads = np.random.default_rng(0).integers(1, 1 << info.nmant, size, integers)
+    infinities = np.resize(np.array([np.inf, -np.inf], dtype), size)
+    nan = (infinities.view(integers) | payloads).view(dtype)
+    for parameters in [{}, *other_parameters(case.row)]:
+        assert np.isnan(_call(case, nan, **parameters)).all(), parameters
+
+
+@pytest.mark.parametrize("case", FORWARD, ids=str)
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_forward_at_infinity_is_the_mathematical_limit(case, dtype, sign):
     x = np.full(LENGTH, sign * np.inf, dtype)
