@@ -96,9 +96,28 @@ void staged_rows_backward(const double* parameters, const void* dy, const void* 
     });
 }
 
+// A channel's elements side by side need no buffer.
+template <Half H>
+[[gnu::flatten]] void prelu_in_registers(const H* x, const float* weight, H* out, Axis axis, Size first, Size last) {
+    channels(axis, first, last, [&](Size at, Size stop, Size channel) {
+        const Leaky<float> leaky(weight[channel]);
+        const auto formula = [&](Size, float value) { return leaky(value); };
+        elements(stop - at, x + at, out + at, formula);
+        if (const Size rest = (stop - at) % together) {
+            H copy[together] = {};
+            std::copy_n(x + stop - rest, rest, copy);
+            elements(together, copy, copy, formula);
+            std::copy_n(copy, rest, out + stop - rest);
+        }
+    });
+}
+
 // Elements first..last: of a buffer's, the kernels are told where they stand in the array.
 template <ChannelsForward kernel, Half H>
 void staged_channels_forward(const void* x, const void* weight, void* out, Axis axis, Size first, Size last) {
+    if (axis.inner >= together)
+        return prelu_in_registers(static_cast<const H*>(x), static_cast<const float*>(weight), static_cast<H*>(out),
+                                  axis, first, last);
     alignas(line) float buffer[piece];
     for (Size at = first, count; at < last; at += count) {
         count = std::min(piece, last - at);
