@@ -194,7 +194,7 @@ template <class Run> void channels(Axis axis, Size first, Size last, Run run) {
 }
 
 template <class T>
-void prelu(const void* x_, const void* weight_, void* out_, Axis axis, Size first, Size last) {
+[[gnu::flatten]] void prelu(const void* x_, const void* weight_, void* out_, Axis axis, Size first, Size last) {
     const T* x = static_cast<const T*>(x_);
     const T* weight = static_cast<const T*>(weight_);
     T* out = static_cast<T*>(out_);
@@ -212,8 +212,8 @@ void prelu(const void* x_, const void* weight_, void* out_, Axis axis, Size firs
 }
 
 template <class T>
-void prelu_backward(const void* dy_, const void* x_, const void* weight_, void* out_, Axis axis, Size first,
-                    Size last) {
+[[gnu::flatten]] void prelu_backward(const void* dy_, const void* x_, const void* weight_, void* out_, Axis axis,
+                                     Size first, Size last) {
     const T* dy = static_cast<const T*>(dy_);
     const T* x = static_cast<const T*>(x_);
     const T* weight = static_cast<const T*>(weight_);
