@@ -208,7 +208,7 @@ EXHAUSTIVE = {
 }
 SAMPLED = {
     "float32": 32,
-    "float64": 10,
+    "float64": 9,
     **dict.fromkeys(ROWS, samples.ROW_BATCHES),
     "pieces": 8,
     "gated": 6,
