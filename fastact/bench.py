@@ -214,7 +214,10 @@ class Workload:
                 numpy_baseline.forward(row, given["x"], noise=self.noise, **shared)
                 for given, _ in self.calls_on()
             ]
-            return calls if self.noise is None else [partial(self._drawing, call) for call in calls]
+            if self.noise is None:
+                return calls
+            self.drawn = np.empty_like(self.noise)
+            return [partial(self._drawing, call) for call in calls]
         return [
             numpy_baseline.backward(row, saves, given["dy"], given[saves], **shared)
             for given, _ in self.calls_on()
@@ -225,9 +228,9 @@ class Workload:
 
         It goes on with fastact's, so that the results can be compared.
         """
-        drawn = np.empty_like(self.noise)
-        self.random.standard_exponential(out=drawn, dtype=drawn.dtype)
-        np.negative(np.log(drawn, out=drawn), out=drawn)
+        self.random.standard_exponential(dtype=self.drawn.dtype, out=self.drawn)
+        np.log(self.drawn, out=self.drawn)
+        np.negative(self.drawn, out=self.drawn)
         return call()
 
     @property
