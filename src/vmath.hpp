@@ -175,81 +175,65 @@ template <> inline constexpr double atanh_tail<double>[] = {
     0.18186353136694988,
     0.15250237507575695,
     0.15367875596682423};
-// R(a) in z = a - 0.5234375 where 0 <= a <= 1.125, relative
-template <class T> inline constexpr T mills_near = 0;
-// error 2^-26.04
-template <> inline constexpr float mills_near<float>[] = {
-    0.34443027f,
-    -0.21865454f,
-    0.114989296f,
-    -0.052822627f,
-    0.02183221f,
-    -0.008266088f,
-    0.00293213f,
-    -0.0010226158f,
-    0.00028367754f};
-// R(a) in z = a - 0.51171875 where 0 <= a <= 1.125, relative
-// error 2^-56.35
-template <> inline constexpr double mills_near<double>[] = {
-    0.3470085012133457,
-    -0.22137152392116594,
-    0.11686427085340628,
-    -0.05385662844013261,
-    0.02232620606716361,
-    -0.008486378035846983,
-    0.0029972612188866395,
-    -0.0009932318962513652,
-    0.00031112571331999616,
-    -9.266921641130575e-05,
-    2.637063814749778e-05,
-    -7.197821578668949e-06,
-    1.8900829994103309e-06,
-    -4.787081992241859e-07,
-    1.1866091217959999e-07,
-    -2.9370966321736586e-08,
-    5.594649357262666e-09};
-// -log(sqrt(2 pi) a R(a)) where a >= 1.125, absolute
-template <class T> inline constexpr T mills_excess_numerator = 0;
-template <class T> inline constexpr T mills_excess_denominator = 0;
-// error 2^-27.25
-template <> inline constexpr float mills_excess_numerator<float>[] = {
-    3.0303125f,
-    3.7160254f,
-    1.3050058f,
-    0.3591622f};
-template <> inline constexpr float mills_excess_denominator<float>[] = {
-    1.0f,
-    6.17568f,
-    6.4937263f,
-    4.5913615f,
-    1.3063011f,
-    0.35913295f};
-// -log(sqrt(2 pi) a R(a)) where a >= 1.125, absolute
-// error 2^-57.9
-template <> inline constexpr double mills_excess_numerator<double>[] = {
-    4.516812224351841,
-    73.33455137667288,
-    230.053414220034,
-    234.25006628048305,
-    134.31780540875982,
-    51.12705601966428,
-    13.453063398894155,
-    2.5061299343388086,
-    0.30091753910697927,
-    0.022248440954298725};
-template <> inline constexpr double mills_excess_denominator<double>[] = {
-    1.0,
-    31.97329789769365,
-    199.40960507194342,
-    445.13671164888376,
-    496.6553253138615,
-    347.7646382461088,
-    166.1197121436988,
-    57.25704232287884,
-    14.205357088486728,
-    2.5617510394313467,
-    0.3009175390796729,
-    0.02224844095442007};
+// (Phi(x) - 1/2 - x c) / x^3 in u = x^2 where |x| <= 0.8, c = 1 / sqrt(2 pi) as rounded, relative to Phi(-|x|)
+template <class T> inline constexpr T normal_near = 0;
+// error 2^-26.46
+template <> inline constexpr float normal_near<float>[] = {
+    -0.06649039f,
+    0.009972308f,
+    -0.0011802712f,
+    0.0001016396f};
+// (Phi(x) - 1/2 - x c) / x^3 in u = x^2 where |x| <= 0.8, c = 1 / sqrt(2 pi) as rounded, relative to Phi(-|x|)
+// error 2^-56.41
+template <> inline constexpr double normal_near<double>[] = {
+    -0.06649038006690751,
+    0.009973557010087111,
+    -0.001187328216068321,
+    0.0001154346912745662,
+    -9.444669530581716e-06,
+    6.659977327432388e-07,
+    -4.1260349114414486e-08,
+    2.290374658619907e-09,
+    -1.0970548656858015e-10};
+// 4 a R(a) - 1 in t = (a - 1.53125) / (a + 3) where a >= 0.8, relative to 4 a R(a)
+template <class T> inline constexpr T normal_far = 0;
+// error 2^-25.63
+template <> inline constexpr float normal_far<float>[] = {
+    0.24333626f,
+    1.2339128f,
+    -1.7215819f,
+    1.1549122f,
+    -0.24805428f,
+    -0.1385238f,
+    0.053862844f,
+    0.037719402f,
+    -0.019873763f};
+// 4 a R(a) - 1 in t = (a - 1.546875) / (a + 3) where a >= 0.8, relative to 4 a R(a)
+// error 2^-55.79
+template <> inline constexpr double normal_far<double>[] = {
+    0.2475562223078084,
+    1.2179221344824451,
+    -1.697960956165751,
+    1.1396244140159428,
+    -0.24703507960774385,
+    -0.13429117744924546,
+    0.05265581713414148,
+    0.032001652985080585,
+    -0.006810237096398481,
+    -0.009574394126857236,
+    -0.0012124358666605463,
+    0.0021890038611282123,
+    0.0012762904487448458,
+    -6.647759063922004e-05,
+    -0.0003756386267288358,
+    -0.00024279271053547825,
+    -0.000247313866848694,
+    0.001035097058584335,
+    -0.0016793471863130766,
+    0.001909091341255116,
+    -0.0013088422278778572,
+    0.0004746779803517934,
+    -7.05874893178549e-05};
 // (1/2 - R(a)) / a + what 1 / sqrt(2 pi) loses in rounding, relative to R(a) + a / sqrt(2 pi)
 template <class T> inline constexpr T mills_fall_numerator = 0;
 template <class T> inline constexpr T mills_fall_denominator = 0;
@@ -719,9 +703,6 @@ template <class T> T log1p(T x) {
 // Choices by mask, where gcc would make two paths of what follows the choice.
 template <class T> Bits<T> mask_if(bool condition) { return Bits<T>(0) - Bits<T>(condition); }
 template <class T> T keep(std::type_identity_t<Bits<T>> mask, T x) { return from_bits<T>(bits(x) & mask); }
-template <class T> T choose(std::type_identity_t<Bits<T>> mask, T a, T b) {
-    return from_bits<T>((bits(a) & mask) | (bits(b) & ~mask));
-}
 
 // product_error that is 0 where the product is not finite.
 template <class T> T finite_product_error(T a, T b, T product) {
@@ -749,72 +730,58 @@ template <class T, std::size_t N> T horner_accurate(T u, const T (&c)[N]) {
 }
 
 // Phi(-a) = R(a) e^(-a^2 / 2) for a >= 0; R is Mills' ratio over sqrt(2 pi).
-// Below `join` it is a polynomial around `centre`.
 template <class T> struct Mills {
     static constexpr bool single = sizeof(T) == 4;
-    static constexpr T join = T(1.125), centre = T(single ? 0.5234375 : 0.51171875);
-    static constexpr T rounder = T(single ? 0x1.8p11 : 0x1.8p40);
+    // Below the join Phi(x) is a series, from there on a R(a) one in (a - centre) / (a + pole).
+    static constexpr T join = T(0.8), centre = T(single ? 1.53125 : 1.546875), pole = 3;
     // Where e^(-a^2 / 2) is beyond all scales.
     static constexpr T largest = T(single ? 18.5 : 53);
 };
 
 template <class T> inline constexpr T inverse_sqrt_2_pi = T(0x1.9884533d43651p-2);
 
-// log(sqrt(2 pi)), with few enough bits that subtracting it in a reduction is exact.
-template <class T> inline constexpr T log_sqrt_2_pi_high = T(0x1.d68p-1);
-template <class T> inline constexpr T log_sqrt_2_pi_low = T(-0x1.c6f368296b2dbp-18);
+// Phi(x) for |x| < join: 1/2 and what is odd. Cost 6 (11).
+template <class T> T normal_cdf_near(T x, T square) {
+    const T slope = accurate_fma(square, horner(square, normal_near<T>), inverse_sqrt_2_pi<T>);
+    return accurate_fma(x, slope, T(0.5));
+}
 
-// before |x| Phi(-|x|) = tail * upper, where `before` must be 1 from |x| = 1 on; `upper` is a
-// power of two that comes last.
-// Method: for a = |x|, a Phi(-a) is a R(a) e^(-a^2/2) below the join. Above it is
-// e^(-a^2/2 - log sqrt(2 pi) - excess), one exponential whose argument is accurate
-// because its large terms are exact; no product follows it.
+// a Phi(-a) = part * upper, for a >= join; `upper` is a power of two that comes last.
+// Method: 1/4 e^(-a^2/2) (1 + s) with s = 4 a R(a) - 1 and e^r = 1 + g: of 1 + (g (1 + s) + s)
+// the last sum alone is rounded at its size, and nothing follows it but powers of two.
 template <class T> struct NormalTail {
-    T tail, upper;
+    T part, upper;
 };
-template <class T> NormalTail<T> normal_tail(T x, T before) {
-    const T a = at_most(Mills<T>::largest, abs(x));
-    const Bits<T> near = mask_if<T>(a < Mills<T>::join), far = ~near;
-    const T ratio = horner_accurate(a - Mills<T>::centre, mills_near<T>);
-    const T excess = horner_accurate(a, mills_excess_numerator<T>) / horner_accurate(a, mills_excess_denominator<T>);
-    // A multiple of 2^-12, so that the sums below are exact.
-    const T high = ((log_sqrt_2_pi_high<T> + excess) + Mills<T>::rounder) - Mills<T>::rounder;
-    const T low = (excess - (high - log_sqrt_2_pi_high<T>)) + log_sqrt_2_pi_low<T>;
-
-    const T square = a * a, square_low = product_error(a, a, square), u = T(-0.5) * square;
-    const T further = keep(far, high), further_low = keep(far, low);
-    const T shifted = fma(u - further, log2_e<T>, rounder<T>(halved<T>));
-    const T n = shifted - rounder<T>(halved<T>);
-    const T large = fma(n, -ln2_high<T>, -further) + u;
-    const T r = fma(n, -ln2_low<T>, large) - fma(T(0.5), square_low, further_low);
-
-    const T multiple = before * a, product = multiple * ratio;
-    const T factor = from_bits<T>((near & bits(product)) | (far & one_bits<T>));
-    const T factor_low = keep(near, product_error(multiple, ratio, product));
+template <class T> NormalTail<T> normal_tail(T a, T square) {
+    constexpr int quarter = halved<T> - 2;
+    const T s = horner_accurate((a - Mills<T>::centre) / (a + Mills<T>::pole), normal_far<T>);
+    // a^2 in two parts, and the reduced argument twice as large and of the other sign.
+    const T square_low = product_error(a, a, square);
+    const T shifted = fma(square, T(-0.5) * log2_e<T>, rounder<T>(quarter)), n = shifted - rounder<T>(quarter);
+    const T twice = fma(n, 2 * ln2_high<T>, square) + fma(n, 2 * ln2_low<T>, square_low), r = T(-0.5) * twice;
     const T growth = accurate_fma(r * r, horner(r, exp_tail<T>), r);
+    const T w = accurate_fma(growth, s, growth) + s;
     const auto [lower, upper] = powers<T>(bits(shifted));
-    return {(factor + fma(factor, growth, factor_low)) * lower, upper};
+    return {fma(w, lower, lower), upper};
 }
 
-// x Phi(x) for every x, with its relative accuracy in the negative tail, down to
-// subnormal results: within 1.88 ULP (float, at -0.81) and 1.9 ULP (double, at -1.45);
-// 2 ULP without fused operations. Cost 35 (60) and a division.
+// x Phi(x) for every x, with its relative accuracy in the negative tail, down to subnormal
+// results: within 1.84 ULP (float, every one) and 1.7 ULP (double). Cost 36 (60) and a division.
 template <class T> T times_normal_cdf(T x) {
-    const auto [part, upper] = normal_tail(x, T(1));
-    const T tail = part * upper;
-    return x < 0 ? -tail : x - tail;
+    const T a = at_most(Mills<T>::largest, abs(x)), square = a * a;
+    const auto [part, upper] = normal_tail(a, square);
+    const T far = (x > 0 ? x : T(0)) - part * upper;
+    return a < Mills<T>::join ? x * normal_cdf_near(x, square) : far;
 }
 
-// a x Phi(x) for |a| up to 2^90 (2^945), a larger one where x Phi(x) does not underflow.
-// Within 2.8 ULP (float) where it was sought. a comes in before its product with a small x
-// is rounded, and otherwise before the last power of two. At x = -inf it meets a zero.
+// a x Phi(x) for every a. At x = -inf it meets a zero.
 template <class T> T times_normal_cdf(T a, T x) {
-    const Bits<T> small = mask_if<T>(abs(x) < 1), negative = mask_if<T>(x < 0);
-    const T before = choose(small, a, T(1)), after = choose(small, T(1), a);
-    const auto [tail, upper] = normal_tail(x, before);
+    const T size = at_most(Mills<T>::largest, abs(x)), square = size * size;
+    const auto [part, upper] = normal_tail(size, square);
     const T vanishing = keep(mask_if<T>(!(x < -Mills<T>::largest)), upper);
-    const T base = keep(~negative, before * x);
-    return (base - tail * choose(negative, T(1), upper)) * after * choose(negative, vanishing, T(1));
+    const T below = -part * a * vanishing, above = (x - part * upper) * a;
+    const T far = x < 0 ? below : above;
+    return size < Mills<T>::join ? a * x * normal_cdf_near(x, square) : far;
 }
 
 // (a + a_low) * b, rounded once or nearly so.

@@ -198,25 +198,37 @@ def _mills_fall_fit(dtype: str, end: str, degrees: tuple[int, int]) -> Fit:
     )
 
 
-def _mills_excess_fit(dtype: str, join: str, end: str, degrees: tuple[int, int]) -> Fit:
+def _normal_near_fit(dtype: str, degree: int) -> Fit:
+    slope = rounded(1 / mp.sqrt(2 * mp.pi), BITS[dtype])
+
+    def bend(u: Number) -> Number:
+        x = mp.sqrt(u)
+        return (mp.erf(x / mp.sqrt(2)) / 2 - x * slope) / x**3
+
     return Fit(
-        "mills_excess",
-        f"-log(sqrt(2 pi) a R(a)) where a >= {join}, absolute",
-        lambda a: -mp.log(mp.sqrt(2 * mp.pi) * a * _mills(a)),
-        lambda a: mp.one,
-        (join, end),
-        {dtype: degrees},
+        "normal_near",
+        "(Phi(x) - 1/2 - x c) / x^3 in u = x^2 where |x| <= 0.8, c = 1 / sqrt(2 pi) as rounded, relative to Phi(-|x|)",
+        bend,
+        lambda u: u**1.5 / (mp.erfc(mp.sqrt(u / 2)) / 2),
+        ("1e-6", "0.6401"),
+        {dtype: (degree, 0)},
     )
 
 
-def _mills_near(dtype: str, centre: str, join: str, degree: int) -> Fit:
-    middle = mp.mpf(centre)
+def _normal_far_fit(dtype: str, centre: str, pole: str, end: str, degree: int) -> Fit:
+    def position(a: Number) -> Number:
+        return (a - mp.mpf(centre)) / (a + mp.mpf(pole))
+
+    def four_a_mills(t: Number) -> Number:
+        a = (mp.mpf(centre) + mp.mpf(pole) * t) / (1 - t)
+        return 4 * a * _mills(a)
+
     return Fit(
-        "mills_near",
-        f"R(a) in z = a - {centre} where 0 <= a <= {join}, relative",
-        lambda z: _mills(z + middle),
-        lambda z: 1 / _mills(z + middle),
-        (f"-{centre}", str(mp.mpf(join) - middle)),
+        "normal_far",
+        f"4 a R(a) - 1 in t = (a - {centre}) / (a + {pole}) where a >= 0.8, relative to 4 a R(a)",
+        lambda t: four_a_mills(t) - 1,
+        lambda t: 1 / four_a_mills(t),
+        (str(position(mp.mpf("0.8"))), str(position(mp.mpf(end)))),
         {dtype: (degree, 0)},
     )
 
@@ -273,10 +285,10 @@ FITS = (
         ("0", "0.04001"),
         {"double": (6, 0)},
     ),
-    _mills_near("float", "0.5234375", "1.125", 8),
-    _mills_near("double", "0.51171875", "1.125", 16),
-    _mills_excess_fit("float", "1.125", "19", (3, 5)),
-    _mills_excess_fit("double", "1.125", "40", (9, 11)),
+    _normal_near_fit("float", 3),
+    _normal_near_fit("double", 8),
+    _normal_far_fit("float", "1.53125", "3", "18.6", 8),
+    _normal_far_fit("double", "1.546875", "3", "53.2", 22),
     _mills_fall_fit("float", "19.3", (3, 4)),
     _mills_fall_fit("double", "54", (9, 10)),
 )
