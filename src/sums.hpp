@@ -12,6 +12,7 @@
 #include <iterator>
 #include <type_traits>
 
+#include "streaming.hpp"
 #include "tables.hpp"
 
 namespace fastact {
@@ -69,9 +70,10 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
     static constexpr Size half = lanes / 2;
     using Sum = std::conditional_t<careful, double, T>;
 
-    T partial[lanes * Width], counts[Width == 1 ? lanes : Width];
-    Sum sums[half * Width];
-    double errors[carries ? half * Width : Width];
+    alignas(line) T partial[lanes * Width];
+    T counts[Width == 1 ? lanes : Width];
+    alignas(line) Sum sums[half * Width];
+    alignas(line) double errors[carries ? half * Width : Width];
 
     // Lane by lane, the sum of each in a register.
     template <class Term, class Count> void accumulate_four(Size start, Term term, Count count) {
@@ -118,8 +120,11 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
         }
     }
 
-    // One lane, or two, of a stretch begin a sum or join it.
+    // One lane, or two, of a stretch begin a sum or join it. Unrolled, the loop would be taken for
+    // single statements, of which gcc makes vectors of several sizes.
     template <bool further, bool two> void collect(Size used) {
+#pragma GCC ivdep
+#pragma GCC unroll 1
         for (Size i = 0; i < used * Width; ++i) {
             Sum sum = Sum(partial[i]);
             double error = 0;
