@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from functools import cache
+from functools import cache, lru_cache
 from types import CodeType
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from . import _dispatch, arrays, docstring
-from .catalog import REQUIRED, Row
+from .catalog import REQUIRED, Parameter, Row
 
 KEYWORD, EITHER = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 
@@ -33,6 +33,10 @@ class Described:
 
     def _describe(self, row: Row) -> None:
         self.row = row
+        self._numeric = tuple(p for p in row.parameters if not p.choices)
+        self._names = tuple(p.name for p in row.parameters)
+        # A call's numbers are mostly those of the last one, and checking them takes longer than a small array.
+        self._violated = lru_cache(maxsize=32)(self._first_violated)
         self.name = self.__name__ = row.name
         self.formula, self.range, self.reference = row.formula, row.range, row.reference
         self.monotonic, self.saturates = row.monotonic, row.saturates
@@ -60,15 +64,15 @@ class Described:
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The row's parameters of a call by name, as they were given."""
-        names = [p.name for p in self.row.parameters]
+        names = self._names
         if len(args) > len(names):
             raise TypeError(
-                f"{self.name} takes x and {len(names)} parameters {names}; {len(args)} were given"
+                f"{self.name} takes x and {len(names)} parameters {list(names)}; {len(args)} were given"
             )
         given = dict(zip(names, args, strict=False))
         for key, value in kwargs.items():
             if key not in names:
-                raise TypeError(f"{self.name} has no parameter {key!r}; it takes {names or 'none'} and out")
+                raise TypeError(f"{self.name} has no parameter {key!r}; it takes {list(names) or 'none'} and out")
             if key in given:
                 raise TypeError(f"{self.name} got {key} twice, by position and by name")
             given[key] = value
@@ -79,21 +83,29 @@ class Described:
         return self._numbers(self._bind(args, kwargs))
 
     def _numbers(self, given: dict[str, Any]) -> tuple[float, ...]:
-        values = {
-            p.name: self._number(p.name, given.get(p.name, p.default), p.none)
-            for p in self.row.parameters
-            if not p.choices
-        }
+        values = tuple([self._number(p.name, given.get(p.name, p.default), p.none) for p in self._numeric])
+        violated = self._violated(values)
+        if violated is not None:
+            named = self._by_name(values)
+            raise ValueError(
+                f"{self.name}: {violated.name}={named[violated.name]}; allowed is {violated.constraint} "
+                f"(given {', '.join(f'{name}={value}' for name, value in named.items())})"
+            )
+        return values
+
+    def _by_name(self, values: tuple[float, ...]) -> dict[str, float]:
+        return {p.name: value for p, value in zip(self._numeric, values, strict=True)}
+
+    def _first_violated(self, values: tuple[float, ...]) -> Parameter | None:
+        named = self._by_name(values)
         for parameter in self.row.parameters:
-            if parameter.constraint and not eval(_condition(parameter.constraint), {}, values):
-                given_values = ", ".join(f"{name}={value}" for name, value in values.items())
-                raise ValueError(
-                    f"{self.name}: {parameter.name}={values[parameter.name]}; "
-                    f"allowed is {parameter.constraint} (given {given_values})"
-                )
-        return tuple(values.values())
+            if parameter.constraint and not eval(_condition(parameter.constraint), {}, named):
+                return parameter
+        return None
 
     def _number(self, name: str, value: Any, none: float | None) -> float:
+        if type(value) is float and value == value:
+            return value
         value = none if value is None else value
         if value is REQUIRED:
             raise TypeError(f"{self.name} needs the parameter {name}")
@@ -127,7 +139,7 @@ class Described:
 
     def _check_output_determines(self, values: tuple[float, ...]) -> None:
         condition = self.row.output_determines
-        named = dict(zip(self.row.numbers, values, strict=True))
+        named = self._by_name(values)
         if condition and not eval(_condition(condition), {"inf": math.inf}, named):
             given = ", ".join(f"{n}={v}" for n, v in named.items())
             raise ValueError(
