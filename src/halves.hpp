@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #ifdef __F16C__
 #include <immintrin.h>
@@ -63,9 +64,15 @@ struct BFloat16 {
         store(rounded(load<Floats>(from)) >> 16 | (rounded(load<Floats>(from + width)) & 0xffff0000), to);
     }
 
-    // One register of floats, in order.
+    // In order: one register of floats, and as many as `narrow` takes.
     static Floats widened(Shorts bits) { return Floats(__builtin_convertvector(bits, Words) << 16); }
-    static Shorts narrowed(Floats values) { return __builtin_convertvector(rounded(values) >> 16, Shorts); }
+    static void narrow_in_order(const float* from, BFloat16* to) {
+        using Both [[gnu::vector_size(4 * width)]] = std::uint16_t;
+        const Words first = rounded(load<Floats>(from)), second = rounded(load<Floats>(from + width));
+        [&]<std::size_t... I>(std::index_sequence<I...>) {
+            store(__builtin_shufflevector(Both(first), Both(second), int(2 * I + 1)...), to);
+        }(std::make_index_sequence<2 * width>());
+    }
 
   private:
     // The result is in the upper half. One less than half of its last place is added, and that
@@ -89,6 +96,7 @@ struct Float16 {
         store(narrowed(load<Floats>(from)), to);
         store(narrowed(load<Floats>(from + width)), to + width);
     }
+    static void narrow_in_order(const float* from, Float16* to) { narrow(from, to); }
 
 #if defined(__AVX512F__)
     static Floats widened(Shorts bits) { return _mm512_maskz_cvtph_ps(0xffff, __m256i(bits)); }

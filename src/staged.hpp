@@ -18,6 +18,7 @@ inline constexpr Size piece = 1 << 11;
 
 template <Half H> void widen(const H* from, float* to, Size size) {
     Size i = 0;
+#pragma GCC unroll 4
     for (; i + width <= size; i += width) store(H::widened(load<Shorts>(from + i)), to + i);
     if (i < size) {
         H rest[width] = {};
@@ -30,12 +31,13 @@ template <Half H> void widen(const H* from, float* to, Size size) {
 
 template <Half H> void narrow(const float* from, H* to, Size size) {
     Size i = 0;
-    for (; i + width <= size; i += width) store(H::narrowed(load<Floats>(from + i)), to + i);
+#pragma GCC unroll 2
+    for (; i + together <= size; i += together) H::narrow_in_order(from + i, to + i);
     if (i < size) {
-        H rest[width];
-        float values[width] = {};
+        H rest[together];
+        float values[together] = {};
         std::copy_n(from + i, size - i, values);
-        store(H::narrowed(load<Floats>(values)), rest);
+        H::narrow_in_order(values, rest);
         std::copy_n(rest, size - i, to + i);
     }
 }
