@@ -42,9 +42,8 @@ template <template <class> class Op> constexpr Elementwise elementwise(const cha
     return elementwise_of<Op, float, double, Float16, BFloat16>(name);
 }
 
-template <template <class> class Op, class... H> constexpr Rows rows_of(const char* name, float cost) {
+template <template <class> class Op, class... H> constexpr Rows rows_of(const char* name) {
     Rows entry = {name,
-                  cost,
                   {rows_forward<Op, float>, rows_forward<Op, double>,
                    staged_rows_forward<rows_forward<Op, float>, H>...},
                   {rows_backward<Op, float>, rows_backward<Op, double>,
@@ -58,8 +57,8 @@ template <template <class> class Op, class... H> constexpr Rows rows_of(const ch
     return entry;
 }
 
-template <template <class> class Op> constexpr Rows rows(const char* name, float cost) {
-    return rows_of<Op, Float16, BFloat16>(name, cost);
+template <template <class> class Op> constexpr Rows rows(const char* name) {
+    return rows_of<Op, Float16, BFloat16>(name);
 }
 
 inline constexpr Elementwise elementwise_table[] = {
@@ -98,14 +97,13 @@ inline constexpr Elementwise elementwise_table[] = {
 };
 
 inline constexpr Rows rows_table[] = {
-    rows<Softmax>("softmax", 0.6f),
-    rows<TemperedSoftmax>("tempered_softmax", 0.7f),
-    rows<Softmin>("softmin", 0.6f),
-    rows<LogSoftmax>("log_softmax", 0.7f),
-    rows<GumbelSoftmax>("gumbel_softmax", 6.0f),
-    rows<Sparsemax>("sparsemax", 2.0f),
+    rows<Softmax>("softmax"),
+    rows<TemperedSoftmax>("tempered_softmax"),
+    rows<Softmin>("softmin"),
+    rows<LogSoftmax>("log_softmax"),
+    rows<GumbelSoftmax>("gumbel_softmax"),
+    rows<Sparsemax>("sparsemax"),
     {"one_hot",
-     0.3f,
      {one_hot<float>, one_hot<double>, staged_rows_forward<one_hot<float>, Float16>,
       staged_rows_forward<one_hot<float>, BFloat16>},
      {},
@@ -113,24 +111,23 @@ inline constexpr Rows rows_table[] = {
      {}},
 };
 
-template <template <class> class Gate, class... H> constexpr Gated gated_of(const char* name, float cost) {
+template <template <class> class Gate, class... H> constexpr Gated gated_of(const char* name) {
     return {name,
-            cost,
             {gated_forward<Gate, float>, gated_forward<Gate, double>,
              staged_gated_forward<gated_forward<Gate, float>, H>...},
             {gated_backward<Gate, float>, gated_backward<Gate, double>,
              staged_gated_backward<gated_backward<Gate, float>, H>...}};
 }
 
-template <template <class> class Gate> constexpr Gated gated(const char* name, float cost) {
-    return gated_of<Gate, Float16, BFloat16>(name, cost);
+template <template <class> class Gate> constexpr Gated gated(const char* name) {
+    return gated_of<Gate, Float16, BFloat16>(name);
 }
 
 inline constexpr Gated gated_table[] = {
-    gated<Sigmoid>("glu", 0.4f),
-    gated<Relu>("reglu", 0.1f),
-    gated<Gelu>("geglu", 1.2f),
-    gated<Silu>("swiglu", 0.5f),
+    gated<Sigmoid>("glu"),
+    gated<Relu>("reglu"),
+    gated<Gelu>("geglu"),
+    gated<Silu>("swiglu"),
 };
 
 inline constexpr Tables tables = {

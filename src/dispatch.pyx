@@ -65,14 +65,12 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
         ParameterGradient parameter_gradient[2]
     struct Rows:
         const char* name
-        float cost
         RowsForward forward[4]
         RowsBackward backward[4]
         RowForward share_forward[2]
         RowBackward share_backward[2]
     struct Gated:
         const char* name
-        float cost
         GatedForward forward[4]
         GatedBackward backward[4]
     struct Tables:
@@ -92,11 +90,32 @@ cdef extern from "processor.hpp" namespace "fastact" nogil:
     int supported_level()
     const char* compiler()
     int openmp()
-    double nanoseconds()
     int current_threads()
     void watch_forks()
     int scoped_threads
     void store_threads "fastact::process_threads.store" (int)
+    # One template, of which Cython has to know each form by another name.
+    float elements_cost "fastact::measured_cost" (
+        Py_ssize_t, Forward, const double*, const void*, void*, int, Py_ssize_t)
+    float elements_backward_cost "fastact::measured_cost" (
+        Py_ssize_t, Backward, const double*, const void*, const void*, void*, int, Py_ssize_t)
+    float rows_cost "fastact::measured_cost" (
+        Py_ssize_t, RowsForward, const double*, const void*, void*, Axis, Place, int, int)
+    float rows_backward_cost "fastact::measured_cost" (
+        Py_ssize_t, RowsBackward, const double*, const void*, const void*, void*, Axis, int, int)
+    float gated_cost "fastact::measured_cost" (Py_ssize_t, GatedForward, const void*, void*, Axis, int, Py_ssize_t)
+    float gated_backward_cost "fastact::measured_cost" (
+        Py_ssize_t, GatedBackward, const void*, const void*, void*, Axis, int, Py_ssize_t)
+    float prelu_cost "fastact::measured_cost" (
+        Py_ssize_t, ChannelsForward, const void*, const void*, void*, Axis, int, Py_ssize_t)
+    float prelu_backward_cost "fastact::measured_cost" (
+        Py_ssize_t, ChannelsBackward, const void*, const void*, const void*, void*, Axis, int, Py_ssize_t)
+    float prelu_gradient_cost "fastact::measured_cost" (
+        Py_ssize_t, ChannelsGradient, const void*, const void*, double*, Axis, int, Py_ssize_t, Py_ssize_t, int, int)
+    float maxout_cost "fastact::measured_cost" (
+        Py_ssize_t, PiecesForward, const void*, void*, int*, Axis, int, int, Py_ssize_t)
+    float maxout_backward_cost "fastact::measured_cost" (
+        Py_ssize_t, PiecesBackward, const void*, const void*, const int*, void*, Axis, int, int, Py_ssize_t)
 
 include "parallel.pxi"
 
@@ -156,8 +175,7 @@ cdef inline int useful_threads(Py_ssize_t size, float cost) noexcept:
     return available if shares >= available else <int>shares
 
 
-cdef inline int units_threads(Py_ssize_t size, Py_ssize_t units, float cost) noexcept:
-    cdef int threads = useful_threads(size, cost)
+cdef inline int at_most(Py_ssize_t units, int threads) noexcept:
     return threads if units >= threads else <int>units
 
 
@@ -201,18 +219,22 @@ cdef int known_dtype(cnp.ndarray array) noexcept:
     return BFLOAT16
 
 
-# What a kernel costs is measured where it is first asked whether threads pay: by the fastest of
-# a few runs on memory that holds ordinary numbers of any dtype. So the answer is right for the
-# processor, the CPU level, the direction and the dtype; it stays for the life of the process.
+# What a kernel costs is measured where it is first asked whether threads pay, on memory that holds
+# ordinary numbers of any dtype; the last part of it is written to. So the answer is right for the
+# processor, the CPU level, the direction and the dtype; it stays for the life of the process, and
+# is 0 before. Along an axis it is that of one row, or channel, of that size.
 cdef enum:
-    SAMPLE = 512, RUNS = 5
-cdef double sample[3][SAMPLE]
+    SAMPLE = 512
+cdef double sample[4][SAMPLE]
 memset(sample, 0x3f, sizeof(sample))
+cdef Axis sample_row = Axis(1, SAMPLE, 1)
+cdef Axis sample_channel = Axis(1, 1, SAMPLE)
+cdef Axis sample_pairs = Axis(1, SAMPLE // 2, 1)
 
 
-cdef inline float fastest(float best, double start) noexcept:
-    cdef float cost = (nanoseconds() - start) / SAMPLE
-    return cost if best == 0 or cost < best else best
+cdef inline bint divisible(Py_ssize_t size) noexcept:
+    """Whether to ask what the kernel costs: there are threads, and more elements than it takes to measure that."""
+    return size > SAMPLE and current_threads() > 1
 
 
 cdef inline bint plain(object array, int beyond) noexcept:
@@ -401,27 +423,17 @@ cdef class Kernel:
         return out
 
     cdef float forward_cost(self, int dtype, const double* parameters) noexcept:
-        cdef double start
-        cdef float cost = self.costs[2][dtype]
-        if cost == 0:
-            for _ in range(RUNS):
-                start = nanoseconds()
-                self.entry.forward[dtype](parameters, sample[0], sample[1], 0, SAMPLE)
-                cost = fastest(cost, start)
-            self.costs[2][dtype] = cost
-        return cost
+        if self.costs[2][dtype] == 0:
+            self.costs[2][dtype] = elements_cost(
+                SAMPLE, self.entry.forward[dtype], parameters, sample[0], sample[3], 0, SAMPLE)
+        return self.costs[2][dtype]
 
     cdef float backward_cost(self, int dtype, const double* parameters, bint output) noexcept:
         cdef Backward kernel = self.entry.backward_y[dtype] if output else self.entry.backward_x[dtype]
-        cdef double start
-        cdef float cost = self.costs[output][dtype]
-        if cost == 0:
-            for _ in range(RUNS):
-                start = nanoseconds()
-                kernel(parameters, sample[0], sample[1], sample[2], 0, SAMPLE)
-                cost = fastest(cost, start)
-            self.costs[output][dtype] = cost
-        return cost
+        if self.costs[output][dtype] == 0:
+            self.costs[output][dtype] = elements_backward_cost(
+                SAMPLE, kernel, parameters, sample[0], sample[1], sample[3], 0, SAMPLE)
+        return self.costs[output][dtype]
 
     cdef Backward offers(self, bint output) noexcept:
         return self.entry.backward_y[0] if output else self.entry.backward_x[0]
@@ -434,7 +446,7 @@ cdef class Kernel:
         cdef int threads = 1
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
-        if size > SAMPLE and current_threads() > 1:
+        if divisible(size):
             threads = useful_threads(size, self.forward_cost(dtype, parameters))
         if threads > 1:
             if dtype == FLOAT32:
@@ -460,7 +472,7 @@ cdef class Kernel:
         cdef void* gradient = cnp.PyArray_DATA(dy)
         cdef void* kept = cnp.PyArray_DATA(saved)
         cdef void* target = cnp.PyArray_DATA(out)
-        if size > SAMPLE and current_threads() > 1:
+        if divisible(size):
             threads = useful_threads(size, self.backward_cost(dtype, parameters, output))
         if threads > 1:
             if dtype == FLOAT32:
@@ -515,7 +527,7 @@ cdef class Kernel:
         cdef cnp.ndarray partial = cnp.PyArray_ZEROS(1, &count, cnp.NPY_DOUBLE, 0)
         for i in range(len(parameters)):
             values[i] = parameters[i]
-        cdef int threads = units_threads(size, count, self.backward_cost(dtype, values, 0))
+        cdef int threads = at_most(count, useful_threads(size, self.backward_cost(dtype, values, 0)))
         if dtype:
             parameter_gradient[double](self.entry.parameter_gradient[1], values, dy, x, partial, span, threads)
         else:
@@ -553,10 +565,6 @@ cdef inline Axis split(cnp.ndarray array, Py_ssize_t axis) noexcept:
     return result
 
 
-# What an element costs along an axis, against one of float32.
-cdef float[4] RELATIVE_COST = [1, 2, 1.3, 1.3]
-
-
 cdef inline bint too_long(cnp.ndarray array, Py_ssize_t axis) noexcept:
     """Whether rows of half precision are beyond the kernels' buffers."""
     return dtype_of(array) >= WIDE and cnp.PyArray_DIM(array, axis) > staged
@@ -566,6 +574,7 @@ cdef class RowsKernel:
     """The kernels of one activation of rows, and the short path of its calls."""
 
     cdef const Rows* entry
+    cdef float costs[2][4]  # nanoseconds per element backward and forward, by dtype
 
     def __init__(self, str kernel):
         cdef bytes key = kernel.encode()
@@ -643,6 +652,19 @@ cdef class RowsKernel:
         self.run_backward(gradient, kept, out, NULL, split(gradient, dim))
         return out
 
+    cdef int useful(self, Py_ssize_t size, int dtype, const double* parameters, bint forwards) noexcept:
+        """The number of threads that a call of this size is worth."""
+        cdef float* cost = &self.costs[forwards][dtype]
+        if not divisible(size):
+            return 1
+        if cost[0] == 0 and forwards:
+            cost[0] = rows_cost(
+                SAMPLE, self.entry.forward[dtype], parameters, sample[0], sample[3], sample_row, Place(0, 1), 0, 1)
+        elif cost[0] == 0:
+            cost[0] = rows_backward_cost(
+                SAMPLE, self.entry.backward[dtype], parameters, sample[0], sample[1], sample[3], sample_row, 0, 1)
+        return useful_threads(size, cost[0])
+
     cdef int run_forward(
         self, cnp.ndarray x, cnp.ndarray out, const double* parameters, Axis axis, Place place
     ) except -1:
@@ -650,8 +672,8 @@ cdef class RowsKernel:
         cdef RowsForward kernel = self.entry.forward[dtype]
         cdef RowForward share = self.entry.share_forward[dtype] if dtype < WIDE else NULL
         cdef Py_ssize_t size = cnp.PyArray_SIZE(x), units = axis.outer * axis.inner
-        cdef int available = useful_threads(size, self.entry.cost * RELATIVE_COST[dtype])
-        cdef int threads = available if units >= available else <int>units
+        cdef int available = self.useful(size, dtype, parameters, True)
+        cdef int threads = at_most(units, available)
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
         if share != NULL and shares_rows(axis, threads, available):
@@ -680,8 +702,8 @@ cdef class RowsKernel:
         cdef RowsBackward kernel = self.entry.backward[dtype]
         cdef RowBackward share = self.entry.share_backward[dtype] if dtype < WIDE else NULL
         cdef Py_ssize_t size = cnp.PyArray_SIZE(dy), units = axis.outer * axis.inner
-        cdef int available = useful_threads(size, self.entry.cost * RELATIVE_COST[dtype])
-        cdef int threads = available if units >= available else <int>units
+        cdef int available = self.useful(size, dtype, parameters, False)
+        cdef int threads = at_most(units, available)
         cdef void* gradient = cnp.PyArray_DATA(dy)
         cdef void* kept = cnp.PyArray_DATA(y)
         cdef void* target = cnp.PyArray_DATA(out)
@@ -766,6 +788,7 @@ cdef class GatedKernel:
     """The kernels of one gated activation, and the short path of its calls."""
 
     cdef const Gated* entry
+    cdef float costs[2][4]  # nanoseconds per element of the output backward and forward, by dtype
 
     def __init__(self, str kernel):
         cdef bytes key = kernel.encode()
@@ -846,12 +869,25 @@ cdef class GatedKernel:
         self.run_backward(gradient, source, out, dim)
         return out
 
+    cdef int useful(self, Py_ssize_t size, int dtype, bint forwards) noexcept:
+        """The number of threads that a call of this size is worth."""
+        cdef float* cost = &self.costs[forwards][dtype]
+        if not divisible(size):
+            return 1
+        if cost[0] == 0 and forwards:
+            cost[0] = gated_cost(
+                SAMPLE // 2, self.entry.forward[dtype], sample[0], sample[3], sample_pairs, 0, SAMPLE // 2)
+        elif cost[0] == 0:
+            cost[0] = gated_backward_cost(
+                SAMPLE // 2, self.entry.backward[dtype], sample[0], sample[1], sample[3], sample_pairs, 0, SAMPLE // 2)
+        return useful_threads(size, cost[0])
+
     cdef int run_forward(self, cnp.ndarray x, cnp.ndarray out, Py_ssize_t dim) except -1:
         cdef int dtype = known_dtype(x)
         cdef GatedForward kernel = self.entry.forward[dtype]
         cdef Axis axis = split(out, dim)
         cdef Py_ssize_t size = cnp.PyArray_SIZE(out)
-        cdef int threads = useful_threads(size, self.entry.cost * RELATIVE_COST[dtype])
+        cdef int threads = self.useful(size, dtype, True)
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
         if threads > 1:
@@ -873,7 +909,7 @@ cdef class GatedKernel:
         cdef GatedBackward kernel = self.entry.backward[dtype]
         cdef Axis axis = split(dy, dim)
         cdef Py_ssize_t size = cnp.PyArray_SIZE(dy)
-        cdef int threads = useful_threads(size, self.entry.cost * RELATIVE_COST[dtype])
+        cdef int threads = self.useful(size, dtype, False)
         cdef void* gradient = cnp.PyArray_DATA(dy)
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
@@ -899,18 +935,45 @@ cdef class GatedKernel:
             self.run_backward(arrays[0], arrays[1], arrays[2], axis)
 
 
-# Cost of the light kernels along an axis, in nanoseconds per float32 element.
-cdef float LIGHT_NS = 0.12
-
 # A parameter's gradient is summed over ranges of so many elements.
 WEIGHT_SPAN = segment
+
+# The work of channels and pieces, each of which has one kernel for a dtype.
+cdef enum:
+    PRELU, PRELU_BACKWARD, PRELU_GRADIENT, MAXOUT, MAXOUT_BACKWARD
+cdef float costs[5][4]
+
+
+cdef int worthwhile_threads(Py_ssize_t size, int work, int dtype) noexcept:
+    """The number of threads that such work on an array of this size, the larger one's, is worth."""
+    cdef float* cost = &costs[work][dtype]
+    if not divisible(size):
+        return 1
+    if cost[0] == 0 and work == PRELU:
+        cost[0] = prelu_cost(
+            SAMPLE, tables.prelu[dtype], sample[0], sample[1], sample[3], sample_channel, 0, SAMPLE)
+    elif cost[0] == 0 and work == PRELU_BACKWARD:
+        cost[0] = prelu_backward_cost(
+            SAMPLE, tables.prelu_backward[dtype], sample[0], sample[1], sample[2], sample[3], sample_channel, 0, SAMPLE)
+    elif cost[0] == 0 and work == PRELU_GRADIENT:
+        cost[0] = prelu_gradient_cost(
+            SAMPLE, tables.prelu_gradient[dtype], sample[0], sample[1], sample[3], sample_channel, 0, SAMPLE, SAMPLE,
+            0, 1)
+    elif cost[0] == 0 and work == MAXOUT:
+        cost[0] = maxout_cost(
+            SAMPLE, tables.maxout[dtype], sample[0], sample[3], NULL, sample_pairs, 2, 0, SAMPLE // 2)
+    elif cost[0] == 0:
+        cost[0] = maxout_backward_cost(
+            SAMPLE, tables.maxout_backward[dtype], sample[0], sample[1], NULL, sample[3], sample_pairs, 2, 0,
+            SAMPLE // 2)
+    return useful_threads(size, cost[0])
 
 
 cdef int run_prelu(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, Axis axis) except -1:
     cdef int dtype = known_dtype(x)
     cdef ChannelsForward kernel = tables.prelu[dtype]
     cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
-    cdef int threads = useful_threads(size, LIGHT_NS * RELATIVE_COST[dtype])
+    cdef int threads = worthwhile_threads(size, PRELU, dtype)
     cdef void* slopes = cnp.PyArray_DATA(weight)
     if threads == 1:
         kernel(cnp.PyArray_DATA(x), slopes, cnp.PyArray_DATA(out), axis, 0, size)
@@ -1045,7 +1108,7 @@ cdef int add_prelu_gradient(
     shape[0], shape[1] = (size + span - 1) // span, axis.length
     cdef int dtype = known_dtype(x)
     cdef ChannelsGradient kernel = tables.prelu_gradient[dtype]
-    cdef int threads = units_threads(size, shape[0], LIGHT_NS * RELATIVE_COST[dtype])
+    cdef int threads = at_most(shape[0], worthwhile_threads(size, PRELU_GRADIENT, dtype))
     cdef double[:, ::1] partial = cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE, 0)
     if dtype == FLOAT32:
         channels_gradient[float](kernel, flat(dy), flat(x), partial, axis, index, span, threads)
@@ -1070,7 +1133,7 @@ cdef int run_prelu_backward(
     cdef int dtype = known_dtype(x)
     cdef ChannelsBackward kernel = tables.prelu_backward[dtype]
     cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
-    cdef int threads = useful_threads(size, LIGHT_NS * RELATIVE_COST[dtype])
+    cdef int threads = worthwhile_threads(size, PRELU_BACKWARD, dtype)
     cdef void* slopes = cnp.PyArray_DATA(weight)
     if threads == 1:
         kernel(cnp.PyArray_DATA(dy), cnp.PyArray_DATA(x), slopes, cnp.PyArray_DATA(out), axis, 0, size)
@@ -1090,7 +1153,7 @@ def prelu_backward(cnp.ndarray dy, cnp.ndarray x, cnp.ndarray weight, cnp.ndarra
 
 cdef int run_maxout(cnp.ndarray x, cnp.ndarray out, Axis axis, Py_ssize_t pieces) except -1:
     cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
-    cdef int threads = useful_threads(cnp.PyArray_SIZE(x), LIGHT_NS)
+    cdef int threads = worthwhile_threads(cnp.PyArray_SIZE(x), MAXOUT, dtype)
     if threads > 1 and dtype:
         pieces_forward[double](tables.maxout[1], flat(x), flat(out), None, axis, pieces, threads)
     elif threads > 1:
@@ -1185,7 +1248,7 @@ cdef class PiecesKernel:
 def maxout(cnp.ndarray x, cnp.ndarray out, which, tuple axis, Py_ssize_t pieces):
     """Maxout of contiguous arrays; ``axis`` counts groups, ``which`` is an int32 array or None."""
     cdef Axis a = axis_of(axis)
-    cdef int threads = useful_threads(cnp.PyArray_SIZE(x), LIGHT_NS)
+    cdef int threads = worthwhile_threads(cnp.PyArray_SIZE(x), MAXOUT, cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE)
     if which is None:
         run_maxout(x, out, a, pieces)
     elif cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
@@ -1196,7 +1259,7 @@ def maxout(cnp.ndarray x, cnp.ndarray out, which, tuple axis, Py_ssize_t pieces)
 
 cdef int run_maxout_backward(cnp.ndarray dy, x, which, cnp.ndarray out, Axis axis, Py_ssize_t pieces) except -1:
     cdef int dtype = cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE
-    cdef int threads = useful_threads(cnp.PyArray_SIZE(out), LIGHT_NS)
+    cdef int threads = worthwhile_threads(cnp.PyArray_SIZE(out), MAXOUT_BACKWARD, dtype)
     cdef void* values = NULL
     cdef int* winners = NULL
     if threads == 1:

@@ -2,8 +2,11 @@
 // baseline, so that it runs everywhere.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <type_traits>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -31,8 +34,19 @@ inline int supported_level() {
 #endif
 }
 
-inline double nanoseconds() {
-    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count();
+// Nanoseconds per element of a kernel that these arguments run on `elements` of them: the fastest of a few runs.
+template <class... Parameters>
+float measured_cost(std::ptrdiff_t elements, void (*kernel)(Parameters...),
+                    std::type_identity_t<Parameters>... arguments) {
+    using Clock = std::chrono::steady_clock;
+    Clock::duration least = Clock::duration::max();
+    for (int run = 0; run < 5; ++run) {
+        const Clock::time_point start = Clock::now();
+        kernel(arguments...);
+        least = std::min(least, Clock::now() - start);
+    }
+    // Not 0, by the coarsest of clocks: that means not measured.
+    return std::max(std::chrono::duration<float, std::nano>(least).count(), 1.0f) / float(elements);
 }
 
 inline const char* compiler() { return __VERSION__; }

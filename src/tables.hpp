@@ -105,7 +105,6 @@ struct Elementwise {
 
 struct Rows {
     const char* name;
-    float cost;  // nanoseconds per float32 element on one core, about; decides when threads pay
     RowsForward forward[dtypes];
     RowsBackward backward[dtypes];
     RowForward share_forward[wide_dtypes];  // null where a row is not shared among threads
@@ -114,7 +113,6 @@ struct Rows {
 
 struct Gated {
     const char* name;
-    float cost;  // per element of the output
     GatedForward forward[dtypes];
     GatedBackward backward[dtypes];
 };
