@@ -35,7 +35,7 @@ class Described:
         self.row = row
         self._numeric = tuple(p for p in row.parameters if not p.choices)
         self._names = tuple(p.name for p in row.parameters)
-        # A call's numbers are mostly those of the last one, and checking them takes longer than a small array.
+        # A call's numbers are mostly those of the last; checking them takes longer than a small array.
         self._violated = lru_cache(maxsize=32)(self._first_violated)
         self.name = self.__name__ = row.name
         self.formula, self.range, self.reference = row.formula, row.range, row.reference
@@ -72,7 +72,9 @@ class Described:
         given = dict(zip(names, args, strict=False))
         for key, value in kwargs.items():
             if key not in names:
-                raise TypeError(f"{self.name} has no parameter {key!r}; it takes {list(names) or 'none'} and out")
+                raise TypeError(
+                    f"{self.name} has no parameter {key!r}; it takes {list(names) or 'none'} and out"
+                )
             if key in given:
                 raise TypeError(f"{self.name} got {key} twice, by position and by name")
             given[key] = value
@@ -329,6 +331,11 @@ class Random(Described):
         return _elementwise(kernel, [gradient, saved], out, parameters, direction, seed is not None)
 
 
+def _dtype_along(length: int, dtype: np.dtype) -> np.dtype:
+    """What arrays are brought to a kernel as, along an axis of this length: float32 where a buffer ends."""
+    return dtype if length <= _dispatch.LONGEST_HALF_ROW else arrays.computing_dtype(dtype)
+
+
 def _along_rows(
     kernel: _dispatch.RowsKernel,
     inputs: list[np.ndarray],
@@ -345,7 +352,7 @@ def _along_rows(
     axis = normalize_axis_index(axis, len(shape))
     result = arrays.as_output(out, shape, dtype)
     step = math.prod(shape[axis + 1 :])
-    computing = dtype if shape[axis] <= _dispatch.LONGEST_HALF_ROW else arrays.computing_dtype(dtype)
+    computing = _dtype_along(shape[axis], dtype)
     arrays.along_axis(
         inputs, [result], axis, [computing] * (len(inputs) + 1),
         lambda ins, outs, index=0: kernel.run([*ins, *outs], parameters, axis, (index, step)),
@@ -511,7 +518,7 @@ class Channels(Described, _dispatch.ChannelsKernel):
         slopes, axis = self._weights(weight, source, axis)
         dtype = arrays.result_dtype(source)
         result = arrays.as_output(out, source.shape, dtype, like=source)
-        kind = dtype if slopes.size <= _dispatch.LONGEST_HALF_ROW else arrays.computing_dtype(dtype)
+        kind = _dtype_along(slopes.size, dtype)
         slopes = slopes.astype(arrays.computing_dtype(dtype))
         arrays.along_axis(
             [np.atleast_1d(source)], [np.atleast_1d(result)], axis, [kind] * 2,
@@ -530,7 +537,7 @@ class Channels(Described, _dispatch.ChannelsKernel):
         slopes, axis = self._weights(weight, source, axis)
         dtype = arrays.result_dtype(gradient, source)
         result = arrays.as_output(out, source.shape, dtype)
-        kind = dtype if slopes.size <= _dispatch.LONGEST_HALF_ROW else arrays.computing_dtype(dtype)
+        kind = _dtype_along(slopes.size, dtype)
         slopes = slopes.astype(arrays.computing_dtype(dtype))
         total = self._weight_gradient(gradient, source, axis, slopes.size, kind)
         arrays.along_axis(

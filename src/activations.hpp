@@ -755,9 +755,10 @@ template <class T> struct Peak {
     math::Anchor<T> anchor;
 };
 
+// 2^headroom, which keeps the terms of a row from being subnormal.
 template <class T> inline constexpr T raised = T(sizeof(T) == 4 ? 0x1p64 : 0x1p512);
 
-// e^(logit - largest) over the sum of all, which are raised beyond all that may be subnormal.
+// e^(logit - largest) over the sum of all.
 // `factor` is the logit's slope in x.
 template <class T> struct Softmax : Row {
     using Gradient = Softmax;

@@ -175,7 +175,7 @@ template <> inline constexpr double atanh_tail<double>[] = {
     0.18186353136694988,
     0.15250237507575695,
     0.15367875596682423};
-// (Phi(x) - 1/2 - x c) / x^3 in u = x^2 where |x| <= 0.8, c = 1 / sqrt(2 pi) as rounded, relative to Phi(-|x|)
+// (Phi(x) - 1/2 - c x) / x^3 in u = x^2 where |x| <= 0.8, c ~ 1 / sqrt(2 pi), relative to Phi(-|x|)
 template <class T> inline constexpr T normal_near = 0;
 // error 2^-26.46
 template <> inline constexpr float normal_near<float>[] = {
@@ -183,7 +183,7 @@ template <> inline constexpr float normal_near<float>[] = {
     0.009972308f,
     -0.0011802712f,
     0.0001016396f};
-// (Phi(x) - 1/2 - x c) / x^3 in u = x^2 where |x| <= 0.8, c = 1 / sqrt(2 pi) as rounded, relative to Phi(-|x|)
+// (Phi(x) - 1/2 - c x) / x^3 in u = x^2 where |x| <= 0.8, c ~ 1 / sqrt(2 pi), relative to Phi(-|x|)
 // error 2^-56.41
 template <> inline constexpr double normal_near<double>[] = {
     -0.06649038006690751,
@@ -473,9 +473,9 @@ template <class T> T exp_difference(T a, T b, T scale = 1) {
 }
 
 // e^x of a row whose largest x is known, up to a power of two that all share: the largest is
-// within a factor of 1.5 of 2^raised. Where the largest is moderate, x - largest need not be
+// within a factor of 1.5 of 2^headroom. Where the largest is moderate, x - largest need not be
 // computed, with its rounding error, for the power of two is an exponent to be added.
-template <class T> inline constexpr int raised = sizeof(T) == 4 ? 64 : 512;
+template <class T> inline constexpr int headroom = sizeof(T) == 4 ? 64 : 512;
 template <class T> struct Anchor {
     T floor, rounder;
 
@@ -488,7 +488,7 @@ template <class T> struct Anchor {
     }
 
     explicit Anchor(T largest)
-        : floor(largest - depth), rounder(math::rounder<T>(whole<T> + raised<T>) - exponent(largest)) {}
+        : floor(largest - depth), rounder(math::rounder<T>(whole<T> + headroom<T>) - exponent(largest)) {}
     Anchor(T floor, T rounder) : floor(floor), rounder(rounder) {}
 
     // Within 0.91 (0.9) ULP. Cost 8 (13).

@@ -207,7 +207,7 @@ def _normal_near_fit(dtype: str, degree: int) -> Fit:
 
     return Fit(
         "normal_near",
-        "(Phi(x) - 1/2 - x c) / x^3 in u = x^2 where |x| <= 0.8, c = 1 / sqrt(2 pi) as rounded, relative to Phi(-|x|)",
+        "(Phi(x) - 1/2 - c x) / x^3 in u = x^2 where |x| <= 0.8, c ~ 1 / sqrt(2 pi), relative to Phi(-|x|)",
         bend,
         lambda u: u**1.5 / (mp.erfc(mp.sqrt(u / 2)) / 2),
         ("1e-6", "0.6401"),
