@@ -426,11 +426,13 @@ class RandomRows(Described):
         self._one_hot = _dispatch.RowsKernel("one_hot")
         self._noise = _dispatch.Kernel("gumbel", ("seed",), (0.0,), False)
         self._describe(row)
+        # Equal floats above 0 are the same number, so what was read of one need not be read again.
+        self._tau_as_parameter = lru_cache(maxsize=32)(lambda tau: self._read_parameters((tau,), {}))
 
     def __call__(
         self, x: Any, tau: float = 1.0, hard: bool = False, axis: int = -1, *, seed: Any, out: Any = None
     ) -> Any:
-        parameters = (*self._read_parameters((tau,), {}), _seed_as_parameter(self.name, seed))
+        parameters = (*self._read_tau(tau), _seed_as_parameter(self.name, seed))
         result = _along_rows(self._soft, [arrays.as_input(x, "x")], out, parameters, axis, in_c_order=True)
         return _along_rows(self._one_hot, [result], result, (), axis) if hard else result
 
@@ -467,7 +469,7 @@ class RandomRows(Described):
         numpy.ndarray
             Gradient with respect to the input; `out` itself where it was given.
         """
-        parameters = self._read_parameters((tau,), {})
+        parameters = self._read_tau(tau)
         if not hard:
             self._read_saved({"x": x, "y": y})
         elif x is None or y is not None:
@@ -481,6 +483,9 @@ class RandomRows(Described):
         if hard:
             saved = np.asarray(self(saved, tau, axis=axis, seed=seed))
         return _along_rows(self._soft, [gradient, saved], out, (*parameters, 0.0), axis)
+
+    def _read_tau(self, tau: Any) -> tuple[float, ...]:
+        return self._tau_as_parameter(tau) if type(tau) is float else self._read_parameters((tau,), {})
 
     def noise(self, shape: Any, dtype: Any = np.float64, *, seed: int) -> np.ndarray:
         """The noise that a call adds to an input of this shape and dtype.
