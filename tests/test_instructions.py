@@ -25,15 +25,16 @@ NARROW = {
 """Kernels whose loops are not all of full width, and why; every other one is a finding."""
 
 
-def _load_tool():
-    spec = importlib.util.spec_from_file_location("instructions", ROOT / "tools" / "instructions.py")
+def _load_tool(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
-tool = _load_tool()
+tool = _load_tool("instructions")
+bounds = _load_tool("bounds")
 
 pytestmark = pytest.mark.skipif(
     not tool.modules() or not shutil.which("objdump"), reason="needs objdump and kernels for x86-64"
@@ -95,3 +96,9 @@ def test_the_margin_is_a_tenth_either_way():
     assert not tool.Count.read("5.55").near(recorded)
     assert not tool.Count.read("4.45").near(recorded)
     assert not tool.Count.read("5.00!").near(recorded)
+
+
+def test_every_elementwise_kernel_can_be_set_beside_its_bound(found):
+    for name, direction, kernel in bounds.rows():
+        if kernel in found:
+            bounds.kernel_call(name, direction, bounds.SHORT)()

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from time import perf_counter_ns
 
 import instructions
@@ -82,21 +83,22 @@ def at_a_line(size: int) -> np.ndarray:
     return buffer[start : start + size]
 
 
+def kernel_call(name: str, direction: str, size: int) -> Callable[[], object]:
+    """One call of an elementwise kernel; `direction` is forward, or what backward is given."""
+    row = next((row for row in catalog.rows if row.name == name), None)
+    numbers = tuple(row.numbers.values()) if row else ()
+    parameters = (*numbers, 0.0, 0.0, 0.0)[:3]
+    kernel = _dispatch.Kernel(name, (), (), False)
+    arrays = [at_a_line(size) for _ in range(2 if direction == "forward" else 3)]
+    return lambda: kernel.run(arrays, parameters, direction, 0)
+
+
 def achieved(name: str, direction: str, ticks: Callable[[], object]) -> float:
     """Cycles per element of an elementwise kernel."""
-    row = next((row for row in catalog.rows if row.name == name), None)
-    defaults = [float(p.number or 0) for p in row.parameters] if row else []
-    parameters = (*defaults, 0.0, 0.0, 0.0)[:3]
-    kernel = _dispatch.Kernel(name, (), (), False)
-
-    def time(size: int) -> float:
-        arrays = [at_a_line(size) for _ in range(2 if direction == "forward" else 3)]
-        return best(lambda: kernel.run(arrays, parameters, direction, 0))
-
+    long, short = (kernel_call(name, direction, size) for size in (LONG, SHORT))
     with fastact.num_threads(1):
-        rounds = [(time(LONG), time(SHORT), best(ticks, 200)) for _ in range(5)]
-    long, short, tick = map(min, zip(*rounds, strict=True))
-    return (long - short) / (LONG - SHORT) * ADDITIONS / tick
+        cycles = [(best(long) - best(short)) * ADDITIONS / best(ticks, 200) for _ in range(7)]
+    return median(cycles) / (LONG - SHORT)
 
 
 def rows() -> list[tuple[str, str, str]]:
