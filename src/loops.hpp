@@ -63,6 +63,17 @@ template <class T> struct Target {
     }
 };
 
+// body(start, stop, to) for the blocks of an array: elements start..stop of the inputs to memory at `to`.
+template <class T, class Body, class... Inputs> void blocks(T* out, Size size, Body body, const Inputs*... inputs) {
+    Target<T> target(out, size, ((static_cast<const void*>(inputs) == out) || ...));
+    for (Size start = 0, stop; start < size; start = stop) {
+        stop = target.stop(start);
+        if (target.prefetches(start)) (prefetch(inputs + start + ahead), ...);
+        body(start, stop, target.begin(start));
+        target.end(start, stop);
+    }
+}
+
 // The elements of a block: out[i] = formula(i, x[i]), or formula(i, dy[i], saved[i]).
 template <std::floating_point T, class Formula>
 void elements(Size count, const T* x, T* out, Formula formula) {
@@ -112,11 +123,7 @@ template <template <class> class Op, class T>
 [[gnu::flatten]] void forward(const double* parameters, const void* x_, void* out_, Size index, Size size) {
     const Op<Computed<T>> op(parameters);
     const T* x = static_cast<const T*>(x_);
-    Target<T> target(static_cast<T*>(out_), size, out_ == x_);
-    for (Size start = 0, stop; start < size; start = stop) {
-        stop = target.stop(start);
-        if (target.prefetches(start)) prefetch(x + start + ahead);
-        T* to = target.begin(start);
+    blocks(static_cast<T*>(out_), size, [&](Size start, Size stop, T* to) {
         elements(stop - start, x + start, to, [&](Size i, auto value) {
             if constexpr (requires { op.forward(value, std::uint64_t(i)); })
                 return op.forward(value, std::uint64_t(index + start + i));
@@ -130,8 +137,7 @@ template <template <class> class Op, class T>
                 forward<Op, T>(parameters, copy, copy, index + stop - rest, together);
                 std::copy_n(copy, rest, to + (stop - start) - rest);
             }
-        target.end(start, stop);
-    }
+    }, x);
 }
 
 // How a formula is differentiated from what was saved.
@@ -154,14 +160,7 @@ template <class From, template <class> class Op, class T>
     const Op<Computed<T>> op(parameters);
     const T* dy = static_cast<const T*>(dy_);
     const T* saved = static_cast<const T*>(saved_);
-    Target<T> target(static_cast<T*>(out_), size, out_ == dy_ || out_ == saved_);
-    for (Size start = 0, stop; start < size; start = stop) {
-        stop = target.stop(start);
-        if (target.prefetches(start)) {
-            prefetch(dy + start + ahead);
-            prefetch(saved + start + ahead);
-        }
-        T* to = target.begin(start);
+    blocks(static_cast<T*>(out_), size, [&](Size start, Size stop, T* to) {
         elements(stop - start, dy + start, saved + start, to, [&](Size i, auto gradient, auto kept) {
             if constexpr (requires { From::apply(op, gradient, kept, std::uint64_t(i)); })
                 return From::apply(op, gradient, kept, std::uint64_t(index + start + i));
@@ -176,8 +175,7 @@ template <class From, template <class> class Op, class T>
                 backward<From, Op, T>(parameters, gradients, values, values, index + stop - rest, together);
                 std::copy_n(values, rest, to + (stop - start) - rest);
             }
-        target.end(start, stop);
-    }
+    }, dy, saved);
 }
 
 // Channels: one weight per position on the axis. `run(at, stop, channel)` is called
@@ -199,15 +197,13 @@ template <class T>
     const T* weight = static_cast<const T*>(weight_);
     T* out = static_cast<T*>(out_);
     channels(axis, first, last, [&](Size at, Size stop, Size channel) {
-        if (axis.inner == 1) {
-            const T* w = weight + channel - at;
-#pragma GCC ivdep
-            for (Size i = at; i < stop; ++i) out[i] = Leaky<T>(w[i])(x[i]);
-        } else {
-            const Leaky<T> leaky(weight[channel]);
-#pragma GCC ivdep
-            for (Size i = at; i < stop; ++i) out[i] = leaky(x[i]);
-        }
+        if (axis.inner == 1)
+            return elements(stop - at, x + at, weight + channel, out + at,
+                            [](Size, T value, T slope) { return Leaky<T>(slope)(value); });
+        const Leaky<T> leaky(weight[channel]);
+        blocks(out + at, stop - at, [&](Size start, Size end, T* to) {
+            elements(end - start, x + at + start, to, [&](Size, T value) { return leaky(value); });
+        }, x + at);
     });
 }
 
@@ -223,11 +219,13 @@ template <class T>
             const T* w = weight + channel - at;
 #pragma GCC ivdep
             for (Size i = at; i < stop; ++i) out[i] = x[i] > 0 ? dy[i] : w[i] * dy[i];
-        } else {
-            const T w = weight[channel];
-#pragma GCC ivdep
-            for (Size i = at; i < stop; ++i) out[i] = x[i] > 0 ? dy[i] : w * dy[i];
+            return;
         }
+        const T slope = weight[channel];
+        blocks(out + at, stop - at, [&](Size start, Size end, T* to) {
+            elements(end - start, dy + at + start, x + at + start, to,
+                     [&](Size, T gradient, T value) { return value > 0 ? gradient : slope * gradient; });
+        }, dy + at, x + at);
     });
 }
 
