@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
 
+import between_markers
 import instructions
 import numpy as np
 
@@ -145,15 +146,7 @@ def table() -> str:
 
 
 def main() -> None:
-    text, markers = re.subn(
-        r"(<!-- bounds -->\n).*?(<!-- /bounds -->)",
-        lambda found: f"{found[1]}\n{table()}\n\n{found[2]}",
-        DOCUMENT.read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
-    if markers != 1:
-        raise SystemExit(f"{DOCUMENT.name} has {markers} pairs of <!-- bounds --> markers; it must have one")
-    DOCUMENT.write_text(text, encoding="utf-8")
+    between_markers.write(DOCUMENT, "bounds", table())
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ that does nothing else:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter_ns
 
+import between_markers
 import numpy as np
 
 import fastact as fa
@@ -116,16 +116,7 @@ def measured_tables(threads: int) -> str:
 
 
 def main() -> None:
-    threads = fa.get_num_threads()
-    text, markers = re.subn(
-        r"(<!-- scaling -->\n).*?(<!-- /scaling -->)",
-        lambda found: f"{found[1]}\n{measured_tables(threads)}\n\n{found[2]}",
-        DOCUMENT.read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
-    if markers != 1:
-        raise SystemExit(f"{DOCUMENT.name} has {markers} pairs of <!-- scaling --> markers; it must have one")
-    DOCUMENT.write_text(text, encoding="utf-8")
+    between_markers.write(DOCUMENT, "scaling", measured_tables(fa.get_num_threads()))
 
 
 if __name__ == "__main__":

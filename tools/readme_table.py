@@ -1,18 +1,19 @@
 """Write the README's table of measurements from what a benchmark run recorded.
 
-fastact bench --json bench.json && python bench/readme_table.py bench.json
+fastact bench --json bench.json && python tools/readme_table.py bench.json
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
+
+import between_markers
 
 README = Path(__file__).parents[1] / "README.md"
 SIZE = 2**20
@@ -90,15 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("json", type=Path, help="file that `fastact bench --json` wrote")
     record = json.loads(parser.parse_args().json.read_text(encoding="utf-8"))
-    text, markers = re.subn(
-        r"(<!-- bench -->\n).*?(<!-- /bench -->)",
-        lambda found: f"{found[1]}\n{table(record)}\n\n{found[2]}",
-        README.read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
-    if markers != 1:
-        raise SystemExit(f"{README.name} has {markers} pairs of <!-- bench --> markers; it must have one")
-    README.write_text(text, encoding="utf-8")
+    between_markers.write(README, "bench", table(record))
 
 
 if __name__ == "__main__":
