@@ -5,15 +5,12 @@ Every level that was built is looked at, whether this processor runs it or not.
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
-import sys
-from pathlib import Path
 
+import bounds
+import instructions as tool
 import pytest
-
-ROOT = Path(__file__).parents[1]
 
 NARROW = {
     r"(normalize|find_largest|add_terms|write_results|project|choose|add_gradients|write_gradients|each_lines"
@@ -24,17 +21,6 @@ NARROW = {
 }
 """Kernels whose loops are not all of full width, and why; every other one is a finding."""
 
-
-def _load_tool(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = _load_tool("instructions")
-bounds = _load_tool("bounds")
 
 pytestmark = pytest.mark.skipif(
     not tool.modules() or not shutil.which("objdump"), reason="needs objdump and kernels for x86-64"

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from itertools import pairwise
 from pathlib import Path
 
+import minimax
 import pytest
 
 ROOT = Path(__file__).parents[1]
 HEADER = (ROOT / "src" / "vmath.hpp").read_text()
 
 
-def _load_minimax():
-    spec = importlib.util.spec_from_file_location("minimax", ROOT / "tools" / "minimax.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-minimax = _load_minimax()
 mp = minimax.mp
 
 TABLES = [pytest.param(fit, dtype, id=f"{fit.name}-{dtype}") for fit in minimax.FITS for dtype in fit.degrees]

@@ -8,9 +8,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
+import peers_table
 import pytest
 
 import fastact as fa
@@ -257,3 +259,20 @@ def test_a_picture_for_each_dtype(tmp_path, ending):
     (path,) = plot.draw(run, limits, "a machine", tmp_path / f"picture{ending}")
     assert path == tmp_path / f"picture-float32{ending}"
     assert path.stat().st_size > 10_000
+
+
+def test_the_table_of_the_docs_names_the_cells_behind_a_peer():
+    cells = [
+        measured("relu", torch=3.0),
+        measured("relu", size=1024, torch=0.5, numpy=2.0),
+        measured("tanh", in_place=False, numpy=6.0),
+        measured("mish", disagrees=("torch",)),
+    ]
+    about = {"machine": "a machine", "level": "v3", "version": "1", "python": "3.11", "peers": {"numpy": "2"}}
+    lines = peers_table.table({**about, "measurements": [asdict(cell) for cell in cells]}).splitlines()
+    assert "| the best peer of each cell | 3 | 2.08 |" in lines, "the third root of 3 times 0.5 times 6"
+    assert "| torch | 2 | 1.22 |" in lines
+    assert "| 0.50 | torch | relu | forward | in place | float32 | 1,024 | 1 |" in lines
+    assert "| relu | forward | in place | float32 | 3.00 torch | 0.50 torch |" in lines
+    assert "| tanh | forward | another array | float32 | 6.00 numpy | – |" in lines
+    assert not any("mish" in line for line in lines), "no peer took part"
