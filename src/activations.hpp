@@ -70,8 +70,7 @@ template <class T> Pair<T> operator/(Pair<T> a, Pair<T> b) {
     return {quotient, (error + (a.low - quotient * b.low)) * inverse};
 }
 
-// factor * x in an exponential, for a parameter: the product is reduced as it stands. Rounded
-// first, its error would be multiplied by its size.
+// factor * x in an exponential, for a parameter.
 template <class T> struct Factor {
     T high, low, log2, reach;  // |factor x| is exp_limit at `reach`
 
@@ -82,11 +81,9 @@ template <class T> struct Factor {
           reach(T(std::fmin(math::exp_limit<T> / std::fabs(value), std::numeric_limits<T>::max()))) {}
 
     // For |x| up to `reach`.
-    math::Reduced<T> reduce(T x) const {
+    math::ReducedProduct<T> reduce(T x) const {
         const T shifted = math::fma(x, log2, math::rounder<T>(math::halved<T>));
-        const T n = shifted - math::rounder<T>(math::halved<T>);
-        const T head = math::accurate_fma(x, high, -(n * math::ln2_high<T>));
-        return {head + math::fma(x, low, -(n * math::ln2_low<T>)), math::bits(shifted)};
+        return math::reduce_product(x, high, low, shifted, math::halved<T>);
     }
 };
 
@@ -142,7 +139,8 @@ template <class T> struct Sigmoid {
     explicit Sigmoid(const double*) {}
 
     T forward(T x) const {
-        const auto [d, scale, low] = math::one_plus_exp(-x);
+        const T inside = math::at_most(math::one_scale_limit<T>, math::at_least(math::exp_negligible<T>, -x));
+        const auto [d, scale, low] = math::one_plus_exp_at_one_scale(inside);
         return scale / d;
     }
     T times(T a, T x) const {
@@ -515,10 +513,12 @@ template <class T> struct Dish {
 template <class T> struct Silu {
     explicit Silu(const double*) {}
 
-    // Where sigma underflows even times x, x is held, so that -inf gives 0.
+    // Where sigma is 1, and where it underflows even times x, x is held.
     T forward(T x) const {
-        const auto [d, scale, low] = math::one_plus_exp(-x);
-        return math::at_least(-math::exp_limit<T>, x) / d * scale;
+        constexpr T largest = -math::exp_negligible<T>;
+        const T inside = math::at_most(largest, math::at_least(-math::one_scale_limit<T>, x));
+        const auto [d, scale, low] = math::one_plus_exp_at_one_scale(-inside);
+        return x > largest ? x : inside / d * scale;
     }
     // a comes before the division where x is small, after it where a x might overflow.
     T times(T a, T x) const {
@@ -588,7 +588,7 @@ template <class T> struct Gelu {
 };
 
 // x (1 + tanh u) / 2 = x sigma(2u), with nothing that cancels; 2u = sqrt(8 / pi)(x + 0.044715 x^3)
-// is carried in two parts, as swish's beta * x is.
+// is reduced as swish's beta * x is.
 template <class T> struct GeluTanh {
     static constexpr bool single = sizeof(T) == 4;
     // sqrt(8 / pi), the first part a multiple of what `slope` below is a multiple of, and
@@ -597,39 +597,42 @@ template <class T> struct GeluTanh {
     static constexpr T linear_low = T(single ? -0x1.9857935ee5e07p-21 : 0x1.08d0fcb3c500cp-48);
     static constexpr T cubic = T(single ? 0x1.2444f2p-4 : 0x1.2444f2a4d8b4bp-4);
     static constexpr T cubic_low = T(single ? 0x1.49b169567ee28p-29 : -0x1.3023b0e5fbc6ep-58);
-    // Where e^2u is beyond all scales, and the slope still short enough.
-    static constexpr T largest = T(single ? 14 : 28);
+    // Where 2u is exp_limit, and the slope still short enough.
+    static constexpr T largest = T(single ? 12.9 : 26.75);
 
     explicit GeluTanh(const double*) {}
 
-    // 2u, and x times its derivative.
-    struct Gate {
-        Pair<T> u, growth;
+    // 2u / x = linear + cubic x^2: `bend` is what x^2 adds to it, and lacks `lost`.
+    struct Slope {
+        T high, low, bend, lost;
     };
-    // Of |x| at most `largest`.
-    Gate gate(T x) const {
+    // These two of |x| at most `largest`.
+    Slope slope(T x) const {
         const T square = x * x, square_low = math::product_error(x, x, square);
-        const T slope = math::fma(cubic, square, linear);
+        const T high = math::fma(cubic, square, linear), bend = high - linear;  // exactly
         const T low = math::fma(cubic, square_low, cubic_low * square);
-        // slope - linear is exact, and what it lacks of cubic x^2 is `lost`.
-        const T bend = slope - linear, lost = math::accurate_fma(cubic, square, -bend) + low;
-        const T slope_low = lost + linear_low;
-        const T high = x * slope, rest = math::fma(x, slope_low, math::product_error(x, slope, high));
-        // The slope of 2u is linear + 3 cubic x^2.
-        const T further = 2 * bend * x, growth = high + further;
-        const T further_low = math::fma(2 * x, lost, math::product_error(2 * bend, x, further));
-        return {{high, rest}, {growth, (further - (growth - high)) + (further_low + rest)}};
+        const T lost = math::accurate_fma(cubic, square, -bend) + low;
+        return {high, lost + linear_low, bend, lost};
+    }
+    OnePlusExp<T> one_plus_exp(T x, Slope slope) const {
+        const T shifted = math::fma(x * slope.high, math::log2_e<T>, math::rounder<T>(math::halved<T>));
+        return math::one_plus_exp_reduced(
+            math::reduce_product(x, slope.high, slope.low, shifted, math::halved<T>));
     }
     T forward(T x) const {
-        const T above = math::at_least(-largest, x);
-        const auto u = gate(math::at_most(largest, above)).u;
-        const auto [d, scale, low] = math::one_plus_exp(-u.high, -u.low);
+        const T above = math::at_least(-largest, x), inside = math::at_most(largest, above);
+        const auto [d, scale, low] = one_plus_exp(-inside, slope(inside));
         return above / d * scale;
     }
+    // The slope of 2u is linear + 3 cubic x^2; times x, it is `growth`.
     T backward_x(T dy, T x) const {
-        const auto [u, growth] = gate(math::at_most(largest, math::abs(x)));
-        const auto sum = math::one_plus_exp(u.high, u.low);
-        return gated_backward(dy, x, sum, growth.high, growth.low);
+        const T a = math::at_most(largest, math::abs(x));
+        const Slope s = slope(a);
+        const T high = a * s.high, rest = math::fma(a, s.low, math::product_error(a, s.high, high));
+        const T further = 2 * s.bend * a, growth = high + further;
+        const T further_low = math::fma(2 * a, s.lost, math::product_error(2 * s.bend, a, further));
+        const T low = (further - (growth - high)) + (further_low + rest);
+        return gated_backward(dy, x, one_plus_exp(a, s), growth, low);
     }
 };
 
@@ -695,9 +698,9 @@ template <class T> struct Softplus {
     }
 
     T forward(T x) const {
-        const auto [r, exponent] = gate.factor.reduce(math::at_most(gate.factor.reach, math::abs(x)));
-        const auto [lower, upper] = math::powers<T>(exponent);
-        const T e = math::exp_reduced(r) * lower;
+        const auto reduced = gate.factor.reduce(math::at_most(gate.factor.reach, math::abs(x)));
+        const auto [lower, upper] = math::powers<T>(reduced.exponent);
+        const T e = math::exp_reduced(reduced.r) * lower;
         const T curved = math::fma(inverse, math::log1p01(e * upper), x < 0 ? T(0) : x);
         // Where 1 + e^(beta x) is 1: a subnormal result is rounded once.
         const T tail = inverse * e * upper;
