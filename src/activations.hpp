@@ -139,8 +139,8 @@ template <class T> struct Sigmoid {
     explicit Sigmoid(const double*) {}
 
     T forward(T x) const {
-        const T inside = math::at_most(math::one_scale_limit<T>, math::at_least(math::exp_negligible<T>, -x));
-        const auto [d, scale, low] = math::one_plus_exp_at_one_scale(inside);
+        const T inside = math::at_most(-math::exp_negligible<T>, math::at_least(-math::one_scale_limit<T>, x));
+        const auto [d, scale, low] = math::one_plus_exp_at_one_scale(-inside);
         return scale / d;
     }
     T times(T a, T x) const {

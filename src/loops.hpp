@@ -50,10 +50,10 @@ template <class T> struct Target {
     }
 
     bool large() const { return size * Size(sizeof(T)) > cached; }
-    // The first block ends where a line of the output begins: vectors that cross lines take
-    // twice the time, and NumPy's arrays begin anywhere. Short arrays are not worth the step.
+    // The first block ends where a line of the output begins, as in `from_line`. Beside a long
+    // formula, short arrays are not worth the step.
     Size stop(Size start) const {
-        const Size lead = start == 0 && size >= 2048 ? to_next_line(out) : 0;
+        const Size lead = start == 0 && size >= 1024 ? to_next_line(out) : 0;
         return std::min(start + (lead ? lead : span), size);
     }
     bool prefetches(Size start) const { return large() && start + ahead + block <= size; }
@@ -182,13 +182,41 @@ template <class From, template <class> class Op, class T>
 // for consecutive elements: of one channel, or, where the axis is the last one, of
 // the channels from `channel` on.
 template <class Run> void channels(Axis axis, Size first, Size last, Run run) {
-    for (Size at = first; at < last;) {
-        const Size channel = at / axis.inner % axis.length;
-        const Size left = axis.inner == 1 ? axis.length - channel : axis.inner - at % axis.inner;
-        const Size stop = std::min(last, at + left);
-        run(at, stop, channel);
-        at = stop;
+    const bool single = axis.inner > 1;
+    const Size length = single ? axis.inner : axis.length;
+    Size channel = first / axis.inner % axis.length, stop = first - first % length + length;
+    for (Size at = first; at < last; at = stop, stop += length) {
+        run(at, std::min(stop, last), channel);
+        channel = single && channel + 1 < axis.length ? channel + 1 : 0;
     }
+}
+
+// body(at, stop, weights) for elements whose axis is the last one, each with the weight of its place. Short
+// rows are taken many at a time, with the weights repeated.
+template <class T, class Body>
+void weighted(const T* weight, const T* out, Size length, Size first, Size last, Body body) {
+    constexpr Size room = 1024;
+    alignas(line) T repeated[2 * room];
+    const Size unit = length <= 64 ? 16 * length : length, span = room / unit * unit;
+    if (span == 0 || last - first < 64 * length)
+        return channels({1, length, 1}, first, last,
+                        [&](Size at, Size stop, Size channel) { body(at, stop, weight + channel); });
+    std::copy_n(weight, length, repeated);
+    for (Size filled = length, end = std::min(span, last - first) + length, more; filled < end; filled += more) {
+        more = std::min(filled, end - filled);
+        std::copy_n(repeated, more, repeated + filled);
+    }
+    const Size lead = to_next_line(out + first);
+    for (Size at = first, stop = first + (lead ? lead : span); at < last; at = stop, stop += span)
+        body(at, std::min(stop, last), repeated + at % length);
+}
+
+// As `blocks`, for runs that may be short.
+template <class T, class Body, class... Inputs> void runs(T* out, Size size, Body body, const Inputs*... inputs) {
+    if (size < 4 * block)
+        from_line(out, size, [&](Size start, Size stop) { body(start, stop, out + start); });
+    else
+        blocks(out, size, body, inputs...);
 }
 
 template <class T>
@@ -196,14 +224,19 @@ template <class T>
     const T* x = static_cast<const T*>(x_);
     const T* weight = static_cast<const T*>(weight_);
     T* out = static_cast<T*>(out_);
+    if (axis.inner == 1)
+        return weighted(weight, out, axis.length, first, last, [&](Size at, Size stop, const T* slopes) {
+            from_line(out + at, stop - at, [&](Size start, Size end) {
+                elements(end - start, x + at + start, slopes + start, out + at + start,
+                         [](Size, T value, T slope) { return Leaky<T>(slope)(value); });
+            });
+        });
     channels(axis, first, last, [&](Size at, Size stop, Size channel) {
-        if (axis.inner == 1)
-            return elements(stop - at, x + at, weight + channel, out + at,
-                            [](Size, T value, T slope) { return Leaky<T>(slope)(value); });
         const Leaky<T> leaky(weight[channel]);
-        blocks(out + at, stop - at, [&](Size start, Size end, T* to) {
+        const auto run = [&](Size start, Size end, T* to) {
             elements(end - start, x + at + start, to, [&](Size, T value) { return leaky(value); });
-        }, x + at);
+        };
+        runs(out + at, stop - at, run, x + at);
     });
 }
 
@@ -214,18 +247,21 @@ template <class T>
     const T* x = static_cast<const T*>(x_);
     const T* weight = static_cast<const T*>(weight_);
     T* out = static_cast<T*>(out_);
-    channels(axis, first, last, [&](Size at, Size stop, Size channel) {
-        if (axis.inner == 1) {
-            const T* w = weight + channel - at;
+    if (axis.inner == 1)
+        return weighted(weight, out, axis.length, first, last, [&](Size at, Size stop, const T* slopes) {
+            from_line(out + at, stop - at, [&](Size start, Size end) {
+                const T* w = slopes - at;
 #pragma GCC ivdep
-            for (Size i = at; i < stop; ++i) out[i] = x[i] > 0 ? dy[i] : w[i] * dy[i];
-            return;
-        }
+                for (Size i = at + start; i < at + end; ++i) out[i] = x[i] > 0 ? dy[i] : w[i] * dy[i];
+            });
+        });
+    channels(axis, first, last, [&](Size at, Size stop, Size channel) {
         const T slope = weight[channel];
-        blocks(out + at, stop - at, [&](Size start, Size end, T* to) {
+        const auto run = [&](Size start, Size end, T* to) {
             elements(end - start, dy + at + start, x + at + start, to,
                      [&](Size, T gradient, T value) { return value > 0 ? gradient : slope * gradient; });
-        }, dy + at, x + at);
+        };
+        runs(out + at, stop - at, run, dy + at, x + at);
     });
 }
 

@@ -50,12 +50,14 @@ template <Size Width_, class Columns> struct Lines {
 };
 
 // body(i, column) for every element, in a loop that becomes SIMD code.
-template <class Lines, class Body> void each_element(Lines lines, Body body) {
+template <class Lines, class T, class Body> void each_element(Lines lines, const T* out, Body body) {
     const Size length = lines.length, columns = lines.columns;
     if constexpr (Lines::Width == 1) {
+        from_line(out, length, [&](Size start, Size stop) {
 #pragma GCC ivdep
 #pragma GCC unroll 4
-        for (Size i = 0; i < length; ++i) body(i, 0);
+            for (Size i = start; i < stop; ++i) body(i, 0);
+        });
     } else {
         for (Size i = 0; i < length; ++i)
 #pragma GCC ivdep
@@ -171,7 +173,7 @@ template <class Op, class T, class Lines>
     Parts<T> scale[Lines::Width];
     for (Size c = 0; c < columns; ++c) scale[c] = op.scale(total[c].high, total[c].low, ties[c].high, largest[c]);
     const T* kept = Op::keeps_terms ? out : x;
-    each_element(lines, [&](Size i, Size c) {
+    each_element(lines, out, [&](Size i, Size c) {
         out[i * stride + c] = op.result(kept[i * stride + c], largest[c], scale[c]);
     });
 }
@@ -223,7 +225,7 @@ template <class Op, class T, class Lines>
     }
     Parts<T> edge[Lines::Width];
     for (Size c = 0; c < columns; ++c) edge[c] = Parts<T>::of(threshold[c], 0);
-    each_element(lines, [&](Size i, Size c) {
+    each_element(lines, out, [&](Size i, Size c) {
         out[i * stride + c] = op.result(x[i * stride + c], largest[c], edge[c]);
     });
 }
@@ -244,7 +246,7 @@ template <class T, class Lines>
             winner[c] = value > largest[c] ? math::Bits<T>(i) : winner[c];
             largest[c] = value > largest[c] ? value : largest[c];
         }
-    each_element(lines, [&](Size i, Size c) {
+    each_element(lines, out, [&](Size i, Size c) {
         out[i * stride + c] = (winner[c] == math::Bits<T>(i) ? T(1) : T(0)) + (largest[c] - largest[c]);
     });
 }
@@ -280,7 +282,7 @@ template <class Op, class T, class Lines>
     Parts<T> scale[Lines::Width];
     for (Size c = 0; c < columns; ++c) scale[c] = op.gradient_scale(total[c].high, total[c].low, support[c].high);
     // Of a copy of the formula the compiler knows that no element written changes it.
-    each_element(lines, [&, op = op](Size i, Size c) {
+    each_element(lines, out, [&, op = op](Size i, Size c) {
         out[i * stride + c] = op.gradient(dy[i * stride + c], y[i * stride + c], scale[c]);
     });
 }

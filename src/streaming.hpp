@@ -23,6 +23,13 @@ template <class T> std::ptrdiff_t to_next_line(const T* start) {
     return std::ptrdiff_t(-reinterpret_cast<std::uintptr_t>(start) % line / sizeof(T));
 }
 
+// body(start, stop) for elements 0..size of an output, begun anew where a line of it does: vectors
+// that cross lines take twice the time, and NumPy's arrays begin anywhere.
+template <class T, class Body> void from_line(const T* out, std::ptrdiff_t size, Body body) {
+    const std::ptrdiff_t lead = size >= 256 ? to_next_line(out) : 0;
+    for (std::ptrdiff_t start = 0, stop = lead ? lead : size; start < size; start = stop, stop = size) body(start, stop);
+}
+
 // Copies `size` elements to `out`, whole lines past the caches where `out` begins one.
 template <class T> void stream(const T* buffer, T* out, std::ptrdiff_t size) {
     std::ptrdiff_t done = 0;

@@ -665,8 +665,12 @@ template <class T> T one_minus_tanh(T a) {
 template <class T> T tanh(T x) {
     if constexpr (sizeof(T) == 4) {
         const T a = at_most(T(20), abs(x));
-        const auto [r, exponent] = reduce_in_one_step(-(a + a), whole<T>);
-        const T s = power<T>(exponent), p = expm1_reduced(r, horner(r, exp_tail<T>));
+        // -2a = n ln 2 + 2r: nothing waits for the doubled number.
+        const T shifted = fma(a, -2 * log2_e<T>, rounder<T>(whole<T>)), n = shifted - rounder<T>(whole<T>);
+        const T r = fma(n, T(-0.5) * (ln2_high<T> + ln2_low<T>), -a);
+        static constexpr T tail[] = {4 * exp_tail<T>[0], 8 * exp_tail<T>[1], 16 * exp_tail<T>[2],
+                                     32 * exp_tail<T>[3], 64 * exp_tail<T>[4]};
+        const T s = power<T>(bits(shifted)), p = fma(r * r, horner(r, tail), r + r);
         return with_sign(fma(-s, p, 1 - s) / fma(s, p, 1 + s), x);
     } else {
         const T a = abs(x);
