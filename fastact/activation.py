@@ -121,16 +121,17 @@ class Described:
             raise ValueError(f"{self.name}: {name}={value!r}; allowed is a number that is not NaN")
         return number
 
-    def _read_saved(self, saved: dict[str, Any]) -> str:
+    def _read_saved(self, x: Any, y: Any) -> str:
         """Which of the arrays that backward can use was given."""
-        given = [name for name, value in saved.items() if value is not None]
-        if len(given) != 1 or given[0] not in self.saves:
-            accepted = " or ".join(f"{name}=" for name in self.saves)
-            raise TypeError(
-                f"{self.name}.backward takes exactly one of {accepted} "
-                f"({self._why(given)}); given were {', '.join(f'{g}=' for g in given) or 'none'}"
-            )
-        return given[0]
+        direction = "y" if x is None else "x"
+        if (x is None) is not (y is None) and direction in self.saves:
+            return direction
+        given = [name for name, value in (("x", x), ("y", y)) if value is not None]
+        accepted = " or ".join(f"{name}=" for name in self.saves)
+        raise TypeError(
+            f"{self.name}.backward takes exactly one of {accepted} "
+            f"({self._why(given)}); given were {', '.join(f'{g}=' for g in given) or 'none'}"
+        )
 
     def _why(self, given: list[str]) -> str:
         if given == ["y"]:
@@ -226,7 +227,7 @@ class Elementwise(Described, _dispatch.Kernel):
         if named is not self:
             return named.backward(dy, x=x, y=y, **given, out=out)
         parameters = self._numbers(given)
-        direction = self._read_saved({"x": x, "y": y})
+        direction = self._read_saved(x, y)
         if direction == "y":
             self._check_output_determines(parameters)
         gradient = arrays.as_input(dy, "dy")
@@ -277,9 +278,6 @@ class Random(Described):
         self._describe(row)
         self._defaults = self._read_parameters((), {})
 
-    def _bounds(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, ...]:
-        return self._read_parameters(args, kwargs) if args or kwargs else self._defaults
-
     def _kernel(self, bounds: tuple[float, ...], seed: Any) -> tuple[_dispatch.Kernel, tuple[float, ...]]:
         if seed is None:
             return self._evaluation, ((bounds[0] + bounds[1]) / 2,)
@@ -288,7 +286,8 @@ class Random(Described):
     def __call__(self, x: Any, *args: Any, out: Any = None, seed: Any = None, **kwargs: Any) -> Any:
         if len(args) == 3:
             *args, seed = args  # type: ignore[assignment]
-        kernel, parameters = self._kernel(self._bounds(tuple(args), kwargs), seed)
+        bounds = self._read_parameters(tuple(args), kwargs) if args or kwargs else self._defaults
+        kernel, parameters = self._kernel(bounds, seed)
         result = kernel.run_plain(x, None, out, parameters, "forward")
         if result is not None:
             return result
@@ -317,9 +316,9 @@ class Random(Described):
         numpy.ndarray or scalar
             Gradient with respect to the input; `out` itself where it was given.
         """
-        bounds = self._bounds((), kwargs)
+        bounds = self._read_parameters((), kwargs) if kwargs else self._defaults
         kernel, parameters = self._kernel(bounds, seed)
-        direction = self._read_saved({"x": x, "y": y})
+        direction = self._read_saved(x, y)
         if direction == "y" and bounds != self._defaults:
             self._check_output_determines(bounds)
         result = kernel.run_plain(dy, x if direction == "x" else y, out, parameters, direction)
@@ -409,7 +408,7 @@ class Rows(Described, _dispatch.RowsKernel):
 
     def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
         kernel, parameters = self._kernel(kwargs)
-        self._read_saved({"x": x, "y": y})
+        self._read_saved(x, y)
         gradient, saved = arrays.as_input(dy, "dy"), arrays.as_input(y, "y")
         arrays.same_shape(gradient, saved, "y")
         return _along_rows(kernel, [gradient, saved], out, parameters, axis)
@@ -471,7 +470,7 @@ class RandomRows(Described):
         """
         parameters = self._read_tau(tau)
         if not hard:
-            self._read_saved({"x": x, "y": y})
+            self._read_saved(x, y)
         elif x is None or y is not None:
             raise TypeError(
                 f"{self.name}.backward with hard=True takes x= and seed=, and not y=: "
@@ -534,7 +533,7 @@ class Channels(Described, _dispatch.ChannelsKernel):
         return arrays.finish(result, out)
 
     def _backward(self, dy: Any, weight: Any, axis: int, x: Any, y: Any, out: Any) -> tuple[Any, Any]:
-        self._read_saved({"x": x, "y": y})
+        self._read_saved(x, y)
         if weight is None:
             raise TypeError(f"{self.name}.backward needs the weight= of the forward call")
         gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
@@ -685,7 +684,7 @@ class Gated(Described, _dispatch.GatedKernel):
         return self._along([source], result, axis, out)
 
     def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any) -> Any:
-        self._read_saved({"x": x, "y": y})
+        self._read_saved(x, y)
         gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
         axis = normalize_axis_index(axis, source.ndim)
         expected = self._halved(source.shape, axis)
