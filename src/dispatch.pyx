@@ -167,7 +167,7 @@ cdef float SHARE_NS = 4000
 cdef Py_ssize_t GIL_SIZE = 2048
 
 
-cdef inline int useful_threads(Py_ssize_t size, float cost) noexcept:
+cdef inline int threads_for_cost(Py_ssize_t size, float cost) noexcept:
     cdef int available = current_threads()
     cdef float shares = size * cost / SHARE_NS
     if available == 1 or shares < 2:
@@ -175,7 +175,7 @@ cdef inline int useful_threads(Py_ssize_t size, float cost) noexcept:
     return available if shares >= available else <int>shares
 
 
-cdef inline int at_most(Py_ssize_t units, int threads) noexcept:
+cdef inline int no_more_than(Py_ssize_t units, int threads) noexcept:
     return threads if units >= threads else <int>units
 
 
@@ -447,7 +447,7 @@ cdef class Kernel:
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
         if divisible(size):
-            threads = useful_threads(size, self.forward_cost(dtype, parameters))
+            threads = threads_for_cost(size, self.forward_cost(dtype, parameters))
         if threads > 1:
             if dtype == FLOAT32:
                 forward[float](kernel, parameters, flat(x), flat(out), index, threads)
@@ -473,7 +473,7 @@ cdef class Kernel:
         cdef void* kept = cnp.PyArray_DATA(saved)
         cdef void* target = cnp.PyArray_DATA(out)
         if divisible(size):
-            threads = useful_threads(size, self.backward_cost(dtype, parameters, output))
+            threads = threads_for_cost(size, self.backward_cost(dtype, parameters, output))
         if threads > 1:
             if dtype == FLOAT32:
                 backward[float](kernel, parameters, flat(dy), flat(saved), flat(out), index, threads)
@@ -527,7 +527,7 @@ cdef class Kernel:
         cdef cnp.ndarray partial = cnp.PyArray_ZEROS(1, &count, cnp.NPY_DOUBLE, 0)
         for i in range(len(parameters)):
             values[i] = parameters[i]
-        cdef int threads = at_most(count, useful_threads(size, self.backward_cost(dtype, values, 0)))
+        cdef int threads = no_more_than(count, threads_for_cost(size, self.backward_cost(dtype, values, 0)))
         if dtype:
             parameter_gradient[double](self.entry.parameter_gradient[1], values, dy, x, partial, span, threads)
         else:
@@ -652,7 +652,7 @@ cdef class RowsKernel:
         self.run_backward(gradient, kept, out, NULL, split(gradient, dim))
         return out
 
-    cdef int useful(self, Py_ssize_t size, int dtype, const double* parameters, bint forwards) noexcept:
+    cdef int threads_for(self, Py_ssize_t size, int dtype, const double* parameters, bint forwards) noexcept:
         """The number of threads that a call of this size is worth."""
         cdef float* cost = &self.costs[forwards][dtype]
         if not divisible(size):
@@ -663,7 +663,7 @@ cdef class RowsKernel:
         elif cost[0] == 0:
             cost[0] = rows_backward_cost(
                 SAMPLE, self.entry.backward[dtype], parameters, sample[0], sample[1], sample[3], sample_row, 0, 1)
-        return useful_threads(size, cost[0])
+        return threads_for_cost(size, cost[0])
 
     cdef int run_forward(
         self, cnp.ndarray x, cnp.ndarray out, const double* parameters, Axis axis, Place place
@@ -672,8 +672,8 @@ cdef class RowsKernel:
         cdef RowsForward kernel = self.entry.forward[dtype]
         cdef RowForward share = self.entry.share_forward[dtype] if dtype < WIDE else NULL
         cdef Py_ssize_t size = cnp.PyArray_SIZE(x), units = axis.outer * axis.inner
-        cdef int available = self.useful(size, dtype, parameters, True)
-        cdef int threads = at_most(units, available)
+        cdef int available = self.threads_for(size, dtype, parameters, True)
+        cdef int threads = no_more_than(units, available)
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
         if share != NULL and shares_rows(axis, threads, available):
@@ -702,8 +702,8 @@ cdef class RowsKernel:
         cdef RowsBackward kernel = self.entry.backward[dtype]
         cdef RowBackward share = self.entry.share_backward[dtype] if dtype < WIDE else NULL
         cdef Py_ssize_t size = cnp.PyArray_SIZE(dy), units = axis.outer * axis.inner
-        cdef int available = self.useful(size, dtype, parameters, False)
-        cdef int threads = at_most(units, available)
+        cdef int available = self.threads_for(size, dtype, parameters, False)
+        cdef int threads = no_more_than(units, available)
         cdef void* gradient = cnp.PyArray_DATA(dy)
         cdef void* kept = cnp.PyArray_DATA(y)
         cdef void* target = cnp.PyArray_DATA(out)
@@ -869,7 +869,7 @@ cdef class GatedKernel:
         self.run_backward(gradient, source, out, dim)
         return out
 
-    cdef int useful(self, Py_ssize_t size, int dtype, bint forwards) noexcept:
+    cdef int threads_for(self, Py_ssize_t size, int dtype, bint forwards) noexcept:
         """The number of threads that a call of this size is worth."""
         cdef float* cost = &self.costs[forwards][dtype]
         if not divisible(size):
@@ -880,14 +880,14 @@ cdef class GatedKernel:
         elif cost[0] == 0:
             cost[0] = gated_backward_cost(
                 SAMPLE // 2, self.entry.backward[dtype], sample[0], sample[1], sample[3], sample_pairs, 0, SAMPLE // 2)
-        return useful_threads(size, cost[0])
+        return threads_for_cost(size, cost[0])
 
     cdef int run_forward(self, cnp.ndarray x, cnp.ndarray out, Py_ssize_t dim) except -1:
         cdef int dtype = known_dtype(x)
         cdef GatedForward kernel = self.entry.forward[dtype]
         cdef Axis axis = split(out, dim)
         cdef Py_ssize_t size = cnp.PyArray_SIZE(out)
-        cdef int threads = self.useful(size, dtype, True)
+        cdef int threads = self.threads_for(size, dtype, True)
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
         if threads > 1:
@@ -909,7 +909,7 @@ cdef class GatedKernel:
         cdef GatedBackward kernel = self.entry.backward[dtype]
         cdef Axis axis = split(dy, dim)
         cdef Py_ssize_t size = cnp.PyArray_SIZE(dy)
-        cdef int threads = self.useful(size, dtype, False)
+        cdef int threads = self.threads_for(size, dtype, False)
         cdef void* gradient = cnp.PyArray_DATA(dy)
         cdef void* source = cnp.PyArray_DATA(x)
         cdef void* target = cnp.PyArray_DATA(out)
@@ -944,7 +944,7 @@ cdef enum:
 cdef float costs[5][4]
 
 
-cdef int worthwhile_threads(Py_ssize_t size, int work, int dtype) noexcept:
+cdef int threads_for_work(Py_ssize_t size, int work, int dtype) noexcept:
     """The number of threads that such work on an array of this size, the larger one's, is worth."""
     cdef float* cost = &costs[work][dtype]
     if not divisible(size):
@@ -966,14 +966,14 @@ cdef int worthwhile_threads(Py_ssize_t size, int work, int dtype) noexcept:
         cost[0] = maxout_backward_cost(
             SAMPLE, tables.maxout_backward[dtype], sample[0], sample[1], NULL, sample[3], sample_pairs, 2, 0,
             SAMPLE // 2)
-    return useful_threads(size, cost[0])
+    return threads_for_cost(size, cost[0])
 
 
 cdef int run_prelu(cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, Axis axis) except -1:
     cdef int dtype = known_dtype(x)
     cdef ChannelsForward kernel = tables.prelu[dtype]
     cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
-    cdef int threads = worthwhile_threads(size, PRELU, dtype)
+    cdef int threads = threads_for_work(size, PRELU, dtype)
     cdef void* slopes = cnp.PyArray_DATA(weight)
     if threads == 1:
         kernel(cnp.PyArray_DATA(x), slopes, cnp.PyArray_DATA(out), axis, 0, size)
@@ -1108,7 +1108,7 @@ cdef int add_prelu_gradient(
     shape[0], shape[1] = (size + span - 1) // span, axis.length
     cdef int dtype = known_dtype(x)
     cdef ChannelsGradient kernel = tables.prelu_gradient[dtype]
-    cdef int threads = at_most(shape[0], worthwhile_threads(size, PRELU_GRADIENT, dtype))
+    cdef int threads = no_more_than(shape[0], threads_for_work(size, PRELU_GRADIENT, dtype))
     cdef double[:, ::1] partial = cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE, 0)
     if dtype == FLOAT32:
         channels_gradient[float](kernel, flat(dy), flat(x), partial, axis, index, span, threads)
@@ -1133,7 +1133,7 @@ cdef int run_prelu_backward(
     cdef int dtype = known_dtype(x)
     cdef ChannelsBackward kernel = tables.prelu_backward[dtype]
     cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
-    cdef int threads = worthwhile_threads(size, PRELU_BACKWARD, dtype)
+    cdef int threads = threads_for_work(size, PRELU_BACKWARD, dtype)
     cdef void* slopes = cnp.PyArray_DATA(weight)
     if threads == 1:
         kernel(cnp.PyArray_DATA(dy), cnp.PyArray_DATA(x), slopes, cnp.PyArray_DATA(out), axis, 0, size)
@@ -1153,7 +1153,7 @@ def prelu_backward(cnp.ndarray dy, cnp.ndarray x, cnp.ndarray weight, cnp.ndarra
 
 cdef int run_maxout(cnp.ndarray x, cnp.ndarray out, Axis axis, Py_ssize_t pieces) except -1:
     cdef int dtype = cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE
-    cdef int threads = worthwhile_threads(cnp.PyArray_SIZE(x), MAXOUT, dtype)
+    cdef int threads = threads_for_work(cnp.PyArray_SIZE(x), MAXOUT, dtype)
     if threads > 1 and dtype:
         pieces_forward[double](tables.maxout[1], flat(x), flat(out), None, axis, pieces, threads)
     elif threads > 1:
@@ -1248,7 +1248,7 @@ cdef class PiecesKernel:
 def maxout(cnp.ndarray x, cnp.ndarray out, which, tuple axis, Py_ssize_t pieces):
     """Maxout of contiguous arrays; ``axis`` counts groups, ``which`` is an int32 array or None."""
     cdef Axis a = axis_of(axis)
-    cdef int threads = worthwhile_threads(cnp.PyArray_SIZE(x), MAXOUT, cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE)
+    cdef int threads = threads_for_work(cnp.PyArray_SIZE(x), MAXOUT, cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE)
     if which is None:
         run_maxout(x, out, a, pieces)
     elif cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE:
@@ -1259,7 +1259,7 @@ def maxout(cnp.ndarray x, cnp.ndarray out, which, tuple axis, Py_ssize_t pieces)
 
 cdef int run_maxout_backward(cnp.ndarray dy, x, which, cnp.ndarray out, Axis axis, Py_ssize_t pieces) except -1:
     cdef int dtype = cnp.PyArray_TYPE(dy) == cnp.NPY_DOUBLE
-    cdef int threads = worthwhile_threads(cnp.PyArray_SIZE(out), MAXOUT_BACKWARD, dtype)
+    cdef int threads = threads_for_work(cnp.PyArray_SIZE(out), MAXOUT_BACKWARD, dtype)
     cdef void* values = NULL
     cdef int* winners = NULL
     if threads == 1:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def write(document: Path, name: str, table: str) -> None:
@@ -17,3 +21,11 @@ def write(document: Path, name: str, table: str) -> None:
     if markers != 1:
         raise SystemExit(f"{document.name} has {markers} pairs of <!-- {name} --> markers; it must have one")
     document.write_text(text, encoding="utf-8")
+
+
+def main(about: str, document: Path, name: str, table: Callable[[dict[str, Any]], str]) -> None:
+    """The command that makes a table of what ``fastact bench --json`` wrote and writes it."""
+    parser = argparse.ArgumentParser(description=about.partition("\n")[0])
+    parser.add_argument("json", type=Path, help="file that `fastact bench --json` wrote")
+    record = json.loads(parser.parse_args().json.read_text(encoding="utf-8"))
+    write(document, name, table(record))

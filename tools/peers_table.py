@@ -5,8 +5,6 @@ fastact bench --peers --json peers.json && python tools/peers_table.py peers.jso
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import geometric_mean
@@ -85,12 +83,5 @@ def _rows(measured: list[Measured]) -> Iterator[str]:
         yield "| " + " | ".join([*label, *(cells.get(column, "–") for column in columns)]) + " |"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("json", type=Path, help="file that `fastact bench --peers --json` wrote")
-    record = json.loads(parser.parse_args().json.read_text(encoding="utf-8"))
-    between_markers.write(DOCUMENT, "peers", table(record))
-
-
 if __name__ == "__main__":
-    main()
+    between_markers.main(__doc__, DOCUMENT, "peers", table)

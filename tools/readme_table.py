@@ -5,8 +5,6 @@ fastact bench --json bench.json && python tools/readme_table.py bench.json
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -87,12 +85,5 @@ def _plural(threads: int) -> str:
     return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("json", type=Path, help="file that `fastact bench --json` wrote")
-    record = json.loads(parser.parse_args().json.read_text(encoding="utf-8"))
-    between_markers.write(README, "bench", table(record))
-
-
 if __name__ == "__main__":
-    main()
+    between_markers.main(__doc__, README, "bench", table)
