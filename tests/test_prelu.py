@@ -41,6 +41,20 @@ def test_each_channel_has_its_weight(dtype, shape, axis):
     np.testing.assert_array_equal(dx, np.where(x > 0, dy, channel * dy))
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 16, 65, 100, 1000, 1025])
+@pytest.mark.parametrize("start", [0, 1, 5])
+def test_a_last_axis_of_any_length_has_its_weights_row_after_row(dtype, threads, channels, start):
+    shape = (66_000 // channels, channels)
+    x, dy, weight = _draw(shape, 1, dtype)
+    size = x.size
+    out = np.zeros(start + size + 1, dtype)[start : start + size].reshape(shape)
+    fa.prelu(x, weight, out=out)
+    np.testing.assert_array_equal(out, np.where(x > 0, x, weight * x))
+    out[...] = dy
+    fa.prelu.backward(out, x=x, weight=weight, out=out)
+    np.testing.assert_array_equal(out, np.where(x > 0, dy, weight * dy))
+
+
 @pytest.mark.parametrize(("shape", "axis"), SHAPES_AND_AXES)
 @pytest.mark.parametrize(
     "layout", [np.ascontiguousarray, np.asfortranarray, lambda a: np.flip(np.flip(a).copy())]
