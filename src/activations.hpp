@@ -513,7 +513,7 @@ template <class T> struct Dish {
 template <class T> struct Silu {
     explicit Silu(const double*) {}
 
-    // Where sigma is 1, and where it underflows even times x, x is held.
+    // x is the result where sigma is 1, and held where sigma underflows even times x.
     T forward(T x) const {
         constexpr T largest = -math::exp_negligible<T>;
         const T inside = math::at_most(largest, math::at_least(-math::one_scale_limit<T>, x));

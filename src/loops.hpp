@@ -27,6 +27,9 @@ namespace fastact {
 // (ARCHITECTURE.md, "Large arrays", has the measurement).
 inline constexpr Size block = 256, ahead = 2048;
 
+// Shorter arrays are not worth beginning anew at a line beside a long formula.
+inline constexpr Size long_run = 4 * block;
+
 // Smaller arrays (in bytes) come from a cache, where asking costs more than it gives.
 inline constexpr Size cached = 1 << 23;
 
@@ -50,10 +53,9 @@ template <class T> struct Target {
     }
 
     bool large() const { return size * Size(sizeof(T)) > cached; }
-    // The first block ends where a line of the output begins, as in `from_line`. Beside a long
-    // formula, short arrays are not worth the step.
+    // The first block ends where a line of the output begins, as in `from_line`.
     Size stop(Size start) const {
-        const Size lead = start == 0 && size >= 1024 ? to_next_line(out) : 0;
+        const Size lead = start == 0 && size >= long_run ? to_next_line(out) : 0;
         return std::min(start + (lead ? lead : span), size);
     }
     bool prefetches(Size start) const { return large() && start + ahead + block <= size; }
@@ -213,7 +215,7 @@ void weighted(const T* weight, const T* out, Size length, Size first, Size last,
 
 // As `blocks`, for runs that may be short.
 template <class T, class Body, class... Inputs> void runs(T* out, Size size, Body body, const Inputs*... inputs) {
-    if (size < 4 * block)
+    if (size < long_run)
         from_line(out, size, [&](Size start, Size stop) { body(start, stop, out + start); });
     else
         blocks(out, size, body, inputs...);

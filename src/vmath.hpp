@@ -551,7 +551,7 @@ template <class T> struct Anchor {
     }
 };
 
-// 1 + e^x = d / scale, `scale` a power of two which keeps d far from overflow; `low` is what
+// 1 + e^x = d / scale, `scale` a power of two which keeps d from overflow; `low` is what
 // the last sum of d lost in rounding.
 template <class T> struct OnePlusExp {
     T d, scale, low;
@@ -560,7 +560,7 @@ template <class T> struct OnePlusExp {
 // Where e^x is lost beside 1.
 template <class T> inline constexpr T exp_negligible = T(sizeof(T) == 4 ? -18 : -40);
 
-// scale + upper (1 + em1), powers of two; of the form 1 + e^x where upper is 2^n scale.
+// d = scale + upper (1 + em1): 1 + e^x times `scale`, where upper is 2^n scale.
 template <class T> OnePlusExp<T> one_plus_power(T em1, T upper, T scale) {
     const T sum = upper + scale, lost = scale - (sum - upper);
     const T rest = fma(em1, upper, lost), d = rest + sum;
@@ -589,22 +589,22 @@ template <class T> OnePlusExp<T> one_plus_exp(T x) {
     return one_plus_exp_reduced(reduce(sum_range(x), halved<T>));
 }
 
-// The same at one scale for every x, from exp_negligible to one_scale_limit, where 1 / (1 + e^x) is 0
-// even times x. Cost 10 (15).
-template <class T> inline constexpr T one_scale_limit = T(sizeof(T) == 4 ? 110 : 760);
-template <class T> OnePlusExp<T> one_plus_exp_at_one_scale(T x) {
-    constexpr int scale = whole<T> - (sizeof(T) == 4 ? 32 : 80);
-    const auto [r, exponent] = reduce(x, scale);
-    const T em1 = expm1_reduced(r, horner(r, exp_tail<T>));
-    return one_plus_power(em1, power<T>(exponent), power<T>(scale));
-}
-
 // The same with d >= 1 >= scale, for a numerator that may be of any size.
 template <class T> OnePlusExp<T> one_plus_exp_at_least_1(T x) {
     const auto reduced = reduce(sum_range(x), halved<T>);
     const T lower = powers<T>(reduced.exponent).lower, at_least_1 = lower > 1 ? lower : T(1);
     return one_plus_exp_reduced(
         reduced, {at_least_1, from_bits<T>((reduced.exponent << mantissa_bits<T>)-bits(at_least_1))});
+}
+
+// one_plus_exp at one scale for every x from exp_negligible to one_scale_limit, where 1 / (1 + e^x) is 0
+// even times x. Cost 14 (19).
+template <class T> inline constexpr T one_scale_limit = T(sizeof(T) == 4 ? 110 : 760);
+template <class T> OnePlusExp<T> one_plus_exp_at_one_scale(T x) {
+    constexpr int scale = whole<T> - (sizeof(T) == 4 ? 32 : 80);
+    const auto [r, exponent] = reduce(x, scale);
+    const T em1 = expm1_reduced(r, horner(r, exp_tail<T>));
+    return one_plus_power(em1, power<T>(exponent), power<T>(scale));
 }
 
 // e^x - 1 for x <= 0.
@@ -656,12 +656,13 @@ template <class T> T one_minus_tanh(T a) {
     return 2 / (1 + from_bits<T>(bits(exp_reduced(r)) + (exponent << mantissa_bits<T>)));
 }
 
-// tanh(x) for every x; never beyond 1, and 1 from |x| = 9.02 (19.1) on.
+// tanh(x) for every x; never beyond 1, and 1 from |x| = 8.5 (19.1) on.
 // Method for a float: with e^-2|x| = s (1 + p), s a power of two, (1 - s - s p) / (1 + s + s p). Both
-// sums are rounded once, and as one rises the other falls: so does the quotient, where p does. Cost 11
-// and a division. The three roundings can add up to 2.4 ULP; of all floats none loses more than 1.96
-// (v1: 1.99), but some doubles lose 2.1. For a double: a polynomial where |x| <= 0.7, 1 - 2 / (1 + e^2x)
-// beyond, where 1.14 (v1: 1.36) were seen. Cost 27 and a division.
+// sums are rounded once (where s is lost beside 1, twice: 1.83 ULP there), and as one rises the other
+// falls, so that the quotient never falls where p does not. Cost 15 and a division. The three roundings
+// can add up to 2.4 ULP; of all floats none loses more than 1.96 (v1: 1.99), but some doubles lose 2.1.
+// For a double: a polynomial where |x| <= 0.7, 1 - 2 / (1 + e^2x) beyond, where 1.14 (v1: 1.36) were
+// seen. Cost 27 and a division.
 template <class T> T tanh(T x) {
     if constexpr (sizeof(T) == 4) {
         const T a = at_most(T(20), abs(x));

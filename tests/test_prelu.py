@@ -55,6 +55,16 @@ def test_a_last_axis_of_any_length_has_its_weights_row_after_row(dtype, threads,
     np.testing.assert_array_equal(out, np.where(x > 0, dy, weight * dy))
 
 
+@pytest.mark.parametrize("channels", [2, 3, 16])
+def test_half_precision_along_a_short_last_axis_is_float32_rounded(threads, channels):
+    x, dy, weight = (a.astype(np.float16) for a in _draw((66_000 // channels, channels), 1, np.float32))
+    single = {name: a.astype(np.float32) for name, a in (("x", x), ("dy", dy), ("weight", weight))}
+    assert same_bits(fa.prelu(x, weight), fa.prelu(single["x"], single["weight"]).astype(np.float16))
+    dx, _ = fa.prelu.backward(dy, x=x, weight=weight)
+    expected, _ = fa.prelu.backward(single["dy"], x=single["x"], weight=single["weight"])
+    assert same_bits(dx, expected.astype(np.float16))
+
+
 @pytest.mark.parametrize(("shape", "axis"), SHAPES_AND_AXES)
 @pytest.mark.parametrize(
     "layout", [np.ascontiguousarray, np.asfortranarray, lambda a: np.flip(np.flip(a).copy())]

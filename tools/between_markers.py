@@ -1,4 +1,7 @@
-"""Generated tables stand between the comments ``<!-- NAME -->`` and ``<!-- /NAME -->`` of a document."""
+"""Generated tables stand between the comments ``<!-- NAME -->`` and ``<!-- /NAME -->`` of a document.
+
+What makes such a table of a benchmark's record is a command by ``main``.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,10 @@ def write(document: Path, name: str, table: str) -> None:
 
 
 def main(about: str, document: Path, name: str, table: Callable[[dict[str, Any]], str]) -> None:
-    """The command that makes a table of what ``fastact bench --json`` wrote and writes it."""
+    """Make the table of the record that the command line names, and write it."""
     parser = argparse.ArgumentParser(description=about.partition("\n")[0])
-    parser.add_argument("json", type=Path, help="file that `fastact bench --json` wrote")
+    parser.add_argument(
+        "json", type=Path, help="what `fastact bench --json` wrote (with --peers: of a comparison)"
+    )
     record = json.loads(parser.parse_args().json.read_text(encoding="utf-8"))
     write(document, name, table(record))
