@@ -651,7 +651,7 @@ template <class T> struct Mish {
     Parts parts(T x) const {
         const auto [r, exponent] = math::reduce(x, math::halved<T>);
         const auto [lower, upper] = math::powers<T>(exponent);
-        const T power = lower * upper, q = math::fma(r * r, math::horner(r, math::exp_tail<T>), r);
+        const T power = lower * upper, q = math::fma(r * r, math::polynomial(r, math::exp_tail<T>), r);
         // `lost` is what 2^k loses beside 2; where it is the larger, the sum is exact.
         const T base = power + 2, lost = power - (base - 2), t = math::fma(power, q, base);
         const T t_low = math::fma(power, q, base - t) + lost;
@@ -762,13 +762,11 @@ template <class T> struct Peak {
 template <class T> inline constexpr T raised = T(sizeof(T) == 4 ? 0x1p64 : 0x1p512);
 
 // e^(logit - largest) over the sum of all.
-// `factor` is the logit's slope in x.
 template <class T> struct Softmax : Row {
     using Gradient = Softmax;
     static constexpr bool keeps_terms = true, has_anchor = true;
-    T factor;
 
-    explicit Softmax(const double*, double factor = 1) : factor(T(factor)) {}
+    explicit Softmax(const double*) {}
 
     T logit(T x, std::uint64_t) const { return x; }
     T near_term(T x, Peak<T> peak) const { return peak.anchor.exp(x); }
@@ -786,32 +784,37 @@ template <class T> struct Softmax : Row {
     // y (dy - sum(dy y)); the sum is kept in two parts, since dy may be close to it.
     T gradient_term(T dy, T y) const { return dy * y; }
     Parts<T> gradient_scale(double sum, double error, double) const { return Parts<T>::of(sum + error, 0); }
-    T gradient(T dy, T y, Parts<T> mean) const { return y * ((dy - mean.high) - mean.low) * factor; }
+    T gradient(T dy, T y, Parts<T> mean) const { return y * ((dy - mean.high) - mean.low); }
 };
 
 template <class T> struct Softmin : Softmax<T> {
-    explicit Softmin(const double* parameters) : Softmax<T>(parameters, -1) {}
+    using Gradient = Softmin;
+
+    using Softmax<T>::Softmax;
 
     T logit(T x, std::uint64_t) const { return -x; }
     T near_term(T x, Peak<T> peak) const { return peak.anchor.exp(-x); }
     T term(T x, Peak<T> peak, std::uint64_t) const {
         return math::exp_difference(-x, peak.largest, raised<T>);
     }
+    T gradient(T dy, T y, Parts<T> mean) const { return y * ((mean.high - dy) + mean.low); }
 };
 
 // The difference is halved, so that it does not overflow before it is divided, and its
 // quotient kept in two parts: rounded to one, its error would be multiplied by its size.
 template <class T> struct TemperedSoftmax : Softmax<T> {
+    using Gradient = TemperedSoftmax;
     static constexpr bool has_anchor = false;
-    T high, low;
+    T factor, high, low;
 
-    explicit TemperedSoftmax(const double* parameters) : Softmax<T>(parameters, 1 / parameters[0]) {
+    explicit TemperedSoftmax(const double* parameters) : Softmax<T>(parameters), factor(T(1 / parameters[0])) {
         high = T(std::min(2 / parameters[0], double(std::numeric_limits<T>::max())));
         const double product = double(high) * parameters[0];
         const double rest = (2 - product) - math::product_error(double(high), parameters[0], product);
         low = T(std::isfinite(rest) ? rest / parameters[0] : 0);
     }
     T term(T x, Peak<T> peak, std::uint64_t) const { return tempered(x, T(0), peak.largest); }
+    T gradient(T dy, T y, Parts<T> mean) const { return Softmax<T>::gradient(dy, y, mean) * factor; }
     T tempered(T x, T x_low, T largest) const {
         const auto [d, error] = math::difference(T(0.5) * x, T(0.5) * largest);
         const T u = d * high, u_error = math::product_error(d, high, u);
