@@ -1,7 +1,6 @@
 // The declarations: which formula runs in which loop, one line per activation.
 #pragma once
 
-#include <iterator>
 
 #include "activations.hpp"
 #include "halves.hpp"
@@ -132,11 +131,8 @@ inline constexpr Gated gated_table[] = {
 
 inline constexpr Tables tables = {
     elementwise_table,
-    std::size(elementwise_table),
     rows_table,
-    std::size(rows_table),
     gated_table,
-    std::size(gated_table),
     {prelu<float>, prelu<double>, staged_channels_forward<prelu<float>, Float16>,
      staged_channels_forward<prelu<float>, BFloat16>},
     {prelu_backward<float>, prelu_backward<double>, staged_channels_backward<prelu_backward<float>, Float16>,

@@ -73,13 +73,12 @@ cdef extern from "tables.hpp" namespace "fastact" nogil:
         const char* name
         GatedForward forward[4]
         GatedBackward backward[4]
-    struct Tables:
-        const Elementwise* elementwise
-        int elementwise_size
-        const Rows* rows
-        int rows_size
-        const Gated* gated
-        int gated_size
+    cppclass Entries[Entry]:
+        const Entry* named(const char*)
+    cppclass Tables:
+        Entries[Elementwise] elementwise
+        Entries[Rows] rows
+        Entries[Gated] gated
         ChannelsForward prelu[4]
         ChannelsBackward prelu_backward[4]
         ChannelsGradient prelu_gradient[4]
@@ -296,12 +295,8 @@ cdef class Kernel:
     cdef float costs[3][4]
 
     def __init__(self, str kernel, tuple names, tuple defaults, bint has_defaults):
-        cdef bytes key = kernel.encode()
         cdef int i
-        self.entry = NULL
-        for i in range(tables.elementwise_size):
-            if tables.elementwise[i].name == key:
-                self.entry = &tables.elementwise[i]
+        self.entry = tables.elementwise.named(kernel.encode())
         if self.entry == NULL:
             raise LookupError(f"no kernel is declared for {kernel!r}")
         self.names = names
@@ -577,12 +572,7 @@ cdef class RowsKernel:
     cdef float costs[2][4]  # nanoseconds per element backward and forward, by dtype
 
     def __init__(self, str kernel):
-        cdef bytes key = kernel.encode()
-        cdef int i
-        self.entry = NULL
-        for i in range(tables.rows_size):
-            if tables.rows[i].name == key:
-                self.entry = &tables.rows[i]
+        self.entry = tables.rows.named(kernel.encode())
         if self.entry == NULL:
             raise LookupError(f"no kernel is declared for {kernel!r}")
 
@@ -791,12 +781,7 @@ cdef class GatedKernel:
     cdef float costs[2][4]  # nanoseconds per element of the output backward and forward, by dtype
 
     def __init__(self, str kernel):
-        cdef bytes key = kernel.encode()
-        cdef int i
-        self.entry = NULL
-        for i in range(tables.gated_size):
-            if tables.gated[i].name == key:
-                self.entry = &tables.gated[i]
+        self.entry = tables.gated.named(kernel.encode())
         if self.entry == NULL:
             raise LookupError(f"no kernel is declared for {kernel!r}")
 

@@ -24,10 +24,13 @@ template <class T> std::ptrdiff_t to_next_line(const T* start) {
 }
 
 // body(start, stop) for elements 0..size of an output, begun anew where a line of it does: vectors
-// that cross lines take twice the time, and NumPy's arrays begin anywhere.
+// that cross lines take twice the time, and NumPy's arrays begin anywhere. Of shorter ones than
+// `worthwhile` the second loop takes what that saves (relu: 256 elements as before, 512 a twelfth less).
 template <class T, class Body> void from_line(const T* out, std::ptrdiff_t size, Body body) {
-    const std::ptrdiff_t lead = size >= 256 ? to_next_line(out) : 0;
-    for (std::ptrdiff_t start = 0, stop = lead ? lead : size; start < size; start = stop, stop = size) body(start, stop);
+    constexpr std::ptrdiff_t worthwhile = 256;
+    const std::ptrdiff_t lead = size >= worthwhile ? to_next_line(out) : 0;
+    for (std::ptrdiff_t start = 0, stop = lead ? lead : size; start < size; start = stop, stop = size)
+        body(start, stop);
 }
 
 // Copies `size` elements to `out`, whole lines past the caches where `out` begins one.

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace fastact {
 
@@ -117,13 +118,25 @@ struct Gated {
     GatedBackward backward[dtypes];
 };
 
+// The entries of one shape of work.
+template <class Entry> struct Entries {
+    const Entry* first;
+    Size size;
+
+    template <Size count> constexpr Entries(const Entry (&entries)[count]) : first(entries), size(count) {}
+
+    // Null where there is none of that name.
+    const Entry* named(const char* name) const {
+        for (Size i = 0; i < size; ++i)
+            if (std::strcmp(first[i].name, name) == 0) return first + i;
+        return nullptr;
+    }
+};
+
 struct Tables {
-    const Elementwise* elementwise;
-    int elementwise_size;
-    const Rows* rows;
-    int rows_size;
-    const Gated* gated;
-    int gated_size;
+    Entries<Elementwise> elementwise;
+    Entries<Rows> rows;
+    Entries<Gated> gated;
     ChannelsForward prelu[dtypes];
     ChannelsBackward prelu_backward[dtypes];
     ChannelsGradient prelu_gradient[dtypes];
