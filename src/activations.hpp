@@ -838,11 +838,14 @@ template <class T> struct GumbelSoftmax : TemperedSoftmax<T> {
     explicit GumbelSoftmax(const double* parameters)
         : TemperedSoftmax<T>(parameters), seed(std::bit_cast<std::uint64_t>(parameters[1])) {}
 
-    T logit(T x, std::uint64_t index) const { return x + gumbel_noise<T>(seed, index); }
-    T term(T x, Peak<T> peak, std::uint64_t index) const {
-        const auto [sum, error] = math::difference(x, -gumbel_noise<T>(seed, index));
+    T noise(std::uint64_t index) const { return gumbel_noise<T>(seed, index); }
+    T logit(T x, T noise) const { return x + noise; }
+    T logit(T x, std::uint64_t index) const { return logit(x, noise(index)); }
+    T term(T x, Peak<T> peak, T noise) const {
+        const auto [sum, error] = math::difference(x, -noise);
         return this->tempered(sum, error, peak.largest);
     }
+    T term(T x, Peak<T> peak, std::uint64_t index) const { return term(x, peak, noise(index)); }
 };
 
 // What the noise is, for whoever wants to know it: x + noise.

@@ -33,20 +33,27 @@ struct Indices {
     std::uint64_t operator()(Size i, Size column) const {
         return origin + std::uint64_t(i) * along + std::uint64_t(column) * across;
     }
+    Indices from(Size start) const { return {(*this)(start, 0), along, across}; }
+};
+
+// In its place, what a random formula drew for each element.
+template <class T, Size Width> struct Drawn {
+    const T* noise;
+
+    T operator()(Size i, Size column) const { return noise[i * Width + column]; }
+    Drawn from(Size start) const { return {noise + start * Width}; }
 };
 
 // `columns` columns of `length` elements, `stride` apart, side by side; Width is 1 for a
 // single contiguous row, and what it is worked on with has room for Width columns.
-template <Size Width_, class Columns> struct Lines {
+template <Size Width_, class Columns, class Index = Indices> struct Lines {
     static constexpr Size Width = Width_;
     Size length;
     std::conditional_t<Width_ == 1, Known<1>, Size> stride;
     Columns columns;
-    Indices index;
+    Index index;
 
-    Lines part(Size start, Size count) const {
-        return {count, stride, columns, {index(start, 0), index.along, index.across}};
-    }
+    Lines part(Size start, Size count) const { return {count, stride, columns, index.from(start)}; }
 };
 
 // body(i, column) for every element, in a loop that becomes SIMD code.
@@ -190,6 +197,24 @@ template <class Op, class T, class Lines> void normalize(const Op& op, const T* 
         });
     });
     write_results(op, x, out, peaks.largest, total, ties, lines);
+}
+
+// Noise takes longer than all else, so what fits into a buffer is drawn once for all passes.
+template <class Op, class T, class Lines>
+[[gnu::flatten, gnu::noinline]] void draw(const Op& op, T* noise, Lines lines) {
+    const Size length = lines.length, columns = lines.columns;
+    for (Size i = 0; i < length; ++i)
+#pragma GCC ivdep
+        for (Size c = 0; c < columns; ++c) noise[i * Lines::Width + c] = op.noise(lines.index(i, c));
+}
+template <class Op, class T, Size Width, class Columns>
+void normalize_drawn(const Op& op, const T* x, T* out, Lines<Width, Columns> lines) {
+    constexpr Size room = 4096;
+    if (lines.length * Width > room) return normalize(op, x, out, lines);
+    alignas(line) T noise[room];
+    draw(op, noise, lines);
+    normalize(op, x, out,
+              Lines<Width, Columns, Drawn<T, Width>>{lines.length, lines.stride, lines.columns, {noise}});
 }
 
 // -- Forward by a threshold ---------------------------------------------------------------
@@ -380,6 +405,8 @@ void rows_forward(const double* parameters, const void* x, void* out, Axis axis,
                [&](auto inputs, T* to, auto lines) {
                    if constexpr (requires { op.threshold(0.0, 0.0, 0.0); })
                        project(op, inputs[0], to, lines);
+                   else if constexpr (requires { op.noise(std::uint64_t()); })
+                       normalize_drawn(op, inputs[0], to, lines);
                    else
                        normalize(op, inputs[0], to, lines);
                });

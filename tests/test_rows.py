@@ -241,6 +241,15 @@ def test_gumbel_softmax_is_a_softmax_of_noisy_logits(dtype, threads):
         _assert_correct("gumbel_softmax", y, x, noise=noise, tau=tau)
 
 
+@pytest.mark.parametrize("shape", [(4000,), (60, 70)], ids=["row", "columns"])
+def test_gumbel_softmax_has_the_same_bits_where_lines_are_too_long_to_keep_their_noise(shape, dtype):
+    x = _draw(shape, dtype)
+    # Elements of -inf add to a line's length, and nothing else.
+    longer = np.pad(x, [(0, 200)] + [(0, 0)] * (x.ndim - 1), constant_values=-np.inf)
+    expected = fa.gumbel_softmax(x, axis=0, seed=3)
+    assert same_bits(fa.gumbel_softmax(longer, axis=0, seed=3)[: shape[0]], expected)
+
+
 def test_the_noise_is_gumbels(dtype):
     noise = fa.gumbel_softmax.noise(400_000, dtype, seed=1).astype(np.float64)
     assert np.isfinite(noise).all()
