@@ -81,8 +81,15 @@ template <class Lines, class Body> void segments(Lines lines, Body body) {
 
 // -- Forward by the largest logit and a sum ----------------------------------------------
 
+// The largest of 2 width lanes goes to the first.
+template <Size width, class T> void keep_larger(T* partial) {
+    for (Size lane = 0; lane < width; ++lane)
+        partial[lane] = partial[lane + width] > partial[lane] ? partial[lane + width] : partial[lane];
+    if constexpr (width > 1) keep_larger<width / 2>(partial);
+}
+
 template <class Op, class T, class Lines>
-[[gnu::flatten, gnu::noinline]] void find_largest(const Op& op, const T* x, T* largest, Lines lines) {
+[[gnu::flatten, gnu::noinline]] void find_largest(const Op& op, const T* x, T* largest, const Lines& lines) {
     const auto [length, stride, known, index] = lines;
     const Size columns = known;
     if constexpr (Lines::Width == 1) {
@@ -96,9 +103,7 @@ template <class Op, class T, class Lines>
         for (; i + lanes <= length; i += lanes)
             for (Size lane = 0; lane < lanes; ++lane) raise(lane, i + lane);
         for (Size lane = 0; lane < length - i; ++lane) raise(lane, i + lane);
-        for (Size width = lanes / 2; width > 0; width /= 2)
-            for (Size lane = 0; lane < width; ++lane)
-                partial[lane] = partial[lane + width] > partial[lane] ? partial[lane + width] : partial[lane];
+        keep_larger<lanes / 2>(partial);
         largest[0] = partial[0];
     } else {
         for (Size c = 0; c < columns; ++c) largest[c] = op.logit(x[c], index(0, c));
@@ -139,7 +144,7 @@ template <class Op, class Body> void with_known_nearness(bool near, Body body) {
 template <bool near, class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void add_terms(const Op& op, const T* x, T* out,
                                                const Peaks<T, Lines::Width>& peaks, Total* total, Total* ties,
-                                               Lines lines) {
+                                               const Lines& lines) {
     const auto [length, stride, known, index] = lines;
     const Size columns = known;
     const T* largest = peaks.largest;
@@ -174,7 +179,7 @@ template <bool near, class Op, class T, class Lines>
 
 template <class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void write_results(const Op& op, const T* x, T* out, const T* largest,
-                                                   const Total* total, const Total* ties, Lines lines) {
+                                                   const Total* total, const Total* ties, const Lines& lines) {
     const auto stride = lines.stride;
     const Size columns = lines.columns;
     Parts<T> scale[Lines::Width];
@@ -201,7 +206,7 @@ template <class Op, class T, class Lines> void normalize(const Op& op, const T* 
 
 // Noise takes longer than all else, so what fits into a buffer is drawn once for all passes.
 template <class Op, class T, class Lines>
-[[gnu::flatten, gnu::noinline]] void draw(const Op& op, T* noise, Lines lines) {
+[[gnu::flatten, gnu::noinline]] void draw(const Op& op, T* noise, const Lines& lines) {
     const Size length = lines.length, columns = lines.columns;
     for (Size i = 0; i < length; ++i)
 #pragma GCC ivdep
@@ -223,7 +228,7 @@ void normalize_drawn(const Op& op, const T* x, T* out, Lines<Width, Columns> lin
 // below 1 (Michelot 1986 starts lower): the support shrinks with every step, and t is exact
 // as soon as it does not.
 template <class Op, class T, class Lines>
-[[gnu::flatten, gnu::noinline]] void project(const Op& op, const T* x, T* out, Lines lines) {
+[[gnu::flatten, gnu::noinline]] void project(const Op& op, const T* x, T* out, const Lines& lines) {
     const auto [length, stride, known, index] = lines;
     const Size columns = known;
     T largest[Lines::Width];
@@ -259,7 +264,7 @@ template <class Op, class T, class Lines>
 
 // 1 at the first of the largest values of each column, 0 elsewhere; NaN where all are NaN.
 template <class T, class Lines>
-[[gnu::flatten, gnu::noinline]] void choose(const T* y, T* out, Lines lines) {
+[[gnu::flatten, gnu::noinline]] void choose(const T* y, T* out, const Lines& lines) {
     const auto [length, stride, known, index] = lines;
     const Size columns = known;
     T largest[Lines::Width];
@@ -280,7 +285,7 @@ template <class T, class Lines>
 
 template <class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void add_gradients(const Op& op, const T* dy, const T* y, Total* total,
-                                                   Total* support, Lines lines) {
+                                                   Total* support, const Lines& lines) {
     const auto [length, stride, known, index] = lines;
     const Size columns = known;
     const auto term_of = [&](Size i, Size c) {
@@ -301,7 +306,7 @@ template <class Op, class T, class Lines>
 
 template <class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void write_gradients(const Op& op, const T* dy, const T* y, T* out,
-                                                     const Total* total, const Total* support, Lines lines) {
+                                                     const Total* total, const Total* support, const Lines& lines) {
     const auto stride = lines.stride;
     const Size columns = lines.columns;
     Parts<T> scale[Lines::Width];
