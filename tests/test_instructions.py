@@ -12,10 +12,15 @@ import bounds
 import instructions as tool
 import pytest
 
+PASSES = re.compile(
+    r"(find_largest|draw|add_terms|write_results|project|choose|add_gradients|write_gradients)<"
+)
+"""What goes over the elements of rows. Many of their loops are unrolled and gone, or tails of sums."""
+
 NARROW = {
-    r"(normalize|find_largest|add_terms|write_results|project|choose|add_gradients|write_gradients|each_lines"
-    r"|differentiate|rows?_forward|rows?_backward|with_known_length|to_columns|to_rows"
-    r")<": "not told apart yet: tails of sums, copies to columns, inlined loops",
+    PASSES.pattern: "tails of sums and trees",
+    r"(normalize|differentiate|rows?_(forward|backward)|each_lines)<": "what is done once for a row",
+    r"(with_known_length|to_columns|to_rows)<": "copies of short rows, one after another",
     r"parameter_gradient<": "what is left of a stretch is summed one by one",
     r"gated_\w+<Gelu, double> at v1": "gcc makes no masks of 64 bits without 64-bit comparisons",
 }
@@ -65,6 +70,18 @@ def test_every_hot_loop_is_as_wide_as_the_registers(found, level):
     assert not {text for text in narrow if not any(re.match(known, text) for known in NARROW)}
 
 
+@pytest.mark.parametrize(("level", "module"), tool.modules().items())
+def test_every_pass_over_rows_computes_in_whole_registers(level, module):
+    passes = {
+        f"{name} at {level}": tool.arithmetic_width(lines)
+        for name, lines in tool.functions(module)
+        if PASSES.match(name)
+    }
+    assert len(passes) > 100
+    narrow = {name for name, width in passes.items() if width < tool.WIDTHS[level]}
+    assert not {name for name in narrow if not re.match(r"choose<double.* at v1", name)}
+
+
 def test_loops_are_found_and_measured_in_a_disassembly():
     load, store = "vmovups (%rsi,%rax,1),%ymm4", "vmovups %ymm0,(%rdi,%rax,1)"
     body = [load, "vmaxps %ymm1,%ymm4,%ymm0", store, "add $0x20,%rax", "cmp %r9,%rax", "jne 8"]
@@ -73,6 +90,11 @@ def test_loops_are_found_and_measured_in_a_disassembly():
     instructions = head + [(8 + i, line) for i, line in enumerate(body)] + tail
     (loop,) = tool.hot_loops("forward<Relu, float>", instructions)
     assert (loop.elements, loop.width, loop.per_element) == (8, 32, 6 / 8)
+
+
+def test_arithmetic_one_by_one_has_no_width():
+    assert tool.arithmetic_width([(0, "vaddss (%rsi),%xmm1,%xmm0"), (4, "vmovups (%rdi),%ymm0")]) == 0
+    assert tool.arithmetic_width([(0, "vaddss (%rsi),%xmm1,%xmm0"), (4, "vmulps %ymm1,%ymm2,%ymm0")]) == 32
 
 
 def test_the_margin_is_a_tenth_either_way():

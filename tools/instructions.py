@@ -28,6 +28,8 @@ WIDTHS = {"v1": 16, "v3": 32, "v4": 64}
 REGISTERS = {"x": 16, "y": 32, "z": 64}
 MOVE = re.compile(r"(?:v?mov(?:[au]p[sd]|dq[au]\w*)|vcvtph2ps|vcvtps2ph) .*\(%(?!rsp)")
 """A whole register loaded from an array or stored to one, converted on the way or not."""
+ARITHMETIC = re.compile(r"v?(?:add|sub|mul|max|cmp\w*|fn?m(?:add|sub)\d+)p[sd] ")
+"""On all elements of a register."""
 SIZES = {"float": 4, "double": 8}
 
 
@@ -165,6 +167,12 @@ def hot_loops(name: str, instructions: list[tuple[int, str]]) -> list[Loop]:
             moved = {kind for line in body if MOVE.match(line) for kind in re.findall("%([xyz])mm", line)}
             loops.append(Loop(tuple(body), elements, max(map(REGISTERS.get, moved), default=0)))
     return [loop for loop in loops if loop.elements > 1] or loops
+
+
+def arithmetic_width(instructions: list[tuple[int, str]]) -> int:
+    """Bytes of the widest registers whose floats are added, multiplied or compared; 0 where one by one."""
+    lines = [line for _, line in instructions if ARITHMETIC.match(line)]
+    return max((REGISTERS[kind] for line in lines for kind in re.findall("%([xyz])mm", line)), default=0)
 
 
 def kernels(module: Path) -> dict[str, list[Loop]]:
