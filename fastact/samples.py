@@ -40,9 +40,10 @@ def stratified(
 ) -> np.ndarray:
     """Numbers of an interval from every region.
 
-    Those are: each exponent of both signs, evenly between the tails and between -16 and 16, and close
-    to the ends of the interval. The first batch adds the special values and the neighbourhoods of
-    `points` and of those where exponentials change their reduction or leave the dtype's range.
+    Those are: each exponent of both signs, evenly between the tails, between -16 and 16 and between -2
+    and 2, where most formulas meet, and close to the ends of the interval. The first batch adds the
+    special values and the neighbourhoods of `points` and of those where exponentials change their
+    reduction or leave the dtype's range.
     """
     random = np.random.default_rng(batch)
     reach = tail(dtype)
@@ -51,6 +52,7 @@ def stratified(
         _every_exponent(dtype, random),
         random.uniform(low, high, STRATUM),
         random.uniform(max(low, -16), min(high, 16), STRATUM),
+        random.uniform(max(low, -2), min(high, 2), STRATUM),
         _near_the_ends(interval, random, int(np.finfo(dtype).nmant)),
     ]
     if batch == 0:

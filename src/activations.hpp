@@ -46,8 +46,7 @@ template <class T> T sigmoid_backward(T dy, T u) {
 template <class T, class... Low>
 T gated_backward(T dy, T u, OnePlusExp<T> sum, T growth, Low... low) {
     const T inverse = 1 / sum.d, sigma = 1 - inverse * sum.scale;
-    T factor = math::fma(-growth, sigma, T(1));
-    if constexpr (sizeof...(low) > 0) factor = math::accurate_fma(-growth, sigma, (T(1) - ... - (low * sigma)));
+    const T factor = math::accurate_fma(-growth, sigma, (T(1) - ... - (low * sigma)));
     T h = inverse * factor;
     // With a growth in two parts the quotient factor / (1 + e^|u|) too is rounded but once.
     if constexpr (sizeof...(low) > 0)
