@@ -51,7 +51,7 @@ T gated_backward(T dy, T u, OnePlusExp<T> sum, T growth, Low... low) {
     // With a growth in two parts the quotient factor / (1 + e^|u|) too is rounded but once.
     if constexpr (sizeof...(low) > 0)
         h = math::fma(math::fma(-h, sum.low, math::accurate_fma(-h, sum.d, factor)), inverse, h);
-    return dy * (u < 0 ? h : 1 - h * sum.scale) * (u < 0 ? sum.scale : T(1));
+    return math::times_reflected(dy, u < 0, h, sum.scale);
 }
 
 // The same for u sigma(u); `a_low` is what |u| lost in rounding.

@@ -234,46 +234,43 @@ template <> inline constexpr double normal_far<double>[] = {
     -0.0013088422278778572,
     0.0004746779803517934,
     -7.05874893178549e-05};
-// (1/2 - R(a)) / a + what 1 / sqrt(2 pi) loses in rounding, relative to R(a) + a / sqrt(2 pi)
-template <class T> inline constexpr T mills_fall_numerator = 0;
-template <class T> inline constexpr T mills_fall_denominator = 0;
-// error 2^-25.29
-template <> inline constexpr float mills_fall_numerator<float>[] = {
-    0.3989418f,
-    0.32804433f,
-    0.112171635f,
-    0.015869899f};
-template <> inline constexpr float mills_fall_denominator<float>[] = {
-    1.0f,
-    1.4489259f,
-    0.8558976f,
-    0.24963501f,
-    0.031740543f};
-// (1/2 - R(a)) / a + what 1 / sqrt(2 pi) loses in rounding, relative to R(a) + a / sqrt(2 pi)
-// error 2^-57.33
-template <> inline constexpr double mills_fall_numerator<double>[] = {
-    0.39894228040143254,
-    0.6678087936137275,
-    0.537754253680334,
-    0.2702546545635092,
-    0.09295543020788893,
-    0.022663786317801787,
-    0.00392270003630299,
-    0.00046668154625963983,
-    3.48853872951115e-05,
-    1.264431353641756e-06};
-template <> inline constexpr double mills_fall_denominator<double>[] = {
-    1.0,
-    2.3006054727771237,
-    2.4563073654536094,
-    1.6064861080738704,
-    0.7147074669171286,
-    0.2267434107175156,
-    0.052159069710254656,
-    0.008633800320282568,
-    0.000990642040379113,
-    7.178851510058008e-05,
-    2.5288627072842778e-06};
+// ((1/2 - R(a)) / a + what 1 / sqrt(2 pi) loses in rounding) (a + 3.5) in t = (a - 1.75) / (a + 3.5), relative to R(a) + a / sqrt(2 pi)
+template <class T> inline constexpr T mills_fall = 0;
+// error 2^-25.89
+template <> inline constexpr float mills_fall<float>[] = {
+    0.94430494f,
+    -0.7107168f,
+    0.35209927f,
+    -0.08099759f,
+    -0.018073816f,
+    0.013825169f,
+    0.0018255073f,
+    -0.0023011288f};
+// ((1/2 - R(a)) / a + what 1 / sqrt(2 pi) loses in rounding) (a + 3.5) in t = (a - 1.75) / (a + 3.5), relative to R(a) + a / sqrt(2 pi)
+// error 2^-56.81
+template <> inline constexpr double mills_fall<double>[] = {
+    0.944305005965283,
+    -0.7107168533019629,
+    0.35210192614173746,
+    -0.08099355290175982,
+    -0.018125470343342005,
+    0.013810498424051186,
+    0.002151507828777946,
+    -0.002409705266331741,
+    -0.000665991507352407,
+    0.00040068648337491445,
+    0.00023935463995623137,
+    -3.030845870460924e-05,
+    -6.963805889617816e-05,
+    -1.7177589988146447e-05,
+    1.1915346248675258e-05,
+    9.733892168624287e-06,
+    1.7186698701052433e-06,
+    -1.8436421570208609e-06,
+    -2.9068304618922265e-06,
+    -7.823324051303029e-08,
+    1.7472574345560243e-06,
+    -5.685164002189047e-07};
 
 // -- Bits ----------------------------------------------------------------------
 
@@ -769,6 +766,8 @@ template <class T> struct Mills {
     static constexpr bool single = sizeof(T) == 4;
     // Below the join Phi(x) is a series, from there on a R(a) one in (a - centre) / (a + pole).
     static constexpr T join = T(0.8), centre = T(single ? 1.53125 : 1.546875), pole = 3;
+    // R(a) = 1/2 - a fall is one for every a.
+    static constexpr T fall_centre = 1.75, fall_pole = 3.5;
     // Where e^(-a^2 / 2) is beyond all scales.
     static constexpr T largest = T(single ? 18.5 : 53);
 };
@@ -820,8 +819,16 @@ template <class T> T times_normal_cdf(T a, T x) {
 }
 
 // (a + a_low) * b, rounded once or nearly so.
-template <class T> T times_in_parts(T a, T b) { return a * b; }
 template <class T> T times_in_parts(T a, T b, T a_low) { return fma(a, b, a_low * b); }
+
+// dy p scale where `below`, dy (1 - p scale) elsewhere, p scale <= 1/2 there. 1/2 - p scale is exact
+// where p scale is near 1/2, and dy meets both halves in one rounding; it is never 0, which would
+// make NaN of an infinite dy.
+template <class T, class... Low> T times_reflected(T dy, bool below, T p, T scale, Low... dy_low) {
+    const T rest = at_least(std::numeric_limits<T>::min(), fma(-p, scale, T(0.5)));
+    const T factor = below ? p : rest, half = below ? T(0) : T(0.5), halved_dy = below ? T(0) : T(0.5) * dy;
+    return fma(dy, factor, (halved_dy + ... + (dy_low * (factor + half)))) * (below ? scale : T(1));
+}
 
 // dy (Phi(x) + x phi(x)), the derivative of x Phi(x) times dy, for every x.
 // Beyond 1 from its zero at -0.75 within 4 ULP; at most 3.75 (float, v3, at -12.02) and 3.97
@@ -832,7 +839,8 @@ template <class T> T times_in_parts(T a, T b, T a_low) { return fma(a, b, a_low 
 // Cost 26 (43) and a division.
 template <class T, class... Low> T times_normal_cdf_backward(T dy, T x, Low... dy_low) {
     const T a = at_most(Mills<T>::largest, abs(x));
-    const T fall = polynomial_accurate(a, mills_fall_numerator<T>) / polynomial_accurate(a, mills_fall_denominator<T>);
+    const T inverse = 1 / (a + Mills<T>::fall_pole), t = (a - Mills<T>::fall_centre) * inverse;
+    const T fall = polynomial(t, mills_fall<T>) * inverse;
     const T square = a * a, square_low = product_error(a, a, square);
     const auto [r, exponent] = reduce(T(-0.5) * square, halved<T>);
     const auto [lower, upper] = powers<T>(exponent);
@@ -840,8 +848,7 @@ template <class T, class... Low> T times_normal_cdf_backward(T dy, T x, Low... d
     // factor * e^s, rounded once.
     const T s = fma(T(-0.5), square_low, r), em1 = accurate_fma(s * s, polynomial(s, exp_tail<T>), s);
     const T tail = accurate_fma(factor, em1, factor) * lower;
-    const T slope = x < 0 ? tail : fma(-tail, upper, T(1)), power = x < 0 ? upper : T(1);
-    return times_in_parts(dy, slope, dy_low...) * power;
+    return times_reflected(dy, x < 0, tail, upper, dy_low...);
 }
 
 // x - tanh(x) for every x.

@@ -1,10 +1,10 @@
 """Minimax fits: prints every table of coefficients that src/vmath.hpp holds.
 
-Each fit is P(u) ~ f(u), or P(u) / Q(u) ~ f(u), on an interval, the largest |weight(u) * (P(u) / Q(u) - f(u))|
-as small as these degrees allow: Remez's exchange (1934) for polynomials, and Loeb's iteration (1957) around
-it for quotients. The weight turns the error of the fit into the relative error of the function it is a part
-of. The parts are chosen so that terms in which rounding a coefficient to its dtype would matter most are
-exact (1, r, 1/2) and not in the table, or expanded around a point where they happen to be. Run as a script:
+Each fit is P(u) ~ f(u) on an interval, the largest |weight(u) * (P(u) - f(u))| as small as the degree allows
+(Remez's exchange, 1934). The weight turns the error of the fit into the relative error of the function it is
+a part of. The parts are chosen so that terms in which rounding a coefficient to its dtype would matter most
+are exact (1, r, 1/2) and not in the table, or expanded around a point where they happen to be.
+Run as a script:
 
     python tools/minimax.py            all tables
     python tools/minimax.py exp log    those whose name begins so
@@ -23,37 +23,31 @@ mp.dps = 70
 
 Number = mpmath.mpf
 Function = Callable[[Number], Number]
-Equation = tuple[list[Number], Number, Number]
-"""One row of a linear system in the coefficients, its target and the weight of their difference."""
 
 BITS = {"float": 24, "double": 53}
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What is fitted, where, and with which degrees of P and Q per dtype."""
+    """What is fitted, where, and with which degree per dtype."""
 
     name: str
     meaning: str
     function: Function
     weight: Function
     interval: tuple[str, str]
-    degrees: dict[str, tuple[int, int]]
+    degrees: dict[str, int]
 
     def points(self, count: int) -> list[Number]:
-        """Dense towards both ends; for a quotient, whose interval is long, in 1 / (u + 1)."""
-        low, high = map(mp.mpf, self.interval)
-        if all(degree == 0 for _, degree in self.degrees.values()):
-            return chebyshev_points(low, high, count)
-        return [1 / t - 1 for t in reversed(chebyshev_points(1 / (high + 1), 1 / (low + 1), count))]
+        """Of the interval, dense towards both ends."""
+        return chebyshev_points(*map(mp.mpf, self.interval), count)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The coefficients of P and Q, lowest first, and their largest weighted error."""
+    """The coefficients, lowest first, and their largest weighted error."""
 
-    numerator: list[Number]
-    denominator: list[Number]
+    coefficients: list[Number]
     error: Number
 
 
@@ -71,36 +65,16 @@ def chebyshev_points(low: Number, high: Number, count: int) -> list[Number]:
     return [u if abs(u) > half / 10**6 else u + half / 10**3 for u in points]
 
 
-def minimax(fit: Fit, degree: int, below: int = 0) -> tuple[list[Number], list[Number]]:
-    """P of `degree` and Q = 1 + ... of degree `below`, lowest first.
-
-    Loeb: with the Q of the last round in the weight, P - f Q is linear in the coefficients.
-    """
-    unknowns = degree + below + 1
-    start, grid = fit.points(unknowns + 1), fit.points(24 * (unknowns + 1))
-    numerator, denominator = [], [mp.one]
-    for _ in range(6 if below else 1):
-
-        def equation(u: Number, last: Sequence[Number] = denominator) -> Equation:
-            value = fit.function(u)
-            row = [u**k for k in range(degree + 1)] + [-value * u**k for k in range(1, below + 1)]
-            return row, value, fit.weight(u) / horner(last, u)
-
-        solution = exchange(equation, start, grid)
-        numerator, denominator = solution[: degree + 1], [mp.one, *solution[degree + 1 :]]
-    return numerator, denominator
-
-
-def exchange(equation: Callable[[Number], Equation], start: list[Number], grid: list[Number]) -> list[Number]:
-    """Coefficients c with the smallest largest |weight * (row . c - target)| over the grid (Remez)."""
-    equations, points, solution = [equation(u) for u in grid], start, []
+def minimax(fit: Fit, degree: int) -> list[Number]:
+    """The coefficients with the smallest largest error over a grid (Remez), lowest first."""
+    points, grid = fit.points(degree + 2), fit.points(24 * (degree + 2))
+    targets = [(u, fit.function(u), fit.weight(u)) for u in grid]
     for _ in range(12):
-        system = [(row, target, weight) for row, target, weight in map(equation, points)]
-        rows = [[*row, (-1) ** i / weight] for i, (row, _, weight) in enumerate(system)]
-        *solution, level = mp.lu_solve(mp.matrix(rows), mp.matrix([target for _, target, _ in system]))
-        errors = [weight * (mp.fdot(row, solution) - target) for row, target, weight in equations]
-        points = _alternating_peaks(list(zip(grid, errors, strict=True)), len(start))
-        if max(map(abs, errors)) < abs(level) * mp.mpf("1.002"):
+        rows = [[*(u**k for k in range(degree + 1)), (-1) ** i / fit.weight(u)] for i, u in enumerate(points)]
+        *solution, level = mp.lu_solve(mp.matrix(rows), mp.matrix([fit.function(u) for u in points]))
+        errors = [(u, weight * (horner(solution, u) - target)) for u, target, weight in targets]
+        points = _alternating_peaks(errors, len(points))
+        if max(abs(error) for _, error in errors) < abs(level) * mp.mpf("1.002"):
             break
     return solution
 
@@ -128,17 +102,10 @@ def rounded(value: Number, bits: int) -> Number:
 
 def table(fit: Fit, dtype: str) -> Table:
     """The coefficients as the dtype holds them, and the error that they have then."""
-    numerator, denominator = (
-        [rounded(c, BITS[dtype]) for c in part] for part in minimax(fit, *fit.degrees[dtype])
-    )
-    return Table(numerator, denominator, largest_error(fit, numerator, denominator))
-
-
-def largest_error(fit: Fit, numerator: Sequence[Number], denominator: Sequence[Number]) -> Number:
-    return max(
-        abs(fit.weight(u) * (horner(numerator, u) / horner(denominator, u) - fit.function(u)))
-        for u in fit.points(400)
-    )
+    coefficients = [rounded(c, BITS[dtype]) for c in minimax(fit, fit.degrees[dtype])]
+    points = fit.points(400)
+    error = max(abs(fit.weight(u) * (horner(coefficients, u) - fit.function(u))) for u in points)
+    return Table(coefficients, error)
 
 
 def _exp_tail(r: Number) -> Number:
@@ -167,7 +134,7 @@ def _tanhshrink_fit(dtype: str, centre: str, join: str, degree: int) -> Fit:
         factor,
         lambda z: 1 / factor(z),
         (f"-{centre}", str(mp.mpf(join) ** 2 - middle)),
-        {dtype: (degree, 0)},
+        {dtype: degree},
     )
 
 
@@ -185,16 +152,33 @@ def _mills(a: Number) -> Number:
     return mp.erfc(a / mp.sqrt(2)) * mp.exp(a * a / 2) / 2
 
 
-def _mills_fall_fit(dtype: str, end: str, degrees: tuple[int, int]) -> Fit:
+def _mills_fall_fit(dtype: str, centre: str, pole: str, end: str, degree: int) -> Fit:
     factor = 1 / mp.sqrt(2 * mp.pi)
     lost = factor - rounded(factor, BITS[dtype])
+    distance = mp.mpf(pole)
+
+    def position(a: Number) -> Number:
+        return (a - mp.mpf(centre)) / (a + distance)
+
+    def place(t: Number) -> Number:
+        return (mp.mpf(centre) + distance * t) / (1 - t)
+
+    def fall(t: Number) -> Number:
+        a = place(t)
+        return ((mp.one / 2 - _mills(a)) / a + lost) * (a + distance)
+
+    def weight(t: Number) -> Number:
+        a = place(t)
+        return a / (a + distance) / (_mills(a) + a * factor)
+
     return Fit(
         "mills_fall",
-        "(1/2 - R(a)) / a + what 1 / sqrt(2 pi) loses in rounding, relative to R(a) + a / sqrt(2 pi)",
-        lambda a: (mp.one / 2 - _mills(a)) / a + lost,
-        lambda a: a / (_mills(a) + a * factor),
-        ("0.001", end),
-        {dtype: degrees},
+        f"((1/2 - R(a)) / a + what 1 / sqrt(2 pi) loses in rounding) (a + {pole}) in t = (a - {centre}) / "
+        f"(a + {pole}), relative to R(a) + a / sqrt(2 pi)",
+        fall,
+        weight,
+        (mp.nstr(position(mp.mpf("0.001")), 30), mp.nstr(position(mp.mpf(end)), 30)),
+        {dtype: degree},
     )
 
 
@@ -211,7 +195,7 @@ def _normal_near_fit(dtype: str, degree: int) -> Fit:
         bend,
         lambda u: u**1.5 / (mp.erfc(mp.sqrt(u / 2)) / 2),
         ("1e-6", "0.6401"),
-        {dtype: (degree, 0)},
+        {dtype: degree},
     )
 
 
@@ -229,7 +213,7 @@ def _normal_far_fit(dtype: str, centre: str, pole: str, end: str, degree: int) -
         lambda t: four_a_mills(t) - 1,
         lambda t: 1 / four_a_mills(t),
         (str(position(mp.mpf("0.8"))), str(position(mp.mpf(end)))),
-        {dtype: (degree, 0)},
+        {dtype: degree},
     )
 
 
@@ -241,7 +225,7 @@ FITS = (
         _exp_tail,
         lambda r: r**2 / mp.exp(r),
         ("-0.347", "0.347"),
-        {"float": (4, 0), "double": (9, 0)},
+        {"float": 4, "double": 9},
     ),
     Fit(
         "expm1_tail",
@@ -249,7 +233,7 @@ FITS = (
         _exp_tail,
         _expm1_weight,
         ("-0.521", "0.521"),
-        {"float": (6, 0), "double": (11, 0)},
+        {"float": 6, "double": 11},
     ),
     Fit(
         "expm1_negative_tail",
@@ -257,7 +241,7 @@ FITS = (
         _exp_tail,
         _expm1_weight,
         ("-0.521", "0.174"),
-        {"float": (5, 0), "double": (10, 0)},
+        {"float": 5, "double": 10},
     ),
     Fit(
         "tanh_tail",
@@ -265,7 +249,7 @@ FITS = (
         _tanh_tail,
         lambda u: u**1.5 / mp.tanh(mp.sqrt(u)),
         ("0", "0.4901"),
-        {"float": (5, 0), "double": (11, 0)},
+        {"float": 5, "double": 11},
     ),
     _tanhshrink_fit("float", "0.7734375", "1.1875", 9),
     _tanhshrink_fit("double", "0.765625", "1.1875", 17),
@@ -275,7 +259,7 @@ FITS = (
         _log1p_tail,
         lambda f: abs(f**3 / mp.log1p(f)),
         ("-0.25", "0.5"),
-        {"float": (7, 0)},
+        {"float": 7},
     ),
     Fit(
         "atanh_tail",
@@ -283,14 +267,14 @@ FITS = (
         _atanh_tail,
         lambda w: w**1.5 / mp.atanh(mp.sqrt(w)) / 2,
         ("0", "0.04001"),
-        {"double": (6, 0)},
+        {"double": 6},
     ),
     _normal_near_fit("float", 3),
     _normal_near_fit("double", 8),
     _normal_far_fit("float", "1.53125", "3", "18.6", 8),
     _normal_far_fit("double", "1.546875", "3", "53.2", 22),
-    _mills_fall_fit("float", "19.3", (3, 4)),
-    _mills_fall_fit("double", "54", (9, 10)),
+    _mills_fall_fit("float", "1.75", "3.5", "19.3", 7),
+    _mills_fall_fit("double", "1.75", "3.5", "54", 21),
 )
 
 
@@ -308,19 +292,13 @@ def repr_float32(value) -> str:
 
 
 def declaration(fit: Fit, dtype: str) -> str:
-    """The C++ lines of one fit: an array, or two for a quotient."""
+    """The C++ lines of one fit."""
     fitted = table(fit, dtype)
-    error = f"// error 2^{mp.nstr(mp.log(fitted.error, 2), 4)}"
-    if len(fitted.denominator) == 1:
-        return f"{error}\n{_array(fit.name, dtype, fitted.numerator)}"
-    numerator = _array(f"{fit.name}_numerator", dtype, fitted.numerator)
-    denominator = _array(f"{fit.name}_denominator", dtype, fitted.denominator)
-    return f"{error}\n{numerator}\n{denominator}"
-
-
-def _array(name: str, dtype: str, coefficients: Sequence[Number]) -> str:
-    lines = ",\n    ".join(literal(c, dtype) for c in coefficients)
-    return f"template <> inline constexpr {dtype} {name}<{dtype}>[] = {{\n    {lines}}};"
+    lines = ",\n    ".join(literal(c, dtype) for c in fitted.coefficients)
+    return (
+        f"// error 2^{mp.nstr(mp.log(fitted.error, 2), 4)}\n"
+        f"template <> inline constexpr {dtype} {fit.name}<{dtype}>[] = {{\n    {lines}}};"
+    )
 
 
 def main(prefixes: list[str]) -> None:
@@ -329,11 +307,9 @@ def main(prefixes: list[str]) -> None:
         if prefixes and not fit.name.startswith(tuple(prefixes)):
             continue
         print(f"// {fit.meaning}")
-        quotient = any(below for _, below in fit.degrees.values())
-        for name in (f"{fit.name}_numerator", f"{fit.name}_denominator") if quotient else (fit.name,):
-            if name not in declared:
-                print(f"template <class T> inline constexpr T {name} = 0;")
-            declared.add(name)
+        if fit.name not in declared:
+            print(f"template <class T> inline constexpr T {fit.name} = 0;")
+        declared.add(fit.name)
         for dtype in fit.degrees:
             print(declaration(fit, dtype))
 
