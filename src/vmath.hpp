@@ -307,7 +307,7 @@ template <class T> T fma(T a, T b, T c) {
 }
 
 // The rounding error of `product` = a * b, exactly (without fma: Dekker 1971, and 0
-// where its parts overflow).
+// where its parts overflow or are subnormal).
 template <class T> T product_error(T a, T b, T product) {
 #if defined(__FMA__) || defined(__aarch64__)
     return fma(a, b, -product);
@@ -316,7 +316,9 @@ template <class T> T product_error(T a, T b, T product) {
     const T a_high = splitter * a - (splitter * a - a), a_low = a - a_high;
     const T b_high = splitter * b - (splitter * b - b), b_low = b - b_high;
     const T error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
-    return error - error == 0 ? error : T(0);
+    constexpr T smallest = std::numeric_limits<T>::min() / std::numeric_limits<T>::epsilon();
+    const T finite = error - error == 0 ? error : T(0);
+    return abs(product) < smallest ? T(0) : finite;
 #endif
 }
 
