@@ -423,7 +423,7 @@ void one_hot(const double*, const void* y, void* out, Axis axis, Place, Size fir
                [&](auto inputs, T* to, auto lines) { choose(inputs[0], to, lines); });
 }
 
-// Formulas whose gradient is the same, but for a number, share the code for it.
+// Formulas with the same gradient share the code for it.
 template <template <class> class Op, class T>
 void rows_backward(const double* parameters, const void* dy, const void* y, void* out, Axis axis, Size first,
                    Size last) {
