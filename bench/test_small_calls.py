@@ -1,4 +1,4 @@
-"""Calls of 16 elements, of every shape of work: the way to a kernel, as the kernel itself costs next to nothing.
+"""Calls of 16 elements, every shape of work: the way to a kernel, as the kernel itself costs next to nothing.
 
     pytest bench/test_small_calls.py --benchmark-only
     python bench/test_small_calls.py FOLDER
