@@ -98,12 +98,12 @@ class BuildExtensions(build_ext):
 setup(
     ext_modules=cythonize(
         [
-            extension("_dispatch", "dispatch", []),
-            *(extension(f"_kernels_{level}", f"kernels_{level}", flags) for level, flags in LEVELS.items()),
+            extension("_dispatch", "runtime/dispatch", []),
+            *(extension(f"_kernels_{level}", f"levels/kernels_{level}", flags) for level, flags in LEVELS.items()),
         ],
         build_dir="build",
         compiler_directives=DIRECTIVES,
-        include_path=["src"],
+        include_path=["src", "src/runtime"],
     ),
     cmdclass={"build_ext": BuildExtensions},
 )

@@ -16,7 +16,6 @@ True
 from __future__ import annotations
 
 import difflib
-from importlib import metadata as _metadata
 from pathlib import Path as _Path
 from typing import Any
 
@@ -32,14 +31,10 @@ except ImportError as error:
         "`pip install -e .`, or start Python from another directory to use the installed wheel."
     ) from error
 
-from .activation import KINDS
 from .catalog import rows
-from .processor import config, get_num_threads, num_threads, set_num_threads, show_config
-
-try:
-    __version__ = _metadata.version("fastact")
-except _metadata.PackageNotFoundError:
-    __version__ = "0+unknown"
+from .core import processor as _processor
+from .core.kinds import KINDS
+from .core.processor import config, get_num_threads, num_threads, set_num_threads, show_config
 
 activations: dict[str, Any] = {row.name: KINDS[row.kind](row) for row in rows}
 """Every activation by name."""
@@ -76,6 +71,12 @@ def get(name: str) -> Any:
     close = difflib.get_close_matches(str(name).lower(), activations, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise ValueError(f"there is no activation {name!r}; {hint}Known are {', '.join(sorted(activations))}")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _processor.version()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [

@@ -93,7 +93,7 @@ def _lacks(row: catalog.Row) -> list[str]:
     if struct is None:
         return [f'src/declarations.hpp: a line elementwise<…>("{row.name}", …)']
     lacking = [] if struct in STRUCTS else [f"src/activations.hpp: struct {struct}"]
-    kernels = _dispatch.Kernel(row.name, (), (), False).kernel_saves
+    kernels = _dispatch.Kernels(row.name).kernel_saves
     lacking += [f"{struct}: backward_{saved}" for saved in row.saves if not kernels[saved]]
     lacking += [
         f"row: derivative from {saved}" for saved in "xy" if kernels[saved] and saved not in row.saves

@@ -64,8 +64,6 @@ def nobody_asks_for_the_gil():
 
 
 def test_no_kernel_keeps_the_gil(case: Case, nobody_asks_for_the_gil):
-    if case.row.kind in ("channels", "pieces"):
-        pytest.xfail("prelu and maxout keep it on one thread")
     arrays = [np.tile(a, (COPIES, 1)) for a in case.draw(ROWS, np.float32)]
     out = np.empty_like(arrays[-1] if case.saved else np.asarray(case(*arrays)))
     fa.set_num_threads(1)

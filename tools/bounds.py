@@ -89,9 +89,9 @@ def kernel_call(name: str, direction: str, size: int) -> Callable[[], object]:
     row = next((row for row in catalog.rows if row.name == name), None)
     numbers = tuple(row.numbers.values()) if row else ()
     parameters = (*numbers, 0.0, 0.0, 0.0)[:3]
-    kernel = _dispatch.Kernel(name, (), (), False)
-    arrays = [at_a_line(size) for _ in range(2 if direction == "forward" else 3)]
-    return lambda: kernel.run(arrays, parameters, direction, 0)
+    kernels = _dispatch.Kernels(name)
+    *inputs, out = [at_a_line(size) for _ in range(2 if direction == "forward" else 3)]
+    return lambda: kernels.run(direction, inputs, [out], parameters)
 
 
 def achieved(name: str, direction: str, ticks: Callable[[], object]) -> float:

@@ -21,7 +21,7 @@ import numpy as np
 
 import fastact as fa
 from fastact import catalog
-from fastact.activation import Elementwise
+from fastact.core.activation import Elementwise
 from fastact.cli import machine
 
 DOCUMENT = Path(__file__).parents[1] / "ARCHITECTURE.md"

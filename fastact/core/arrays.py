@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
+from .. import _dispatch
 
 SUPPORTED = "float16, bfloat16, float32, float64, integers and bools"
 
@@ -19,8 +22,22 @@ FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def is_half(dtype: np.dtype) -> bool:
-    """Whether values are stored in 16 bits; bfloat16 is known by its name, so that nothing is imported."""
-    return dtype.type not in FLOATS and (dtype.type is np.float16 or dtype.name == "bfloat16")
+    """Whether values are stored in 16 bits."""
+    return dtype.type not in FLOATS and (dtype.type is np.float16 or _is_bfloat16(dtype))
+
+
+def _is_bfloat16(dtype: np.dtype) -> bool:
+    """Whether the dtype is that of ml_dtypes, which nobody has an array of without having imported it.
+
+    Others may call a dtype of their own by that name; the kernels are told the number of this one.
+    """
+    if dtype.kind != "V" or dtype.type.__name__ != "bfloat16":
+        return False
+    package = sys.modules.get("ml_dtypes")
+    if package is None or dtype.type is not package.bfloat16:
+        return False
+    _dispatch.take_bfloat16(dtype)
+    return True
 
 
 def as_input(value: Any, name: str) -> np.ndarray:

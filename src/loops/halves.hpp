@@ -20,7 +20,7 @@
 #include <immintrin.h>
 #endif
 
-#include "tables.hpp"
+#include "call.hpp"
 
 namespace fastact {
 

@@ -13,9 +13,9 @@
 #include <type_traits>
 
 #include "activations.hpp"
-#include "loops.hpp"
-#include "sums.hpp"
-#include "tables.hpp"
+#include "call.hpp"
+#include "loops/blocks.hpp"
+#include "loops/sums.hpp"
 
 namespace fastact {
 
@@ -25,6 +25,11 @@ inline constexpr Size tile = 64;
 // Rows of up to so many bytes, of all inputs together, are transposed into a buffer, `tile` at a
 // time, and reduced as columns: one by one they would fill neither vectors nor lanes.
 inline constexpr Size short_row = 256;
+
+// How often threads that share one row go over it: for the largest, the sum and the results; for the
+// sum and the results. A formula that finds a threshold is not shared.
+inline constexpr int forward_phases = 3, backward_phases = 2;
+template <class Op> inline constexpr bool can_be_shared = requires { &Op::scale; };
 
 // The C-order index of element i of a column in the whole array, for random formulas.
 struct Indices {
@@ -402,50 +407,22 @@ void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, 
     }
 }
 
-template <template <class> class Op, class T>
-void rows_forward(const double* parameters, const void* x, void* out, Axis axis, Place place, Size first,
-                  Size last) {
-    const Op<T> op(parameters);
-    each_lines(std::array{static_cast<const T*>(x)}, static_cast<T*>(out), axis, place, first, last,
-               [&](auto inputs, T* to, auto lines) {
-                   if constexpr (requires { op.threshold(0.0, 0.0, 0.0); })
-                       project(op, inputs[0], to, lines);
-                   else if constexpr (requires { op.noise(std::uint64_t()); })
-                       normalize_drawn(op, inputs[0], to, lines);
-                   else
-                       normalize(op, inputs[0], to, lines);
-               });
+// The shape of one row, for those who go over it segment by segment.
+inline Lines<1, Known<1>> one_row(const Call& call, Size start) {
+    const auto [index, step] = call.place;
+    return {call.axis.length, {}, {}, {std::uint64_t(index + start * step), std::uint64_t(step), 0}};
 }
 
-template <class T>
-void one_hot(const double*, const void* y, void* out, Axis axis, Place, Size first, Size last) {
-    each_lines(std::array{static_cast<const T*>(y)}, static_cast<T*>(out), axis, {0, 0}, first, last,
-               [&](auto inputs, T* to, auto lines) { choose(inputs[0], to, lines); });
-}
-
-// Formulas with the same gradient share the code for it.
-template <template <class> class Op, class T>
-void rows_backward(const double* parameters, const void* dy, const void* y, void* out, Axis axis, Size first,
-                   Size last) {
-    const Op<T> formula(parameters);
-    const typename Op<T>::Gradient& op = formula;
-    each_lines(std::array{static_cast<const T*>(dy), static_cast<const T*>(y)}, static_cast<T*>(out), axis, {0, 0},
-               first, last, [&](auto inputs, T* to, auto lines) {
-                   differentiate(op, inputs[0], inputs[1], to, lines);
-               });
-}
-
-// -- One long row, shared among threads -------------------------------------------------------
-
-// Each thread takes some of the segments through one phase after another; what it found of
-// each is in `shared`, and every thread combines all of it in order.
-template <template <class> class Op, class T>
-void row_forward(const double* parameters, const void* x_, void* out_, Size length, Place place, int phase,
-                 Shared* shared, Size first, Size last) {
-    const Op<T> op(parameters);
-    const T* x = static_cast<const T*>(x_);
-    T* out = static_cast<T*>(out_);
-    const Lines<1, Known<1>> row{length, {}, {}, {std::uint64_t(place.index), std::uint64_t(place.step), 0}};
+// A row that all threads share is taken through phases, each of which ends when all threads are done:
+// a thread's segments first <= k < last. What it found of each is in `segments`, and every thread
+// combines all of it in order.
+template <class Op, class T> void share_forward(const Op& op, const Call& call, Size first, Size last) {
+    const Size length = call.axis.length, begin = call.stage / forward_phases * length;
+    const Size phase = call.stage % forward_phases;
+    const T* x = input<T>(call, 0) + begin;
+    T* out = output<T>(call) + begin;
+    Segment* shared = call.segments;
+    const auto row = one_row(call, begin);
     Peaks<T, 1> peaks{};
     T& largest = peaks.largest[0];
     Total total, ties;
@@ -464,39 +441,70 @@ void row_forward(const double* parameters, const void* x_, void* out_, Size leng
             find_largest(op, x + start, &largest, part);
             shared[k].largest = largest;
         } else if (phase == 1) {
-            shared[k].total = shared[k].count = {};
-            with_known_nearness<Op<T>>(peaks.near, [&](auto near) {
-                Shared& sums = shared[k];
-                add_terms<near.value>(op, x + start, out + start, peaks, &sums.total, &sums.count, part);
+            Total sum, count;
+            with_known_nearness<Op>(peaks.near, [&](auto near) {
+                add_terms<near.value>(op, x + start, out + start, peaks, &sum, &count, part);
             });
+            shared[k].total = sum, shared[k].count = count;
         } else {
             write_results(op, x + start, out + start, &largest, &total, &ties, part);
         }
     }
 }
 
-template <template <class> class Op, class T>
-void row_backward(const double* parameters, const void* dy_, const void* y_, void* out_, Size length, int phase,
-                  Shared* shared, Size first, Size last) {
-    const Op<T> formula(parameters);
-    const typename Op<T>::Gradient& op = formula;
-    const T* dy = static_cast<const T*>(dy_);
-    const T* y = static_cast<const T*>(y_);
-    T* out = static_cast<T*>(out_);
-    const Lines<1, Known<1>> row{length, {}, {}, {}};
+template <class Op, class T> void share_backward(const Op& op, const Call& call, Size first, Size last) {
+    const Size length = call.axis.length, begin = call.stage / backward_phases * length;
+    const T* dy = input<T>(call, 0) + begin;
+    const T* y = input<T>(call, 1) + begin;
+    T* out = output<T>(call) + begin;
+    Segment* shared = call.segments;
+    const auto row = one_row(call, 0);
+    const bool sums = call.stage % backward_phases == 0;
     Total total, support;
-    if (phase > 0)
+    if (!sums)
         for (Size k = 0; k * segment < length; ++k) total.add(shared[k].total), support.add(shared[k].count);
     for (Size k = first; k < last; ++k) {
         const Size start = k * segment;
         const auto part = row.part(start, std::min(segment, length - start));
-        if (phase == 0) {
-            shared[k].total = shared[k].count = {};
-            add_gradients(op, dy + start, y + start, &shared[k].total, &shared[k].count, part);
+        if (sums) {
+            Total sum, count;
+            add_gradients(op, dy + start, y + start, &sum, &count, part);
+            shared[k].total = sum, shared[k].count = count;
         } else {
             write_gradients(op, dy + start, y + start, out + start, &total, &support, part);
         }
     }
+}
+
+// -- The kernels ------------------------------------------------------------------------------
+
+template <template <class> class Op, class T> void rows_forward(const Call& call, Size first, Size last) {
+    const Op<T> op(call.parameters);
+    if constexpr (can_be_shared<Op<T>>)
+        if (call.segments) return share_forward<Op<T>, T>(op, call, first, last);
+    each_lines(std::array{input<T>(call, 0)}, output<T>(call), call.axis, call.place, first, last,
+               [&](auto inputs, T* to, auto lines) {
+                   if constexpr (requires { op.threshold(0.0, 0.0, 0.0); })
+                       project(op, inputs[0], to, lines);
+                   else if constexpr (requires { op.noise(std::uint64_t()); })
+                       normalize_drawn(op, inputs[0], to, lines);
+                   else
+                       normalize(op, inputs[0], to, lines);
+               });
+}
+
+template <class T> void one_hot(const Call& call, Size first, Size last) {
+    each_lines(std::array{input<T>(call, 0)}, output<T>(call), call.axis, {0, 0}, first, last,
+               [&](auto inputs, T* to, auto lines) { choose(inputs[0], to, lines); });
+}
+
+// Formulas with the same gradient share the code for it.
+template <template <class> class Op, class T> void rows_backward(const Call& call, Size first, Size last) {
+    const Op<T> formula(call.parameters);
+    const typename Op<T>::Gradient& op = formula;
+    if (call.segments) return share_backward<typename Op<T>::Gradient, T>(op, call, first, last);
+    each_lines(std::array{input<T>(call, 0), input<T>(call, 1)}, output<T>(call), call.axis, {0, 0}, first, last,
+               [&](auto inputs, T* to, auto lines) { differentiate(op, inputs[0], inputs[1], to, lines); });
 }
 
 }  // namespace fastact

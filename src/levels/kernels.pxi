@@ -4,8 +4,8 @@
 from cpython.pycapsule cimport PyCapsule_New
 
 cdef extern from "declarations.hpp" namespace "fastact" nogil:
-    cppclass Tables:
+    cppclass Table:
         pass
-    const Tables tables
+    const Table table
 
-capsule = PyCapsule_New(<void*>&tables, "fastact.tables", NULL)
+capsule = PyCapsule_New(<void*>&table, "fastact.table", NULL)

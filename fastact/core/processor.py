@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from math import ceil
 from pathlib import Path
 from typing import SupportsIndex
 
 import numpy as np
 
-from . import _dispatch
+from .. import _dispatch
 
 LEVELS = {"v1": 1, "v3": 3, "v4": 4}
 """x86-64 microarchitecture levels by the name that FASTACT_CPU takes."""
@@ -125,6 +126,17 @@ def num_threads(n: int) -> Iterator[None]:
         _dispatch.set_scoped_threads(before)
 
 
+@cache
+def version() -> str:
+    """The installed fastact's, read when asked for: that takes longer than to import all the rest."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("fastact")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"
+
+
 def config() -> dict[str, object]:
     """What `show_config` prints, as a dict.
 
@@ -134,11 +146,9 @@ def config() -> dict[str, object]:
         Keys ``version``, ``level``, ``levels``, ``threads``, ``compiler``, ``openmp``, ``numpy``
         and ``python``.
     """
-    from . import __version__
-
     compiler, openmp = _dispatch.build()
     return {
-        "version": __version__,
+        "version": version(),
         "level": level,
         "levels": available_levels(),
         "threads": get_num_threads(),

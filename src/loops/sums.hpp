@@ -12,12 +12,28 @@
 #include <iterator>
 #include <type_traits>
 
-#include "streaming.hpp"
-#include "tables.hpp"
+#include "call.hpp"
+#include "loops/streaming.hpp"
 
 namespace fastact {
 
 inline constexpr Size lanes = 32, stretch = 128;
+
+// What is added up keeps what it loses in rounding.
+struct Total : Twofold {
+    Total() : Twofold{0, 0} {}
+    Total(double high, double low) : Twofold{high, low} {}
+
+    void add(double term) {
+        const double sum = high + term, part = sum - high;
+        low += (high - (sum - part)) + (term - part);
+        high = sum;
+    }
+    void add(Twofold other) {
+        add(other.high);
+        low += other.low;
+    }
+};
 
 // The sums of `Width` columns at once. Each column's is associated as if it stood alone,
 // whatever is beside it: element i of a stretch goes to lane i % lanes, lane k of every

@@ -1,0 +1,1 @@
+"""The objects behind `fa.NAME`, and how arrays of any layout reach the kernels."""

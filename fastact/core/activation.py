@@ -1,0 +1,339 @@
+"""The activation objects, one class per shape of work: which errors a call raises and which kernel runs.
+
+The short path of a call, on plain arrays, is in the compiled base classes; what they do not recognise comes
+to `_forward` and `_backward` here. What differs between activations of one shape comes from their rows.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from .. import _dispatch
+from ..catalog import Row
+from . import arrays, layouts
+from .described import KEYWORD, Described, activation
+
+
+class Elementwise(Described, _dispatch.ElementwiseKernels):
+    """An activation of each element for itself."""
+
+    def __init__(self, row: Row) -> None:
+        numbers = row.numbers
+        super().__init__(row.name, tuple(numbers), tuple(numbers.values()), not row.required)
+        self._describe(row)
+
+    def _named(self, given: dict[str, Any]) -> Any:
+        """The activation that a word among the parameters stands for; takes the word from them."""
+        name = self.name
+        for parameter in self.row.parameters:
+            if not parameter.choices:
+                continue
+            word = given.pop(parameter.name, parameter.default)
+            if not isinstance(word, str) or word not in parameter.choices:
+                error = ValueError if isinstance(word, str) else TypeError
+                allowed = " or ".join(map(repr, parameter.choices))
+                raise error(f"{self.name}: {parameter.name}={word!r}; allowed is {allowed}")
+            name = parameter.choices[word]
+        return self if name == self.name else activation(name)
+
+    def _forward(self, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+        given = self._bind(args, kwargs)
+        named = self._named(given)
+        if named is not self:
+            return named(x, **given, out=out)
+        parameters = self._numbers(given)
+        result = layouts.elementwise(self, "forward", [arrays.as_input(x, "x")], out, parameters)
+        self.remember(parameters, False)
+        return result
+
+    def _backward(
+        self, dy: Any, args: tuple[Any, ...], x: Any, y: Any, out: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        if args:
+            raise TypeError(f"{self.name}.backward takes dy by position and everything else by name")
+        learnt = self._learnt(kwargs)
+        given = self._bind((), kwargs)
+        named = self._named(given)
+        if named is not self:
+            return named.backward(dy, x=x, y=y, **given, out=out)
+        parameters = self._numbers(given)
+        direction = self._read_saved(x, y)
+        if direction == "y":
+            self._check_output_determines(parameters)
+        gradient = arrays.as_input(dy, "dy")
+        saved = arrays.as_input(x if direction == "x" else y, direction)
+        arrays.same_shape(gradient, saved, direction)
+        if learnt:
+            dtype = arrays.result_dtype(gradient, saved)
+            arrays.as_output(out, saved.shape, dtype)  # its errors come before the work
+            computing, whole = arrays.computing_dtype(dtype), (1, 1, saved.size)
+            total = layouts.parameter_gradient(self, gradient, saved, parameters, whole, computing)
+        result = layouts.elementwise(self, direction, [gradient, saved], out, parameters)
+        self.remember(parameters, direction == "y")
+        return (result, layouts.rounded(total, dtype)[0]) if learnt else result
+
+    def _learnt(self, kwargs: dict[str, Any]) -> bool:
+        """Whether the gradient of the parameter that has one is asked for; takes that from the call."""
+        return any(kwargs.pop(f"{p.name}_grad", False) for p in self.row.parameters if p.gradient)
+
+
+class Rows(Described, _dispatch.RowsKernels):
+    """An activation of each row along an axis; one that has a parameter has a kernel for it too."""
+
+    extra = (("axis", -1),)
+    own_by = KEYWORD
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(row.name)
+        self._tempered = _dispatch.Kernels(f"tempered_{row.name}") if row.parameters else self
+        self.keywords = (("where", None),) if row.takes_where else ()
+        self._describe(row)
+
+    def _kernels(self, kwargs: dict[str, Any]) -> tuple[_dispatch.Kernels, tuple[float, ...]]:
+        """What computes the row with these parameters, and what it is given."""
+        parameters = self._read_parameters((), kwargs)
+        plain = parameters == tuple(p.default for p in self.row.parameters)
+        return (self, ()) if plain else (self._tempered, parameters)
+
+    def _forward(self, x: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
+        where = kwargs.pop("where", None) if self.row.takes_where else None
+        kernels, parameters = self._kernels(kwargs)
+        source = arrays.as_input(x, "x")
+        if where is None:
+            return layouts.along_rows(kernels, "forward", [source], out, parameters, axis)
+        left_out = self._left_out(where, source.shape)
+        axis = normalize_axis_index(axis, source.ndim)
+        result = arrays.as_output(out, source.shape, arrays.result_dtype(source))
+        np.copyto(result, source)
+        np.copyto(result, -np.inf, where=left_out)
+        layouts.along_rows(kernels, "forward", [result], result, parameters, axis)
+        np.copyto(result, 0, where=left_out)
+        return arrays.finish(result, out)
+
+    def _left_out(self, where: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """Which elements do not count, in the shape of `where`."""
+        mask = np.asarray(where)
+        if mask.dtype != np.bool_:
+            raise TypeError(f"{self.name}: where has dtype {mask.dtype}; allowed is bool")
+        try:
+            np.broadcast_to(mask, shape)
+        except ValueError:
+            raise ValueError(
+                f"{self.name}: where has shape {mask.shape}; allowed is what broadcasts to x's {shape}"
+            ) from None
+        return ~mask
+
+    def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
+        kernels, parameters = self._kernels(kwargs)
+        self._read_saved(x, y)
+        gradient, saved = arrays.as_input(dy, "dy"), arrays.as_input(y, "y")
+        arrays.same_shape(gradient, saved, "y")
+        return layouts.along_rows(kernels, "y", [gradient, saved], out, parameters, axis)
+
+
+class Channels(Described, _dispatch.ChannelsKernels):
+    """prelu: one learnable slope, or one per position on an axis."""
+
+    extra = (("weight", inspect.Parameter.empty), ("axis", 1))
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(row.name)
+        self._describe(row)
+
+    def _forward(self, x: Any, weight: Any, axis: int, out: Any) -> Any:
+        source = arrays.as_input(x, "x")
+        slopes, axis = self._weights(weight, source, axis)
+        dtype = arrays.result_dtype(source)
+        result = arrays.as_output(out, source.shape, dtype, like=source)
+        kind = layouts.dtype_along(slopes.size, dtype)
+        self._run("forward", [source], result, axis, slopes.astype(arrays.computing_dtype(dtype)), kind)
+        return arrays.finish(result, out)
+
+    def _backward(self, dy: Any, weight: Any, axis: int, x: Any, y: Any, out: Any) -> tuple[Any, Any]:
+        self._read_saved(x, y)
+        if weight is None:
+            raise TypeError(f"{self.name}.backward needs the weight= of the forward call")
+        gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
+        arrays.same_shape(gradient, source, "x")
+        slopes, axis = self._weights(weight, source, axis)
+        dtype = arrays.result_dtype(gradient, source)
+        result = arrays.as_output(out, source.shape, dtype)
+        kind = layouts.dtype_along(slopes.size, dtype)
+        split = self._split(source.shape, axis, slopes)
+        total = layouts.parameter_gradient(self, gradient, source, (), split, kind)
+        slopes = slopes.astype(arrays.computing_dtype(dtype))
+        self._run("x", [gradient, source], result, axis, slopes, kind)
+        dweight = layouts.rounded(total, dtype).reshape(np.shape(weight))
+        return arrays.finish(result, out), dweight[()]
+
+    def _run(
+        self,
+        direction: str,
+        inputs: list[np.ndarray],
+        result: np.ndarray,
+        axis: int,
+        slopes: np.ndarray,
+        kind: np.dtype,
+    ) -> None:
+        """Run a kernel on arrays of any layout, brought to it as `kind`."""
+        saved = [None] * (2 - len(inputs))
+        given, dtypes = [np.atleast_1d(array) for array in inputs], [kind] * (len(inputs) + 1)
+        arrays.along_axis(
+            given, [np.atleast_1d(result)], axis, dtypes,
+            lambda ins, outs: self.run(
+                direction, [*ins, *saved, slopes], outs, (), self._split(ins[0].shape, axis, slopes)
+            ),
+        )  # fmt: skip
+
+    def _weights(self, weight: Any, x: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
+        """The slopes as a 1-d array, and the axis they belong to."""
+        slopes = arrays.as_input(weight, "weight")
+        if slopes.size == 1 and slopes.ndim <= 1:
+            return slopes.reshape(1), 0
+        if x.ndim == 0:
+            raise ValueError(f"{self.name}: weight has shape {slopes.shape}; a 0-d x allows one weight only")
+        axis = normalize_axis_index(axis, x.ndim)
+        if slopes.shape != (x.shape[axis],):
+            raise ValueError(
+                f"{self.name}: weight has shape {slopes.shape}; allowed are one number and "
+                f"({x.shape[axis]},), x's extent along axis {axis}"
+            )
+        return slopes, axis
+
+    def _split(self, shape: tuple[int, ...], axis: int, slopes: np.ndarray) -> tuple[int, int, int]:
+        if slopes.size == 1:
+            return 1, 1, math.prod(shape)
+        return arrays.split_axis(shape, axis)
+
+
+class Pieces(Described, _dispatch.PiecesKernels):
+    """maxout: the largest of each group of consecutive values along an axis."""
+
+    extra = (("pieces", inspect.Parameter.empty), ("axis", -1))
+    keywords = (("return_which", False),)
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(row.name)
+        self._describe(row)
+
+    def _forward(self, x: Any, pieces: int, axis: int, out: Any, return_which: bool) -> Any:
+        source = arrays.as_input(x, "x")
+        axis = normalize_axis_index(axis, source.ndim)
+        shape = self._grouped(source.shape, axis, pieces)
+        dtype = arrays.result_dtype(source)
+        result = arrays.as_output(out, shape, dtype)
+        which = np.empty(shape, np.int32) if return_which else None
+        arrays.along_axis(
+            [source], [result] if which is None else [result, which], axis,
+            [arrays.computing_dtype(dtype)] * 2 + ([] if which is None else [which.dtype]),
+            lambda ins, outs: self.run(
+                "forward", ins, [*outs, None][:2], (), arrays.split_axis(outs[0].shape, axis), group=pieces
+            ),
+        )  # fmt: skip
+        finished = arrays.finish(result, out)
+        return (finished, which) if return_which else finished
+
+    def _backward(self, dy: Any, x: Any, y: Any, which: Any, pieces: int | None, axis: int, out: Any) -> Any:
+        if y is not None or (x is None) == (which is None):
+            raise TypeError(
+                f"{self.name}.backward takes exactly one of x= (the forward input) and which= "
+                "(from return_which=True); the output does not say which value was the largest"
+            )
+        if pieces is None:
+            raise TypeError(f"{self.name}.backward needs the pieces= of the forward call")
+        gradient = arrays.as_input(dy, "dy")
+        saved = arrays.as_input(x, "x") if which is None else self._winners(which, pieces)
+        axis = normalize_axis_index(axis, saved.ndim)
+        if which is None:
+            expected = self._grouped(saved.shape, axis, pieces)
+            dtype = arrays.result_dtype(gradient, saved)
+        else:
+            expected, dtype = saved.shape, arrays.result_dtype(gradient)
+        if gradient.shape != expected:
+            raise ValueError(f"dy has shape {gradient.shape}; the forward output has shape {expected}")
+        shape = (*expected[:axis], expected[axis] * pieces, *expected[axis + 1 :])
+        result = arrays.as_output(out, shape, dtype)
+        compute = arrays.computing_dtype(dtype)
+        arrays.along_axis(
+            [gradient, saved], [result], axis,
+            [compute, compute if which is None else saved.dtype, compute],
+            lambda ins, outs: self.run(
+                "x", [ins[0], *((ins[1], None) if which is None else (None, ins[1]))], outs, (),
+                arrays.split_axis(ins[0].shape, axis), group=pieces,
+            ),
+        )  # fmt: skip
+        return arrays.finish(result, out)
+
+    def _grouped(self, shape: tuple[int, ...], axis: int, pieces: int) -> tuple[int, ...]:
+        """Shape of the output; ValueError where `pieces` does not divide the axis."""
+        if isinstance(pieces, bool) or not hasattr(pieces, "__index__"):
+            raise TypeError(f"{self.name}: pieces={pieces!r}; allowed is a whole number")
+        if pieces < 1 or shape[axis] % pieces:
+            raise ValueError(
+                f"{self.name}: pieces={pieces}; allowed are the divisors of {shape[axis]}, "
+                f"x's extent along axis {axis}"
+            )
+        return (*shape[:axis], shape[axis] // pieces, *shape[axis + 1 :])
+
+    def _winners(self, which: Any, pieces: int) -> np.ndarray:
+        """Indices as int32, each of which must be a position in its group."""
+        winners = np.asarray(which)
+        if winners.dtype.kind not in "iu":
+            raise TypeError(f"which has dtype {winners.dtype}; allowed are integers")
+        if winners.size and not 0 <= winners.min() <= winners.max() < pieces:
+            raise ValueError(
+                f"which holds {winners.min()} to {winners.max()}; allowed is 0 <= which < pieces={pieces}"
+            )
+        return winners.astype(np.int32, copy=False)
+
+
+class Gated(Described, _dispatch.GatedKernels):
+    """One half of the values along an axis, times a gate that the other half opens."""
+
+    extra = (("axis", -1),)
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(row.name)
+        self._describe(row)
+
+    def _forward(self, x: Any, axis: int, out: Any) -> Any:
+        source = arrays.as_input(x, "x")
+        axis = normalize_axis_index(axis, source.ndim)
+        dtype = arrays.result_dtype(source)
+        result = arrays.as_output(out, self._halved(source.shape, axis), dtype)
+        return self._along("forward", [source], result, axis, out)
+
+    def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any) -> Any:
+        self._read_saved(x, y)
+        gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
+        axis = normalize_axis_index(axis, source.ndim)
+        expected = self._halved(source.shape, axis)
+        if gradient.shape != expected:
+            raise ValueError(f"dy has shape {gradient.shape}; the forward output has shape {expected}")
+        result = arrays.as_output(out, source.shape, arrays.result_dtype(gradient, source))
+        return self._along("x", [gradient, source], result, axis, out)
+
+    def _along(
+        self, direction: str, inputs: list[np.ndarray], result: np.ndarray, axis: int, out: Any
+    ) -> Any:
+        dtypes = [arrays.native(result.dtype)] * (len(inputs) + 1)
+        smaller = 0 if direction == "x" else -1
+
+        def run(ins: list[np.ndarray], outs: list[np.ndarray]) -> None:
+            self.run(direction, ins, outs, (), arrays.split_axis([*ins, *outs][smaller].shape, axis))
+
+        arrays.along_axis(inputs, [result], axis, dtypes, run)
+        return arrays.finish(result, out)
+
+    def _halved(self, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+        """Shape of the output; ValueError where the axis has no halves."""
+        if shape[axis] % 2:
+            raise ValueError(
+                f"{self.name}: x has extent {shape[axis]} along axis {axis}; allowed are even extents"
+            )
+        return (*shape[:axis], shape[axis] // 2, *shape[axis + 1 :])

@@ -1,0 +1,86 @@
+"""Arrays of any layout brought to kernels, by what the kernels need to see whole: nothing, or an axis."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from .. import _dispatch
+from . import arrays
+
+
+def elementwise(
+    kernels: _dispatch.Kernels,
+    direction: str,
+    inputs: list[np.ndarray],
+    out: Any,
+    parameters: tuple[float, ...],
+    in_c_order: bool = False,
+) -> Any:
+    """Run kernels that look at each element for itself on arrays of one shape."""
+    dtype = arrays.result_dtype(*inputs)
+    result = arrays.as_output(out, inputs[0].shape, dtype, like=inputs[0])
+    arrays.each_chunk(
+        [*inputs, result],
+        lambda chunks, index: kernels.run(direction, chunks[:-1], chunks[-1:], parameters, None, (index, 1)),
+        in_c_order,
+    )
+    return arrays.finish(result, out)
+
+
+def along_rows(
+    kernels: _dispatch.Kernels,
+    direction: str,
+    inputs: list[np.ndarray],
+    out: Any,
+    parameters: tuple[float, ...],
+    axis: int,
+    in_c_order: bool = False,
+) -> Any:
+    """Run kernels that look at the whole of an axis on arrays of one shape."""
+    plain = kernels.run_plain(
+        direction, inputs[0], inputs[1] if len(inputs) > 1 else None, out, parameters, axis
+    )
+    if plain is not None:
+        return plain
+    shape, dtype = inputs[0].shape, arrays.result_dtype(*inputs)
+    axis = normalize_axis_index(axis, len(shape))
+    result = arrays.as_output(out, shape, dtype)
+    step = math.prod(shape[axis + 1 :])
+    computing = dtype_along(shape[axis], dtype)
+
+    def run(ins: list[np.ndarray], outs: list[np.ndarray], index: int = 0) -> None:
+        kernels.run(direction, ins, outs, parameters, arrays.split_axis(ins[0].shape, axis), (index, step))
+
+    arrays.along_axis(inputs, [result], axis, [computing] * (len(inputs) + 1), run, in_c_order)
+    return arrays.finish(result, out)
+
+
+def dtype_along(length: int, dtype: np.dtype) -> np.dtype:
+    """What arrays are brought to a kernel as, along an axis of this length: float32 where a buffer ends."""
+    return dtype if length <= _dispatch.LONGEST_HALF_ROW else arrays.computing_dtype(dtype)
+
+
+def parameter_gradient(
+    kernels: _dispatch.Kernels,
+    dy: np.ndarray,
+    x: np.ndarray,
+    parameters: tuple[float, ...],
+    axis: tuple[int, int, int],
+    dtype: np.dtype,
+) -> np.ndarray:
+    """The gradient of a parameter or of each weight in float64, in an order that the shape alone decides."""
+    total = np.zeros(axis[1])
+    span = max(_dispatch.WEIGHT_SPAN, total.size)
+    for (gradient, source), index in arrays.blocks_in_c_order([dy, x], dtype, span):
+        kernels.add_gradient(gradient, source, total, parameters, axis, index, span)
+    return total
+
+
+def rounded(total: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """A sum in the result's dtype: beyond its range it is infinite without a warning, as in a kernel."""
+    with np.errstate(over="ignore"):
+        return total.astype(dtype)

@@ -1,0 +1,187 @@
+"""The activations that draw a slope or noise for each element, from a seed and its C-order index."""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from .. import _dispatch
+from ..catalog import Row
+from . import arrays, layouts
+from .described import Described
+
+
+def _seed_as_parameter(name: str, seed: Any, otherwise: str = "") -> float:
+    """The number whose bits are the seed's, as kernels take it."""
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise TypeError(f"{name}: seed={seed!r}; allowed is an integer{otherwise}")
+    if not 0 <= seed.__index__() < 2**64:
+        raise ValueError(f"{name}: seed={seed}; allowed is 0 <= seed < 2**64")
+    return float(np.uint64(seed).view(np.float64))
+
+
+class Random(Described):
+    """rrelu: a slope per element from a seed, or the mean slope."""
+
+    extra = (("seed", None),)
+
+    def __init__(self, row: Row) -> None:
+        self._training = _dispatch.Kernels(row.name)
+        self._evaluation = _dispatch.Kernels("leaky_relu")
+        self._describe(row)
+        self._defaults = self._read_parameters((), {})
+
+    def _kernels(self, bounds: tuple[float, ...], seed: Any) -> tuple[_dispatch.Kernels, tuple[float, ...]]:
+        if seed is None:
+            return self._evaluation, ((bounds[0] + bounds[1]) / 2,)
+        return self._training, (*bounds, _seed_as_parameter(self.name, seed, " or None"))
+
+    def __call__(self, x: Any, *args: Any, out: Any = None, seed: Any = None, **kwargs: Any) -> Any:
+        if len(args) == 3:
+            *args, seed = args  # type: ignore[assignment]
+        bounds = self._read_parameters(tuple(args), kwargs) if args or kwargs else self._defaults
+        kernels, parameters = self._kernels(bounds, seed)
+        result = kernels.run_plain("forward", x, None, out, parameters)
+        if result is not None:
+            return result
+        return layouts.elementwise(
+            kernels, "forward", [arrays.as_input(x, "x")], out, parameters, seed is not None
+        )
+
+    def backward(
+        self, dy: Any, *, x: Any = None, y: Any = None, out: Any = None, seed: Any = None, **kwargs: Any
+    ) -> Any:
+        """Gradient of the input, with the seed of the forward call.
+
+        Parameters
+        ----------
+        dy : array_like
+            Gradient with respect to the output.
+        x, y : array_like
+            Exactly one: the forward input, or the forward output where ``lower > 0``.
+        out : numpy.ndarray, optional
+            Where the result goes; may be `dy` or the saved array.
+        seed : int or None, default None
+            Seed of the forward call.
+        **kwargs
+            `lower` and `upper` of the forward call.
+
+        Returns
+        -------
+        numpy.ndarray or scalar
+            Gradient with respect to the input; `out` itself where it was given.
+        """
+        bounds = self._read_parameters((), kwargs) if kwargs else self._defaults
+        kernels, parameters = self._kernels(bounds, seed)
+        direction = self._read_saved(x, y)
+        if direction == "y" and bounds != self._defaults:
+            self._check_output_determines(bounds)
+        result = kernels.run_plain(direction, dy, x if direction == "x" else y, out, parameters)
+        if result is not None:
+            return result
+        gradient = arrays.as_input(dy, "dy")
+        saved = arrays.as_input(x if direction == "x" else y, direction)
+        arrays.same_shape(gradient, saved, direction)
+        return layouts.elementwise(kernels, direction, [gradient, saved], out, parameters, seed is not None)
+
+
+class RandomRows(Described):
+    """gumbel_softmax: a softmax of noisy logits, with noise from a seed."""
+
+    extra = (("hard", False), ("axis", -1))
+    keywords = (("seed", inspect.Parameter.empty),)
+
+    def __init__(self, row: Row) -> None:
+        self._soft = _dispatch.Kernels(row.name)
+        self._one_hot = _dispatch.Kernels("one_hot")
+        self._noise = _dispatch.Kernels("gumbel")
+        self._describe(row)
+        # Equal floats above 0 are the same number, so what was read of one need not be read again.
+        self._tau_as_parameter = lru_cache(maxsize=32)(lambda tau: self._read_parameters((tau,), {}))
+
+    def __call__(
+        self, x: Any, tau: float = 1.0, hard: bool = False, axis: int = -1, *, seed: Any, out: Any = None
+    ) -> Any:
+        parameters = (*self._read_tau(tau), _seed_as_parameter(self.name, seed))
+        result = layouts.along_rows(
+            self._soft, "forward", [arrays.as_input(x, "x")], out, parameters, axis, in_c_order=True
+        )
+        if not hard:
+            return result
+        return layouts.along_rows(self._one_hot, "forward", [result], result, (), axis)
+
+    def backward(
+        self,
+        dy: Any,
+        *,
+        x: Any = None,
+        y: Any = None,
+        tau: float = 1.0,
+        hard: bool = False,
+        axis: int = -1,
+        seed: Any = None,
+        out: Any = None,
+    ) -> Any:
+        """Gradient of the input: that of the soft sample, also where the forward pass chose hard.
+
+        Parameters
+        ----------
+        dy : array_like
+            Gradient with respect to the output.
+        x, y : array_like
+            After a soft call `y`, its output. After a hard one `x`, its input: the soft sample
+            is drawn again from the seed (straight-through, as in torch).
+        tau, hard, axis : float, bool, int
+            Parameters of the forward call.
+        seed : int
+            Seed of the forward call; needed where `hard` is.
+        out : numpy.ndarray, optional
+            Where the result goes; may be `dy` or the saved array.
+
+        Returns
+        -------
+        numpy.ndarray
+            Gradient with respect to the input; `out` itself where it was given.
+        """
+        parameters = self._read_tau(tau)
+        if not hard:
+            self._read_saved(x, y)
+        elif x is None or y is not None:
+            raise TypeError(
+                f"{self.name}.backward with hard=True takes x= and seed=, and not y=: "
+                "the gradient is that of the soft sample, which the output does not tell"
+            )
+        gradient = arrays.as_input(dy, "dy")
+        saved = arrays.as_input(x if hard else y, "x" if hard else "y")
+        arrays.same_shape(gradient, saved, "x" if hard else "y")
+        if hard:
+            saved = np.asarray(self(saved, tau, axis=axis, seed=seed))
+        return layouts.along_rows(self._soft, "y", [gradient, saved], out, (*parameters, 0.0), axis)
+
+    def _read_tau(self, tau: Any) -> tuple[float, ...]:
+        return self._tau_as_parameter(tau) if type(tau) is float else self._read_parameters((tau,), {})
+
+    def noise(self, shape: Any, dtype: Any = np.float64, *, seed: int) -> np.ndarray:
+        """The noise that a call adds to an input of this shape and dtype.
+
+        Parameters
+        ----------
+        shape : int or tuple of int
+            Shape of the input.
+        dtype : dtype, default float64
+            float32 or float64.
+        seed : int
+            Seed of the call.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``-log(-log(u))``, with u uniform in (0, 1) and a function of the seed and the
+            element's position in C order.
+        """
+        result = np.zeros(shape, dtype)
+        parameters = (_seed_as_parameter(self.name, seed),)
+        return layouts.elementwise(self._noise, "forward", [result], result, parameters, in_c_order=True)

@@ -1,0 +1,114 @@
+// The one way to a kernel: what a call hands over, the signature of every kernel, and the table in
+// which a level's extension module offers them.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+
+namespace fastact {
+
+using Size = std::ptrdiff_t;
+
+// A C-order array seen along one axis, `outer` times `length` times `inner`; {1, size, 1} where no
+// axis matters. Where the result is smaller than the input (pieces, gates), `length` is the result's.
+struct Axis {
+    Size outer, length, inner;
+};
+
+// Where the elements stand in the whole array, which random formulas look at: the one at position i
+// of column c of an outer index has C-order position index + (outer * length + i) * step + c.
+struct Place {
+    Size index, step;
+};
+
+// A number in two parts: a sum, and what it lost in rounding.
+struct Twofold {
+    double high, low;
+};
+
+// What threads that share one long row have found in a segment of it.
+struct Segment {
+    double largest;
+    Twofold total, count;
+};
+inline constexpr Size segment = 1 << 14;
+
+// Rows of half precision, and ranges of it that are summed, go through buffers on the stack of so many
+// float32; longer rows are brought as float32. So no row of half precision is shared among threads,
+// which is worth it from two segments on, and a range of a segment fits.
+inline constexpr Size longest_half_row = 1 << 14;
+static_assert(segment <= longest_half_row && longest_half_row < 2 * segment);
+
+// Everything that a kernel is given. Those who call set just the fields that their kernel reads.
+struct Call {
+    const double* parameters;  // in the order of the formula's constructor, always float64
+    const void* in[3];         // x, or dy and what was saved; then the weight, or which of the pieces won
+    void* out[2];              // the result; then which won, or the float64 sum of each range
+    Axis axis;
+    Place place;
+    Size size;          // elements of the larger array, of which the result is one or not
+    Size group;         // pieces of a group, or elements of a range that is summed
+    Segment* segments;  // null unless threads share the rows
+    Size stage;         // row * phases + phase, where they do
+};
+
+// Works on the units first <= unit < last of its shape of work, so that threads can share an array.
+using Kernel = void (*)(const Call& call, Size first, Size last);
+
+// What the units of a shape of work are.
+enum class Units {
+    elements,  // of the result, which has the shape of the input
+    outputs,   // elements of a result that is smaller than the input, or of the gradient of one
+    columns,   // outer * inner of them, each of `length` elements
+    ranges,    // of `group` elements in C order, each with sums of its own
+};
+
+// float32, float64, float16 and bfloat16 index the kernels. Null where a formula has no such
+// direction, and where half precision is brought as float32 (fastact/core/arrays.py).
+inline constexpr int dtypes = 4;
+
+// One direction of an activation. A thread's share begins at a multiple of `grain` units, so that two
+// never write to one cache line. `phases` is how often threads that share one row go over it, 0 where
+// they do not.
+struct Work {
+    Kernel kernel[dtypes];
+    Units units;
+    Size grain;
+    int phases;
+    // Nanoseconds per element; 0: not measured (runtime/plan.hpp).
+    mutable std::atomic<float> cost[dtypes];
+
+    bool offered() const { return kernel[0] != nullptr; }
+
+    Size count(const Call& call) const {
+        if (units == Units::columns) return call.axis.outer * call.axis.inner;
+        if (units == Units::ranges) return (call.size + call.group - 1) / call.group;
+        return call.axis.outer * call.axis.length * call.axis.inner;
+    }
+};
+
+// All kernels of an activation. `gradient` sums that of a parameter.
+struct Entry {
+    const char* name;
+    Work forward, backward_x, backward_y, gradient;
+};
+
+struct Table {
+    const Entry* first;
+    Size size;
+
+    template <Size count> constexpr Table(const Entry (&entries)[count]) : first(entries), size(count) {}
+
+    // Null where there is none of that name.
+    const Entry* named(const char* name) const {
+        for (Size i = 0; i < size; ++i)
+            if (std::strcmp(first[i].name, name) == 0) return first + i;
+        return nullptr;
+    }
+};
+
+template <class T> const T* input(const Call& call, int k) { return static_cast<const T*>(call.in[k]); }
+template <class T> T* output(const Call& call) { return static_cast<T*>(call.out[0]); }
+
+}  // namespace fastact

@@ -1,0 +1,411 @@
+# The short path of a call: one small reader per shape of work, and one launch for all. A reader says
+# what the call means (parameters, axis, the shape of the result); where it meets anything but plain
+# arrays it hands the call to `_forward` or `_backward` of its Python subclass (fastact/core), which see
+# every case and raise every error.
+
+cdef enum:
+    MOST = 3  # parameters of a formula
+
+
+cdef inline bint is_number(object value) noexcept:
+    return PyFloat_CheckExact(value) or PyLong_CheckExact(value)
+
+
+cdef class Kernels:
+    """The kernels of one activation."""
+
+    cdef const Entry* entry
+
+    def __init__(self, str kernel):
+        self.entry = table.named(kernel.encode())
+        if self.entry == NULL:
+            raise LookupError(f"no kernel is declared for {kernel!r}")
+
+    @property
+    def kernel_saves(self):
+        """What the kernels can be differentiated from."""
+        return {"x": self.entry.backward_x.offered(), "y": self.entry.backward_y.offered()}
+
+    cdef const Work* work(self, str direction) except NULL:
+        if direction == "forward":
+            return &self.entry.forward
+        return &self.entry.backward_y if direction == "y" else &self.entry.backward_x
+
+    cdef object launch(
+        self, const Work* work, Call* call, const cnp.npy_intp* shape, cnp.ndarray first, cnp.ndarray saved, out
+    ):
+        """Run a call on plain arrays of one dtype and give the result; None where `out` cannot take it as it is."""
+        cdef int dtype = dtype_of(first)
+        if work.kernel[dtype] == NULL:
+            return None
+        out = output(out, shape, first, saved)
+        if out is not None:
+            run(work, call, dtype, first, saved, <cnp.ndarray>out)
+        return out
+
+    cdef object launch_along(
+        self, const Work* work, Call* call, int dim, cnp.ndarray first, cnp.ndarray saved, out
+    ):
+        """As `launch`, for a result of the shape of `first` that is computed along one of its axes."""
+        call.axis = split(cnp.PyArray_NDIM(first), cnp.PyArray_DIMS(first), dim)
+        # Rows of half precision that are longer than the kernels' buffers are brought as float32.
+        if call.axis.length > longest_half_row and dtype_of(first) >= FLOAT16:
+            return None
+        call.size = cnp.PyArray_SIZE(first)
+        call.place.index, call.place.step = 0, call.axis.inner
+        return self.launch(work, call, cnp.PyArray_DIMS(first), first, saved, out)
+
+    cdef object launch_flat(self, const Work* work, Call* call, cnp.ndarray first, cnp.ndarray saved, out):
+        """As `launch`, for a result of the shape of `first` that no axis matters to."""
+        call.size = cnp.PyArray_SIZE(first)
+        call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
+        call.place.index, call.place.step = 0, 1
+        return self.launch(work, call, cnp.PyArray_DIMS(first), first, saved, out)
+
+    def run_plain(self, str direction, x, saved, out, tuple parameters, axis=None):
+        """The result for arrays that a kernel can run on as they are, with checked parameters; None for others."""
+        cdef double values[MOST]
+        cdef Call call
+        cdef int dim
+        if not plain(x) or not (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
+            return None
+        read_numbers(parameters, values)
+        call.parameters = values
+        if axis is None:
+            return self.launch_flat(self.work(direction), &call, x, saved, out)
+        dim = along(x, axis)
+        return None if dim < 0 else self.launch_along(self.work(direction), &call, dim, x, saved, out)
+
+    def run(
+        self, str direction, list inputs, list outputs, tuple parameters=(), axis=None, tuple place=(0, 1),
+        Py_ssize_t group=0,
+    ):
+        """Run one direction on contiguous, native arrays, disjoint or the same.
+
+        `inputs` and `outputs` are those of call.hpp in their order, None for what there is not. `axis` is
+        (outer, length, inner), and `place` says where the elements stand in the whole array, where they
+        are a part of it.
+        """
+        cdef double values[MOST]
+        cdef Call call
+        cdef cnp.ndarray array
+        cdef int i, dtype = dtype_of(inputs[0])
+        cdef const Work* work = self.work(direction)
+        if dtype == UNKNOWN or work.kernel[dtype] == NULL:
+            raise TypeError(f"no kernel computes {direction} in {inputs[0].dtype}")
+        read_numbers(parameters, values)
+        call.parameters = values
+        call.place.index, call.place.step = place
+        call.group = group
+        call.size = 0
+        for i, array in enumerate(inputs):
+            call.inputs[i] = NULL if array is None else cnp.PyArray_DATA(array)
+        for i, array in enumerate(outputs):
+            call.outputs[i] = NULL if array is None else cnp.PyArray_DATA(array)
+        for array in (inputs[0], outputs[0]):
+            if array is not None:
+                call.size = max(call.size, cnp.PyArray_SIZE(array))
+        if axis is None:
+            call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
+        else:
+            call.axis.outer, call.axis.length, call.axis.inner = axis
+        run(work, &call, dtype, inputs[0], inputs[1] if len(inputs) > 1 else None, outputs[0])
+
+
+    def add_gradient(
+        self, cnp.ndarray dy, cnp.ndarray x, double[::1] total, tuple parameters, tuple axis, Py_ssize_t index,
+        Py_ssize_t span,
+    ):
+        """Add the gradient of the parameter, or of each weight, to `total`, range after range of `span` elements.
+
+        Both arrays are contiguous, the first element's flat index in the whole array is `index`.
+        """
+        cdef double values[MOST]
+        cdef Call call
+        read_numbers(parameters, values)
+        call.parameters = values
+        call.axis.outer, call.axis.length, call.axis.inner = axis
+        call.place.index, call.place.step = index, 1
+        call.size, call.group = cnp.PyArray_SIZE(x), span
+        self.add_ranges(&call, dy, x, total)
+
+    cdef int add_ranges(self, Call* call, cnp.ndarray dy, cnp.ndarray x, double[::1] total) except -1:
+        cdef const Work* work = &self.entry.gradient
+        cdef cnp.npy_intp shape[2]
+        cdef Py_ssize_t unit, channel
+        shape[0], shape[1] = work.count(call[0]), total.shape[0]
+        cdef cnp.ndarray partial = cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE, 0)
+        cdef double* sums = <double*>cnp.PyArray_DATA(partial)
+        call.outputs[1] = sums
+        run(work, call, dtype_of(x), dy, x, None)
+        for unit in range(shape[0]):
+            for channel in range(shape[1]):
+                total[channel] += sums[unit * shape[1] + channel]
+        return 0
+
+
+cdef int read_numbers(tuple parameters, double* values) except -1:
+    cdef int i
+    if len(parameters) > MOST:
+        raise ValueError(f"{len(parameters)} parameters were given; allowed are at most {MOST}")
+    for i in range(len(parameters)):
+        values[i] = parameters[i]
+    return 0
+
+
+cdef class ElementwiseKernels(Kernels):
+    """The short path of an elementwise activation."""
+
+    cdef tuple names
+    cdef int count
+    cdef bint has_defaults
+    cdef double defaults[MOST]
+    # What passed the Python subclass's checks last: for forward or backward from x, and for backward from y.
+    cdef CheckedParameters checked[2]
+
+    def __init__(self, str kernel, tuple names, tuple defaults, bint has_defaults):
+        cdef double unknown[MOST]
+        cdef int i
+        Kernels.__init__(self, kernel)
+        self.names = names
+        self.count = len(names)
+        self.has_defaults = has_defaults
+        read_numbers(defaults, self.defaults)
+        for i in range(MOST):
+            # NaN, where there are no defaults: equal to nothing that is given.
+            unknown[i] = self.defaults[i] if has_defaults else NAN
+        self.checked[0].keep(unknown, self.count)
+        self.checked[1].keep(unknown, self.count)
+
+    cdef bint read(self, tuple args, dict kwargs, double* parameters, int use) except -1:
+        """Parameters of a call; False where Python has to look at them (and check them) first."""
+        cdef int i, given = 0
+        parameters[0], parameters[1], parameters[2] = self.defaults[0], self.defaults[1], self.defaults[2]
+        if not args and not kwargs:
+            return self.has_defaults
+        if len(args) > self.count:
+            return False
+        for i in range(len(args)):
+            if not is_number(args[i]):
+                return False
+            parameters[i] = args[i]
+        for i in range(len(args), self.count):
+            if self.names[i] in kwargs:
+                value = kwargs[self.names[i]]
+                if not is_number(value):
+                    return False
+                parameters[i] = value
+                given += 1
+        if given != len(kwargs) or not (self.has_defaults or len(args) + given == self.count):
+            return False
+        return self.checked[use].equal(parameters, self.count)
+
+    def remember(self, tuple parameters, bint output):
+        """Keep parameters that were found good, for the short path of the next call."""
+        cdef double values[MOST]
+        read_numbers(parameters, values)
+        self.checked[output].keep(values, self.count)
+
+    def __call__(self, x, *args, out=None, **kwargs):
+        cdef double parameters[MOST]
+        cdef Call call
+        if plain(x) and self.read(args, kwargs, parameters, 0):
+            call.parameters = parameters
+            result = self.launch_flat(&self.entry.forward, &call, x, None, out)
+            if result is not None:
+                return result
+        return self._forward(x, args, kwargs, out)
+
+    def backward(self, dy, *args, x=None, y=None, out=None, **kwargs):
+        cdef double parameters[MOST]
+        cdef Call call
+        cdef bint output = x is None
+        cdef const Work* work = &self.entry.backward_y if output else &self.entry.backward_x
+        saved = y if output else x
+        if (
+            not args and (x is None or y is None) and plain(dy) and plain(saved) and work.offered()
+            and alike(<cnp.ndarray>dy, <cnp.ndarray>saved) and self.read(args, kwargs, parameters, output)
+        ):
+            call.parameters = parameters
+            result = self.launch_flat(work, &call, dy, saved, out)
+            if result is not None:
+                return result
+        return self._backward(dy, args, x, y, out, kwargs)
+
+
+cdef class RowsKernels(Kernels):
+    """The short path of an activation of rows."""
+
+    def __call__(self, x, axis=-1, *, out=None, **kwargs):
+        cdef Call call
+        cdef int dim = along(x, axis) if not kwargs and plain(x) else -1
+        if dim >= 0:
+            call.parameters = NULL
+            result = self.launch_along(&self.entry.forward, &call, dim, x, None, out)
+            if result is not None:
+                return result
+        return self._forward(x, axis, out, kwargs)
+
+    def backward(self, dy, *, x=None, y=None, axis=-1, out=None, **kwargs):
+        cdef Call call
+        cdef int dim = -1
+        if not kwargs and x is None and plain(dy) and plain(y) and alike(<cnp.ndarray>dy, <cnp.ndarray>y):
+            dim = along(dy, axis)
+        if dim >= 0:
+            call.parameters = NULL
+            result = self.launch_along(&self.entry.backward_y, &call, dim, dy, y, out)
+            if result is not None:
+                return result
+        return self._backward(dy, x, y, axis, out, kwargs)
+
+
+cdef class GroupsKernels(Kernels):
+    """The short path where each element of the result takes several of the input along an axis."""
+
+    cdef object launch_smaller(self, x, axis, Py_ssize_t parts, out):
+        """Forward, into an array of 1 / `parts` of the extent along the axis."""
+        cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
+        cdef Call call
+        cdef int i, dim = along(x, axis) if plain(x) else -1
+        if dim < 0:
+            return None
+        cdef cnp.ndarray source = x
+        cdef int dims = cnp.PyArray_NDIM(source)
+        if parts < 1 or cnp.PyArray_DIM(source, dim) % parts:
+            return None
+        for i in range(dims):
+            shape[i] = cnp.PyArray_DIM(source, i)
+        shape[dim] //= parts
+        call.parameters = NULL
+        call.outputs[1] = NULL
+        call.size, call.group = cnp.PyArray_SIZE(source), parts
+        call.axis = split(dims, shape, dim)
+        return self.launch(&self.entry.forward, &call, shape, source, None, out)
+
+    cdef object launch_larger(self, dy, x, axis, Py_ssize_t parts, out):
+        """Backward from x, into an array of its shape."""
+        cdef Call call
+        cdef int i, dim = along(x, axis) if plain(x) and plain(dy) else -1
+        if dim < 0 or parts < 1:
+            return None
+        cdef cnp.ndarray gradient = dy, source = x
+        cdef int dims = cnp.PyArray_NDIM(source)
+        if cnp.PyArray_TYPE(source) != cnp.PyArray_TYPE(gradient) or cnp.PyArray_NDIM(gradient) != dims:
+            return None
+        for i in range(dims):
+            if cnp.PyArray_DIM(source, i) != cnp.PyArray_DIM(gradient, i) * (parts if i == dim else 1):
+                return None
+        call.parameters = NULL
+        call.inputs[2] = NULL
+        call.size, call.group = cnp.PyArray_SIZE(source), parts
+        call.axis = split(dims, cnp.PyArray_DIMS(gradient), dim)
+        return self.launch(&self.entry.backward_x, &call, cnp.PyArray_DIMS(source), gradient, source, out)
+
+
+cdef class GatedKernels(GroupsKernels):
+    """The short path of a gated activation."""
+
+    def __call__(self, x, axis=-1, *, out=None):
+        result = self.launch_smaller(x, axis, 2, out)
+        return self._forward(x, axis, out) if result is None else result
+
+    def backward(self, dy, *, x=None, y=None, axis=-1, out=None):
+        result = self.launch_larger(dy, x, axis, 2, out) if y is None else None
+        return self._backward(dy, x, y, axis, out) if result is None else result
+
+
+cdef class PiecesKernels(GroupsKernels):
+    """The short path of a forward call that wants the largest values alone, and of backward from the input."""
+
+    def __call__(self, x, pieces, axis=-1, *, out=None, return_which=False):
+        cdef Py_ssize_t parts = small(pieces)
+        result = self.launch_smaller(x, axis, parts, out) if return_which is False else None
+        return self._forward(x, pieces, axis, out, return_which) if result is None else result
+
+    def backward(self, dy, *, x=None, y=None, which=None, pieces=None, axis=-1, out=None):
+        cdef Py_ssize_t parts = small(pieces)
+        result = self.launch_larger(dy, x, axis, parts, out) if y is None and which is None else None
+        return self._backward(dy, x, y, which, pieces, axis, out) if result is None else result
+
+
+cdef inline Py_ssize_t small(object number) noexcept:
+    """An int as it is; 0 for what is none, or is beyond every extent."""
+    cdef int overflow = 0
+    cdef long value = PyLong_AsLongAndOverflow(number, &overflow) if PyLong_CheckExact(number) else 0
+    return 0 if overflow else value
+
+
+cdef class ChannelsKernels(Kernels):
+    """The short path of a call with one weight, or one per position on an axis."""
+
+    cdef bint takes(self, cnp.ndarray x, object weight, object axis, Call* call) noexcept:
+        """Whether a plain x has elements and `weight` is an array for it as it is; sets both in the call."""
+        cdef int dim, dtype = dtype_of(x)
+        if not plain(weight) or cnp.PyArray_NDIM(<cnp.ndarray>weight) != 1:
+            return False
+        cdef cnp.ndarray slopes = weight
+        if cnp.PyArray_TYPE(slopes) != (cnp.NPY_DOUBLE if dtype == FLOAT64 else cnp.NPY_FLOAT):
+            return False
+        call.size = cnp.PyArray_SIZE(x)
+        call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
+        call.inputs[2] = cnp.PyArray_DATA(slopes)
+        if cnp.PyArray_SIZE(slopes) == 1:
+            return call.size > 0
+        dim = along(x, axis)
+        if dim < 0 or cnp.PyArray_DIM(x, dim) != cnp.PyArray_SIZE(slopes):
+            return False
+        call.axis = split(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), dim)
+        return True
+
+    def __call__(self, x, weight, axis=1, *, out=None):
+        cdef Call call
+        cdef double wide
+        cdef float narrow
+        cdef bint fits = False
+        call.parameters = NULL
+        if plain(x) and PyFloat_CheckExact(weight):
+            wide = weight
+            narrow = <float>wide
+            call.inputs[2] = <void*>&wide if dtype_of(x) == FLOAT64 else <void*>&narrow
+            call.size = cnp.PyArray_SIZE(<cnp.ndarray>x)
+            call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
+            fits = call.size > 0
+        elif plain(x):
+            fits = self.takes(x, weight, axis, &call) and (out is None or plain(out) and disjoint(weight, out))
+        result = None
+        if fits:
+            result = self.launch(&self.entry.forward, &call, cnp.PyArray_DIMS(<cnp.ndarray>x), x, None, out)
+        return self._forward(x, weight, axis, out) if result is None else result
+
+    def backward(self, dy, *, weight=None, axis=1, x=None, y=None, out=None):
+        cdef Call call
+        cdef cnp.npy_intp count, channel
+        cdef cnp.ndarray dweight
+        cdef double[::1] total
+        if (
+            y is not None or not plain(dy) or not plain(x) or not alike(<cnp.ndarray>dy, <cnp.ndarray>x)
+            or dtype_of(x) >= FLOAT16 or not self.takes(x, weight, axis, &call)
+            or not (out is None or plain(out) and disjoint(weight, out))
+        ):
+            return self._backward(dy, weight, axis, x, y, out)
+        count = call.axis.length
+        call.parameters = NULL
+        call.place.index, call.place.step = 0, 1
+        call.group = max(segment, count)
+        # The sums of many ranges of many channels would be of the array's size.
+        if call.size > 64 * call.group:
+            return self._backward(dy, weight, axis, x, y, out)
+        out = output(out, cnp.PyArray_DIMS(<cnp.ndarray>x), dy, x)
+        if out is None:
+            return self._backward(dy, weight, axis, x, y, out)
+        total = cnp.PyArray_ZEROS(1, &count, cnp.NPY_DOUBLE, 0)
+        self.add_ranges(&call, dy, x, total)
+        run(&self.entry.backward_x, &call, dtype_of(x), dy, x, out)
+        # As a kernel, which says nothing of a sum beyond the dtype's range.
+        dweight = cnp.PyArray_EMPTY(1, &count, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+        for channel in range(count):
+            if dtype_of(x) == FLOAT64:
+                (<double*>cnp.PyArray_DATA(dweight))[channel] = total[channel]
+            else:
+                (<float*>cnp.PyArray_DATA(dweight))[channel] = <float>total[channel]
+        return out, dweight
