@@ -4,9 +4,11 @@ import os
 import platform
 import tempfile
 import warnings
+from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
+from Cython.Build.Dependencies import default_create_extension
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -40,6 +42,9 @@ COMPILE = [
     "-g0",
 ]
 
+# A change in any of them builds every module again.
+SOURCES = sorted(path.as_posix() for path in Path("src").rglob("*") if path.is_file())
+
 DIRECTIVES = {
     "language_level": 3,
     "boundscheck": False,
@@ -59,8 +64,17 @@ def extension(module: str, source: str, flags: list[str]) -> Extension:
         include_dirs=["src", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=COMPILE + flags,
-        depends=[f"src/{name}" for name in sorted(os.listdir("src"))],
     )
+
+
+def without_own_headers(template: Extension, options: dict) -> tuple[Extension, dict]:
+    """An extension that depends on NumPy's headers alone, while cythonize runs.
+
+    It copies others beside what it writes, and some would be included twice: from there and from src.
+    """
+    module, metadata = default_create_extension(template, options)
+    module.depends = [path for path in module.depends if os.path.isabs(path)]
+    return module, metadata
 
 
 class BuildExtensions(build_ext):
@@ -95,15 +109,17 @@ class BuildExtensions(build_ext):
         return True
 
 
-setup(
-    ext_modules=cythonize(
-        [
-            extension("_dispatch", "dispatch", []),
-            *(extension(f"_kernels_{level}", f"kernels_{level}", flags) for level, flags in LEVELS.items()),
-        ],
-        build_dir="build",
-        compiler_directives=DIRECTIVES,
-        include_path=["src"],
-    ),
-    cmdclass={"build_ext": BuildExtensions},
+MODULES = cythonize(
+    [
+        extension("_dispatch", "dispatch", []),
+        *(extension(f"_kernels_{level}", f"kernels_{level}", flags) for level, flags in LEVELS.items()),
+    ],
+    build_dir="build/cython",
+    compiler_directives=DIRECTIVES,
+    create_extension=without_own_headers,
+    include_path=["src"],
 )
+for module in MODULES:
+    module.depends += SOURCES
+
+setup(ext_modules=MODULES, cmdclass={"build_ext": BuildExtensions})
