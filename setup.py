@@ -26,7 +26,7 @@ else:
 
 # Vector code needs the two relaxations that change no result (errno and traps);
 # -ffast-math would change results and the floating-point mode of the process.
-# Contraction is off so that the only fused operations are those that vmath.hpp
+# Contraction is off so that the only fused operations are those that src/math
 # writes down, in vector bodies and scalar tails alike. Threaded jumps and moved
 # partial expressions make branches of selects, which cost the loops up to a third
 # more instructions (ARCHITECTURE.md, "What was tried").

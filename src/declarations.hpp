@@ -2,7 +2,7 @@
 #pragma once
 
 
-#include "activations.hpp"
+#include "formulas/sigmoids.hpp"
 #include "halves.hpp"
 #include "loops.hpp"
 #include "rows.hpp"

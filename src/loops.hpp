@@ -13,12 +13,12 @@
 #include <type_traits>
 #include <utility>
 
-#include "activations.hpp"
+#include "formulas/sigmoids.hpp"
 #include "halves.hpp"
 #include "streaming.hpp"
 #include "sums.hpp"
 #include "tables.hpp"
-#include "vmath.hpp"
+#include "math/exp.hpp"
 
 namespace fastact {
 

@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "activations.hpp"
+#include "formulas/sigmoids.hpp"
 #include "loops.hpp"
 #include "sums.hpp"
 #include "tables.hpp"

@@ -84,7 +84,7 @@ DECLARED = {
         r'elementwise<(\w+)>\("(\w+)"', (ROOT / "src" / "declarations.hpp").read_text()
     )
 }
-STRUCTS = re.findall(r"template <class T> struct (\w+)", (ROOT / "src" / "activations.hpp").read_text())
+STRUCTS = re.findall(r"template <class T> struct (\w+)", (ROOT / "src" / "formulas" / "sigmoids.hpp").read_text())
 
 
 def _lacks(row: catalog.Row) -> list[str]:
@@ -92,7 +92,7 @@ def _lacks(row: catalog.Row) -> list[str]:
     struct = DECLARED.get(row.name)
     if struct is None:
         return [f'src/declarations.hpp: a line elementwise<…>("{row.name}", …)']
-    lacking = [] if struct in STRUCTS else [f"src/activations.hpp: struct {struct}"]
+    lacking = [] if struct in STRUCTS else [f"src/formulas/sigmoids.hpp: struct {struct}"]
     kernels = _dispatch.Kernel(row.name, (), (), False).kernel_saves
     lacking += [f"{struct}: backward_{saved}" for saved in row.saves if not kernels[saved]]
     lacking += [
@@ -143,7 +143,7 @@ def test_contributing_walks_through_what_is_there():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     section = text.partition("## Add an activation")[2].partition("\n## ")[0]
     sources = [
-        ROOT / "src" / "activations.hpp",
+        ROOT / "src" / "formulas" / "sigmoids.hpp",
         ROOT / "src" / "declarations.hpp",
         Path(catalog.__file__),
     ]

@@ -1,4 +1,4 @@
-"""The tables of src/vmath.hpp are what tools/minimax.py fits, and as good as it says."""
+"""The tables of src/math/exp.hpp are what tools/minimax.py fits, and as good as it says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import minimax
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEADER = (ROOT / "src" / "vmath.hpp").read_text()
+HEADER = (ROOT / "src" / "math" / "exp.hpp").read_text()
 
 
 mp = minimax.mp

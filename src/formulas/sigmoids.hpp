@@ -15,7 +15,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "vmath.hpp"
+#include "math/exp.hpp"
 
 namespace fastact {
 
