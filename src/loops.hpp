@@ -15,10 +15,10 @@
 
 #include "formulas/sigmoids.hpp"
 #include "halves.hpp"
+#include "math/bits.hpp"
 #include "streaming.hpp"
 #include "sums.hpp"
 #include "tables.hpp"
-#include "math/exp.hpp"
 
 namespace fastact {
 

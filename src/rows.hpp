@@ -14,6 +14,8 @@
 
 #include "formulas/sigmoids.hpp"
 #include "loops.hpp"
+#include "math/bits.hpp"
+#include "math/exp.hpp"
 #include "sums.hpp"
 #include "tables.hpp"
 

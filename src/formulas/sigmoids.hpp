@@ -15,7 +15,13 @@
 #include <cstdint>
 #include <limits>
 
+#include "math/bits.hpp"
+#include "math/coefficients.hpp"
 #include "math/exp.hpp"
+#include "math/log.hpp"
+#include "math/normal.hpp"
+#include "math/root.hpp"
+#include "math/tanh.hpp"
 
 namespace fastact {
 
