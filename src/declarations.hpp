@@ -2,6 +2,11 @@
 #pragma once
 
 
+#include "formulas/exponentials.hpp"
+#include "formulas/gates.hpp"
+#include "formulas/random.hpp"
+#include "formulas/rectifiers.hpp"
+#include "formulas/rows.hpp"
 #include "formulas/sigmoids.hpp"
 #include "halves.hpp"
 #include "loops.hpp"

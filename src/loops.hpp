@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "formulas/rectifiers.hpp"
 #include "formulas/sigmoids.hpp"
 #include "halves.hpp"
 #include "math/bits.hpp"

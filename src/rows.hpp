@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "formulas/sigmoids.hpp"
+#include "formulas/rows.hpp"
 #include "loops.hpp"
 #include "math/bits.hpp"
 #include "math/exp.hpp"

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "formulas/rectifiers.hpp"
 #include "halves.hpp"
 #include "loops.hpp"
 #include "rows.hpp"

@@ -69,6 +69,12 @@ template <class T> T product_error(T a, T b, T product) {
 #endif
 }
 
+// product_error that is 0 where the product is not finite.
+template <class T> T finite_product_error(T a, T b, T product) {
+    const T error = product_error(a, b, product);
+    return error - error == 0 ? error : T(0);
+}
+
 // As fma, and nearly as exact where the CPU level has none (TwoSum, Knuth 1969).
 template <class T> T accurate_fma(T a, T b, T c) {
 #if defined(__FMA__) || defined(__aarch64__)
@@ -104,11 +110,5 @@ template <class T> T at_most(T high, T x) {
 // Choices by mask, where gcc would make two paths of what follows the choice.
 template <class T> Bits<T> mask_if(bool condition) { return Bits<T>(0) - Bits<T>(condition); }
 template <class T> T keep(std::type_identity_t<Bits<T>> mask, T x) { return from_bits<T>(bits(x) & mask); }
-
-// product_error that is 0 where the product is not finite.
-template <class T> T finite_product_error(T a, T b, T product) {
-    const T error = product_error(a, b, product);
-    return error - error == 0 ? error : T(0);
-}
 
 }  // namespace fastact::math

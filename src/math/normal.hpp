@@ -1,4 +1,6 @@
-// The normal distribution's Phi(x) times x, and the derivative of that.
+// The normal distribution's Phi(x) times x, and the derivative of that. Its last step,
+// times_reflected, serves the gradients of silu and swish as well: any slope that is 1 - h(-a)
+// at a where it is h(-a) at -a.
 #pragma once
 
 #include <limits>
