@@ -4,9 +4,11 @@ import os
 import platform
 import tempfile
 import warnings
+from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
+from Cython.Build.Dependencies import default_create_extension
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -24,7 +26,7 @@ else:
 
 # Vector code needs the two relaxations that change no result (errno and traps);
 # -ffast-math would change results and the floating-point mode of the process.
-# Contraction is off so that the only fused operations are those that vmath.hpp
+# Contraction is off so that the only fused operations are those that src/math
 # writes down, in vector bodies and scalar tails alike. Threaded jumps and moved
 # partial expressions make branches of selects, which cost the loops up to a third
 # more instructions (ARCHITECTURE.md, "What was tried").
@@ -39,6 +41,9 @@ COMPILE = [
     "-fvisibility=hidden",
     "-g0",
 ]
+
+# A change in any of them builds every module again.
+SOURCES = sorted(path.as_posix() for path in Path("src").rglob("*") if path.is_file())
 
 DIRECTIVES = {
     "language_level": 3,
@@ -59,8 +64,17 @@ def extension(module: str, source: str, flags: list[str]) -> Extension:
         include_dirs=["src", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=COMPILE + flags,
-        depends=[f"src/{name}" for name in sorted(os.listdir("src"))],
     )
+
+
+def without_own_headers(template: Extension, options: dict) -> tuple[Extension, dict]:
+    """An extension that depends on NumPy's headers alone, while cythonize runs.
+
+    It copies others beside what it writes, and some would be included twice: from there and from src.
+    """
+    module, metadata = default_create_extension(template, options)
+    module.depends = [path for path in module.depends if os.path.isabs(path)]
+    return module, metadata
 
 
 class BuildExtensions(build_ext):
@@ -95,15 +109,17 @@ class BuildExtensions(build_ext):
         return True
 
 
-setup(
-    ext_modules=cythonize(
-        [
-            extension("_dispatch", "runtime/dispatch", []),
-            *(extension(f"_kernels_{level}", f"levels/kernels_{level}", flags) for level, flags in LEVELS.items()),
-        ],
-        build_dir="build",
-        compiler_directives=DIRECTIVES,
-        include_path=["src", "src/runtime"],
-    ),
-    cmdclass={"build_ext": BuildExtensions},
+MODULES = cythonize(
+    [
+        extension("_dispatch", "runtime/dispatch", []),
+        *(extension(f"_kernels_{level}", f"levels/kernels_{level}", flags) for level, flags in LEVELS.items()),
+    ],
+    build_dir="build/cython",
+    compiler_directives=DIRECTIVES,
+    create_extension=without_own_headers,
+    include_path=["src", "src/runtime"],
 )
+for module in MODULES:
+    module.depends += SOURCES
+
+setup(ext_modules=MODULES, cmdclass={"build_ext": BuildExtensions})

@@ -1,8 +1,13 @@
 // The declarations: which formula runs in which loop, one line per activation.
 #pragma once
 
-#include "activations.hpp"
 #include "call.hpp"
+#include "formulas/exponentials.hpp"
+#include "formulas/gates.hpp"
+#include "formulas/random.hpp"
+#include "formulas/rectifiers.hpp"
+#include "formulas/rows.hpp"
+#include "formulas/sigmoids.hpp"
 #include "loops/channels.hpp"
 #include "loops/elements.hpp"
 #include "loops/gated.hpp"

@@ -84,7 +84,8 @@ DECLARED = {
         r'elementwise<(\w+)>\("(\w+)"', (ROOT / "src" / "declarations.hpp").read_text()
     )
 }
-STRUCTS = re.findall(r"template <class T> struct (\w+)", (ROOT / "src" / "activations.hpp").read_text())
+FORMULAS = "".join(path.read_text() for path in sorted((ROOT / "src" / "formulas").glob("*.hpp")))
+STRUCTS = re.findall(r"template <class T> struct (\w+)", FORMULAS)
 
 
 def _lacks(row: catalog.Row) -> list[str]:
@@ -92,7 +93,7 @@ def _lacks(row: catalog.Row) -> list[str]:
     struct = DECLARED.get(row.name)
     if struct is None:
         return [f'src/declarations.hpp: a line elementwise<…>("{row.name}", …)']
-    lacking = [] if struct in STRUCTS else [f"src/activations.hpp: struct {struct}"]
+    lacking = [] if struct in STRUCTS else [f"src/formulas/<family>.hpp: struct {struct}"]
     kernels = _dispatch.Kernels(row.name).kernel_saves
     lacking += [f"{struct}: backward_{saved}" for saved in row.saves if not kernels[saved]]
     lacking += [
@@ -142,14 +143,14 @@ def test_contributing_walks_through_what_is_there():
     """Its example is in the sources, word for word, and its table has every field of a row."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     section = text.partition("## Add an activation")[2].partition("\n## ")[0]
-    sources = [
-        ROOT / "src" / "activations.hpp",
-        ROOT / "src" / "declarations.hpp",
-        Path(catalog.__file__),
-    ]
+    sources = {
+        "src/formulas": FORMULAS,
+        "src/declarations.hpp": (ROOT / "src" / "declarations.hpp").read_text(),
+        "fastact/catalog.py": Path(catalog.__file__).read_text(),
+    }
     examples = re.findall(r"```(?:cpp|python)\n(.*?)```", section, re.DOTALL)
-    for source, example in zip(sources, examples, strict=True):
-        assert example in source.read_text(), source.name
+    for (name, source), example in zip(sources.items(), examples, strict=True):
+        assert example in source, name
     named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))))
     assert {field.name for field in fields(catalog.Row)} <= named
 

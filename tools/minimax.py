@@ -1,4 +1,4 @@
-"""Minimax fits: prints every table of coefficients that src/vmath.hpp holds.
+"""Minimax fits: prints every table of coefficients that src/math/coefficients.hpp holds.
 
 Each fit is P(u) ~ f(u) on an interval, the largest |weight(u) * (P(u) - f(u))| as small as the degree allows
 (Remez's exchange, 1934). The weight turns the error of the fit into the relative error of the function it is

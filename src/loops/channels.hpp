@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <tuple>
 
-#include "activations.hpp"
 #include "call.hpp"
+#include "formulas/rectifiers.hpp"
 #include "loops/blocks.hpp"
 #include "loops/elements.hpp"
 #include "loops/sums.hpp"

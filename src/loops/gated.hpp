@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "activations.hpp"
 #include "call.hpp"
+#include "formulas/sigmoids.hpp"
 #include "loops/blocks.hpp"
 
 namespace fastact {

@@ -6,7 +6,7 @@
 
 #include "call.hpp"
 #include "loops/blocks.hpp"
-#include "vmath.hpp"
+#include "math/bits.hpp"
 
 namespace fastact {
 

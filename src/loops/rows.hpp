@@ -12,10 +12,12 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "activations.hpp"
 #include "call.hpp"
+#include "formulas/rows.hpp"
 #include "loops/blocks.hpp"
 #include "loops/sums.hpp"
+#include "math/bits.hpp"
+#include "math/exp.hpp"
 
 namespace fastact {
 

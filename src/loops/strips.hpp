@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "activations.hpp"
 #include "call.hpp"
+#include "formulas/rectifiers.hpp"
 #include "loops/channels.hpp"
 #include "loops/elements.hpp"
 #include "loops/halves.hpp"
