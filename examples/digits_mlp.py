@@ -72,7 +72,8 @@ def output_like(name: str, z: np.ndarray) -> np.ndarray:
 
 
 def inputs_of_a_unit(name: str) -> int:
-    return {"pieces": PIECES, "gated": 2}.get(fa.get(name).row.kind, 1)
+    row = fa.get(name).row
+    return PIECES if "pieces" in row.needs else row.shape.inputs
 
 
 class Network:

@@ -21,13 +21,6 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 BLOCK = 1 << 15
 """Elements judged at a time: temporaries of this size stay in the cache."""
 
-WHAT_A_KIND_NEEDS: dict[str, dict[str, float]] = {
-    "channels": {"weight": 0.25},
-    "pieces": {"pieces": 4},
-    "random_rows": {"seed": 7},
-}
-"""Arguments without a default."""
-ROWS = ("rows", "random_rows")
 
 ULP, NEAR_ZERO, LARGEST_TERM = "ULP", "eps·|dy|", "ULP of the largest term"
 UNIT_MEANINGS = {
@@ -56,15 +49,12 @@ class Case:
 
     @cached_property
     def arguments(self) -> dict[str, float]:
-        return {**WHAT_A_KIND_NEEDS.get(self.row.kind, {}), **self.row.required, **dict(self.parameters)}
+        return self.row.needs | dict(self.parameters)
 
     @cached_property
     def names(self) -> dict[str, float]:
         """What the formula calls its parameters; a random activation is measured in evaluation."""
-        values = self.row.numbers | self.arguments
-        if self.row.kind == "random":
-            return {"slope": (values["lower"] + values["upper"]) / 2}
-        return values
+        return self.row.names(**self.arguments)
 
     @cached_property
     def text(self) -> str:
@@ -75,22 +65,19 @@ class Case:
     @cached_property
     def unit(self) -> str:
         """How errors are counted away from inner zeros; see section 3 of the contract."""
-        cancels = self.direction != "forward" and self.row.kind in (*ROWS, "gated")
+        cancels = self.direction != "forward" and self.row.shape.sums
         cancels |= "sparse_threshold" in self.text
         return LARGEST_TERM if cancels or self.parameters else ULP
 
     @property
     def limit(self) -> float:
         """The error, in its unit, that the contract allows."""
-        if self.row.kind == "pieces":
-            return 0
-        if self.row.kind == "gated" and self.direction == "forward":
-            return 3
-        return 2 if self.direction == "forward" and self.row.kind not in ROWS and not self.parameters else 4
+        forward, otherwise = self.row.shape.allowed
+        return forward if self.direction == "forward" and not self.parameters else otherwise
 
     @cached_property
     def zeros(self) -> tuple[float, ...]:
-        if self.direction != "x" or self.parameters or self.row.kind in ("pieces", "gated"):
+        if self.direction != "x" or self.parameters or self.row.shape.shrinks:
             return ()
         return reference.inner_zeros(self.row.derivatives["x"], tuple(self.names.items()))
 
@@ -115,7 +102,7 @@ class Case:
 
     def arrays(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the formula computes from: the arrays that are passed, or their halves."""
-        if self.row.kind != "gated":
+        if not self.row.shape.halves:
             return inputs
         return {**reference.halves(inputs["x"]), **{name: inputs[name] for name in inputs if name != "x"}}
 
@@ -173,7 +160,7 @@ def judge(case: Case, inputs: dict[str, np.ndarray], note: str = "") -> dict[str
         at = {
             name: float(array.flat[index % array.size])
             for name, array in case.arrays(inputs).items()
-            if case.row.kind != "pieces"
+            if "pieces" not in case.row.needs
         }
         return {**at, "result": float(computed.flat[index]), "note": note}
 
@@ -203,17 +190,19 @@ def near_inner_zero(case: Case, inputs: dict[str, np.ndarray]) -> np.ndarray | N
 EXHAUSTIVE = {
     "float32": samples.FLOAT32_BATCHES,
     "float64": 512,
-    **dict.fromkeys(ROWS, 4 * samples.ROW_BATCHES),
+    "rows": 4 * samples.ROW_BATCHES,
+    "random_rows": 4 * samples.ROW_BATCHES,
     "pieces": 64,
 }
 SAMPLED = {
     "float32": 32,
     "float64": 9,
-    **dict.fromkeys(ROWS, samples.ROW_BATCHES),
+    "rows": samples.ROW_BATCHES,
+    "random_rows": samples.ROW_BATCHES,
     "pieces": 8,
     "gated": 6,
 }
-"""Numbers of batches."""
+"""Numbers of batches, by kind or else by dtype."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +215,12 @@ class Batch:
 
     def inputs(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
         """Blocks of arguments, each with a note on what they are."""
-        make = {**dict.fromkeys(ROWS, self._rows), "pieces": self._groups, "gated": self._halves}
+        make = {
+            "rows": self._rows,
+            "random_rows": self._rows,
+            "pieces": self._groups,
+            "gated": self._halves,
+        }
         return make.get(self.case.row.kind, self._elements)()
 
     def _halves(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
@@ -272,10 +266,11 @@ class Batch:
     def _rows(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
         case = self.case
         name, x = samples.rows(case.dtype, self.number)
-        if case.row.kind == "random_rows" and name.startswith("extreme"):
+        noisy = "seed" in case.arguments
+        if noisy and name.startswith("extreme"):
             return  # noise is lost beside a huge x, and with it what parts equal ones
         inputs = {"x": x}
-        if case.row.kind == "random_rows":
+        if noisy:
             noise = activations[case.row.name].noise
             inputs["noise"] = noise(x.shape, case.dtype, seed=int(case.arguments["seed"]))
         if case.direction == "forward":

@@ -51,8 +51,6 @@ POOL_BYTES, POOL_COPIES = 2**15, 32
 ROW_LENGTH = 512
 CHANNELS, POSITIONS = 16, 64
 PIECES = 4
-SHRINKING = ("pieces", "gated")
-"""Kinds whose result is smaller than their input, so that forward has no form in place."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +72,8 @@ class Cell:
     @property
     def bytes_per_element(self) -> float:
         """Memory that the call must read and write, per element of `x`."""
-        item = np.dtype(self.dtype).itemsize
-        if self.row.kind == "pieces":
-            per_output = 1 / pieces_of(self.size)
-            return item * ((1 if self.direction == "forward" else 2) + per_output)
-        if self.row.kind == "gated":
-            return item * ((1 if self.direction == "forward" else 2) + 1 / 2)
-        return item * (2 if self.direction == "forward" else 3)
+        inputs = pieces_of(self.size) if "pieces" in self.row.needs else self.row.shape.inputs
+        return np.dtype(self.dtype).itemsize * ((1 if self.direction == "forward" else 2) + 1 / inputs)
 
 
 @dataclass(frozen=True)
@@ -129,13 +122,10 @@ def pieces_of(size: int) -> int:
 
 def shape_of(row: Row, size: int) -> tuple[int, ...]:
     """`size` elements in the shape that the activation is used on."""
-    if row.kind in ("rows", "random_rows"):
-        length = math.gcd(size, ROW_LENGTH)
+    if row.shape.by_row or row.shape.halves:
+        length = row.shape.inputs * math.gcd(size // row.shape.inputs, ROW_LENGTH)
         return size // length, length
-    if row.kind == "gated":
-        length = 2 * math.gcd(size // 2, ROW_LENGTH)
-        return size // length, length
-    if row.kind == "channels":
+    if "weight" in row.needs:
         positions = math.gcd(size, POSITIONS)
         channels = math.gcd(size // positions, CHANNELS)
         return size // positions // channels, channels, positions
@@ -148,18 +138,16 @@ class Workload:
     def __init__(self, cell: Cell) -> None:
         self.cell, self.activation = cell, fa.activations[cell.row.name]
         x = _normal(shape_of(cell.row, cell.size), cell.dtype, scale=2.0)
-        self.settings: dict[str, Any] = dict(cell.row.required)
+        self.settings: dict[str, Any] = cell.row.needs
         self.noise: np.ndarray | None = None
         self.random = np.random.default_rng(0)
-        if cell.row.kind == "random_rows":
-            self.settings["seed"] = 7
-            self.noise = self.activation.noise(
-                x.shape, "float64" if cell.dtype == "float64" else "float32", seed=7
-            )
-        if cell.row.kind == "channels":
-            self.settings = {"weight": np.linspace(0.1, 0.4, x.shape[1], dtype=x.dtype), "axis": 1}
-        if cell.row.kind == "pieces":
-            self.settings = {"pieces": pieces_of(cell.size)}
+        if "seed" in self.settings:
+            wide = "float64" if cell.dtype == "float64" else "float32"
+            self.noise = self.activation.noise(x.shape, wide, seed=self.settings["seed"])
+        if "weight" in self.settings:
+            self.settings |= {"weight": np.linspace(0.1, 0.4, x.shape[1], dtype=x.dtype), "axis": 1}
+        if "pieces" in self.settings:
+            self.settings["pieces"] = pieces_of(cell.size)
         y = self.activation(x, **self.settings)
         self.arrays = {"x": x, "y": y}
         self.overwritten, result = "x", y.shape

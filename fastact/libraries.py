@@ -40,7 +40,7 @@ def names_of(work: Workload) -> dict[str, Any]:
 
 def halves(work: Workload, x: Any) -> dict[str, Any]:
     """The two halves of a gated activation's input, which its texts name."""
-    if work.cell.row.kind != "gated":
+    if not work.cell.row.shape.halves:
         return {}
     middle = x.shape[-1] // 2
     return {"a": x[..., :middle], "b": x[..., middle:]}
@@ -148,9 +148,8 @@ class NumExpr:
 
     def forms(self, work: Workload) -> Iterator[Form]:
         row = work.cell.row
-        if row.kind == "gated" or (row.kind == "channels" and work.cell.direction == "backward"):
-            return
-        if work.cell.dtype not in _NUMEXPR_TYPES:
+        two_results = "weight" in work.settings and work.cell.direction == "backward"
+        if row.shape.halves or two_results or work.cell.dtype not in _NUMEXPR_TYPES:
             return
         saves = work.cell.saves if work.cell.direction == "backward" else ""
         arrays = ["dy", saves] if saves else ["x"]

@@ -500,11 +500,11 @@ def forward(
     that are given the same `scratch` list share its arrays; it grows by what they need.
     """
     scratch = [] if scratch is None else scratch
-    arrays, constants = {"x": x}, _constants(row, parameters)
+    arrays, constants = {"x": x}, row.names(**parameters)
     target = x if out is None else out
-    if row.kind == "pieces":
+    if "pieces" in row.needs:
         arrays["x"], target, axis = _in_groups(x, pieces), target[..., None], -1
-    if row.kind == "gated":
+    if row.shape.halves:
         arrays = _halves(x, axis)
     if weight is not None:
         arrays["weight"] = _along(weight, x.ndim, axis)
@@ -533,14 +533,14 @@ def backward(
     prelu's calls sum the gradient of its weight too, as fastact's backward does.
     """
     scratch = [] if scratch is None else scratch
-    arrays, constants = {"dy": dy, saves: saved}, _constants(row, parameters)
-    result = out if out is not None else saved if row.kind in ("pieces", "gated") else dy
+    arrays, constants = {"dy": dy, saves: saved}, row.names(**parameters)
+    result = out if out is not None else saved if row.shape.shrinks else dy
     target, other = result, None
-    if row.kind == "pieces":
+    if "pieces" in row.needs:
         groups = _in_groups(saved, pieces)
         arrays, axis = {"dy": dy[..., None], saves: groups}, -1
         target = groups if out is None else _in_groups(out, pieces)
-    if row.kind == "gated":
+    if row.shape.halves:
         arrays = {"dy": dy, **_halves(saved, axis)}
         halves = arrays if out is None else _halves(out, axis)
         target, other = halves["a"], halves["b"]
@@ -560,9 +560,7 @@ def as_defined(row: Row, saves: str, arrays: tuple[str, ...]) -> Node:
 
     Unlike the calls above it keeps the choices and the sigmoids' places, for other libraries' compilers.
     """
-    constants = tuple(_constants(row, NONE).items())
-    text = row.derivatives[saves] if saves else row.formula
-    root = parse(text, dict(constants), arrays)
+    root = parse(row.derivatives[saves] if saves else row.formula, row.names(), arrays)
     if saves and Node("array", name="dy") not in root.walk():
         root = make("multiply", Node("array", name="dy"), root)
     return root.replace(_spell_sigmoid)
@@ -587,14 +585,6 @@ def _weight_gradient(arrays: Mapping[str, np.ndarray], axis: int, scratch: list[
     total = np.empty_like(arrays["weight"])
     root = _forward_root(WEIGHT_GRADIENT, (), tuple(arrays), "expm1")
     return Binder({**arrays, "dweight": total}, total, others, scratch).bind(root)
-
-
-def _constants(row: Row, parameters: Mapping[str, float]) -> dict[str, float]:
-    constants = row.numbers | dict(parameters)
-    if row.kind == "random":
-        # In evaluation, without a seed, every slope is the mean of the bounds.
-        constants["slope"] = (constants["lower"] + constants["upper"]) / 2
-    return constants
 
 
 def _in_groups(x: np.ndarray, pieces: int) -> np.ndarray:

@@ -24,15 +24,6 @@ from fastact import _dispatch, catalog
 
 ROOT = Path(__file__).parents[1]
 NAME = attrgetter("name")
-KINDS = ("elementwise", "channels", "random", "rows", "random_rows", "pieces", "gated")
-NAMES_THAT_A_KIND_ADDS = {
-    "channels": {"weight"},
-    "random": {"slope"},
-    "rows": {"dy"},
-    "gated": {"a", "b", "dy"},
-    "random_rows": {"dy", "noise"},
-}
-OF_ELEMENTS = ("elementwise", "channels", "random")
 SECTIONS = ("Parameters", "Returns", "References", "Examples")
 
 
@@ -65,7 +56,7 @@ def test_names_are_unique_and_all_of_them_are_objects():
 
 def test_a_row_is_complete(row):
     assert row.name.isidentifier()
-    assert row.kind in KINDS
+    assert row.kind in catalog.SHAPES
     for text in (row.formula, row.range, row.reference):
         assert text.strip()
     assert row.derivatives
@@ -155,7 +146,7 @@ def test_contributing_walks_through_what_is_there():
 
 
 def test_a_formula_uses_the_vocabulary_only(row):
-    own = {parameter.name for parameter in row.parameters} | NAMES_THAT_A_KIND_ADDS.get(row.kind, set())
+    own = {parameter.name for parameter in row.parameters} | set(row.shape.names)
     assert _names_in(row.formula) <= {"x", *own, *catalog.VOCABULARY}
     for saved, text in row.derivatives.items():
         assert _names_in(text) <= {saved, *own, *catalog.VOCABULARY}
@@ -194,20 +185,21 @@ def test_a_row_computes_forward_and_backward_from_all_it_saves(row, dtype):
         assert np.isfinite(case(*arrays)).all()
 
 
-@pytest.mark.parametrize("row", [row for row in catalog.rows if row.kind in OF_ELEMENTS], ids=NAME)
+@pytest.mark.parametrize("row", [row for row in catalog.rows if row.shape.by_element], ids=NAME)
 def test_what_a_row_says_of_its_shape_holds(row):
     """monotonic, saturates and zero_centered, as a curve of 2001 points shows them."""
     x = np.linspace(-40, 40, 2001)
-    y = Case(row)(x, **({"seed": None} if row.kind == "random" else {}))
+    evaluated = dict.fromkeys(row.shape.may_have)
+    y = Case(row)(x, **evaluated)
     assert row.monotonic == bool((np.diff(y) >= 0).all())
-    far = Case(row)(np.array([-4e9, -1e9, 1e9, 4e9]), **({"seed": None} if row.kind == "random" else {}))
+    far = Case(row)(np.array([-4e9, -1e9, 1e9, 4e9]), **evaluated)
     with np.errstate(invalid="ignore"):
         assert row.saturates == bool(abs(far[1] - far[0]) < 1e-6 and abs(far[3] - far[2]) < 1e-6)
     assert row.zero_centered == bool(y.min() < -0.5 and y.max() > 0.5) or row.range == "(-inf, inf)"
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in catalog.rows if row.parameters and row.kind in OF_ELEMENTS], ids=NAME
+    "row", [row for row in catalog.rows if row.parameters and row.shape.by_element], ids=NAME
 )
 def test_parameters_by_position_or_by_name_or_left_out(row, dtype):
     x = np.linspace(-3, 3, 40).astype(dtype)

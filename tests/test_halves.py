@@ -20,7 +20,7 @@ LIMITS = {"float16": (10, -14, 16), "bfloat16": (7, -126, 128)}
 
 BACKWARD_ALONE = [case for case in ELEMENTWISE if case.saved]
 FORMULAS = [case for case in CASES if case.row.kind == "elementwise"]
-ROWS = [case for case in CASES if case.row.kind in accuracy.ROWS]
+ROWS = [case for case in CASES if case.row.shape.by_row]
 
 
 @pytest.fixture(scope="module", params=LIMITS)

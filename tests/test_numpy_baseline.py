@@ -67,8 +67,7 @@ def as_written(text: str, **names: object) -> np.ndarray:
 
 
 def parameters_of(row: catalog.Row, given: dict[str, float]) -> dict[str, float]:
-    values = {"inf": np.inf, **row.numbers} | given
-    return values | ({"slope": (values["lower"] + values["upper"]) / 2} if row.kind == "random" else {})
+    return {"inf": np.inf, **row.names(**given)}
 
 
 def ignoring_overflow(calls: numpy_baseline.Calls) -> np.ndarray:

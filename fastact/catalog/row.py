@@ -127,7 +127,7 @@ class Row:
 
     def names(self, **given: float) -> dict[str, float]:
         """What the formula calls the arguments of a call; without a seed every random slope is the mean."""
-        values = {**self.numbers, **self.shape.needs, **given}
+        values = {**self.numbers, **given}
         if self.shape.draws_slopes:
             return {"slope": (values["lower"] + values["upper"]) / 2}
         return values
