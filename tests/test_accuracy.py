@@ -13,7 +13,10 @@ import pytest
 from cases import other_parameters, output_determines
 
 import fastact as fa
-from fastact import accuracy, catalog, reference, samples
+from fastact import catalog
+from fastact.command import accuracy_report
+from fastact.measure.accuracy import errors as accuracy
+from fastact.measure.accuracy import reference, samples
 
 DEFAULTS = accuracy.cases(list(fa.activations), list(accuracy.DTYPES))
 OTHERS = [
@@ -94,9 +97,9 @@ def test_the_sample_has_every_exponent_and_the_special_values(dtype):
 
 def _run(tmp_path, *options):
     parser = argparse.ArgumentParser()
-    accuracy.add_arguments(parser)
+    accuracy_report.add_arguments(parser)
     files = ["--json", str(tmp_path / "a.json"), "--markdown", str(tmp_path / "a.md")]
-    return accuracy.main(parser.parse_args([*options, *files]))
+    return accuracy_report.run(parser.parse_args([*options, *files]))
 
 
 def test_the_command_writes_what_it_measured(tmp_path, capsys):

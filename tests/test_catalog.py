@@ -249,9 +249,9 @@ def test_an_activation_survives_pickle_and_copy_as_itself(row):
 def test_the_packages_examples_run():
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     modules = [
-        importlib.import_module(f"fastact.{info.name}")
-        for info in pkgutil.iter_modules(fa.__path__)
-        if not info.name.startswith("_")
+        importlib.import_module(info.name)
+        for info in pkgutil.walk_packages(fa.__path__, "fastact.")
+        if not info.name.startswith("fastact._")
     ]
     for module in [fa, *modules]:
         for test in finder.find(module):

@@ -8,7 +8,8 @@ from cases import ALONE, BACKWARD, CASES, ELEMENTWISE, SAME_SHAPE, Case, same_bi
 from test_same_bits import LAYOUTS
 
 import fastact as fa
-from fastact import accuracy, reference
+from fastact.measure.accuracy import errors as accuracy
+from fastact.measure.accuracy import reference
 
 try:
     import ml_dtypes

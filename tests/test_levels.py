@@ -13,7 +13,7 @@ DIGESTS = """if True:
     import numpy as np
     from cases import CASES
     import fastact as fa
-    from fastact import accuracy
+    from fastact.measure.accuracy import errors as accuracy
 
     assert fa.config()["level"] == "{level}"
     digests = {{}}
@@ -38,7 +38,7 @@ DIGESTS = """if True:
 MEASURE = """if True:
     import json
     import fastact as fa
-    from fastact import accuracy
+    from fastact.measure.accuracy import errors as accuracy
 
     assert fa.config()["level"] == "{level}"
     cases = accuracy.cases(list(fa.activations), list(accuracy.DTYPES))

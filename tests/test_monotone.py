@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import fastact as fa
-from fastact import accuracy, catalog, samples
+from fastact import catalog
+from fastact.measure.accuracy import errors as accuracy
+from fastact.measure.accuracy import samples
 
 RISING = [row for row in catalog.rows if row.monotonic and row.shape.by_element]
 BOUNDED = [row for row in RISING if row.saturates]

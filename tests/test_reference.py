@@ -8,7 +8,8 @@ import pytest
 from mpmath_reference import mp
 
 import fastact as fa
-from fastact import accuracy, reference, samples
+from fastact.measure.accuracy import errors as accuracy
+from fastact.measure.accuracy import reference, samples
 
 CASES = accuracy.cases(list(fa.activations), list(accuracy.DTYPES))
 CLOSE_ENOUGH = 0.02

@@ -26,7 +26,7 @@ import numpy as np
 
 import fastact
 from fastact import _dispatch, catalog
-from fastact.cli import machine
+from fastact.measure.machine import processor
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "ARCHITECTURE.md"
@@ -41,10 +41,10 @@ extern "C" void additions() {{
 }}"""
 
 
-def bound(loop: instructions.Loop, processor: str) -> float:
+def bound(loop: instructions.Loop, model: str) -> float:
     """Cycles per element that ports and issue slots allow."""
     lines = [re.sub(r"^(j\w+) .*", r"\1 here", line) for line in loop.body]
-    command = ["llvm-mca", f"-mcpu={processor}", "-instruction-info=0", "-resource-pressure=0"]
+    command = ["llvm-mca", f"-mcpu={model}", "-instruction-info=0", "-resource-pressure=0"]
     text = "\n".join(["here:", *lines, ""])
     said = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
     return float(re.search(r"Block RThroughput: +([\d.]+)", said).group(1)) / loop.elements
@@ -136,7 +136,8 @@ def table() -> str:
             cells = [f"{figure:.2f}" for figure in figures] + [f"{bounds[level] / cycles:.2f}"]
             lines.append(f"| {name}, {label} | " + " | ".join(cells) + " |")
     head = [
-        f"Measured on {machine()} at level {level}, one thread, arrays in the L1 cache that begin at a line.",
+        f"Measured on {processor()} at level {level}, one thread, arrays in the L1 cache that begin at a "
+        "line.",
         "",
         "| float32 kernel | v4: instructions | Ice Lake's bound | v3: instructions | Zen 3's bound "
         f"| {level}: achieved | bound / achieved |",

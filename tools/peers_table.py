@@ -12,7 +12,7 @@ from typing import Any
 
 import between_markers
 
-from fastact.peers import NOISE
+from fastact.measure.peers.turns import NOISE
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

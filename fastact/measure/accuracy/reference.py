@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ...catalog import Row
 from . import pairs
-from .catalog import Row
 
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
 """The type in which results of a dtype are judged."""

@@ -17,8 +17,9 @@ import numpy as np
 
 import fastact as fa
 
-from . import numpy_baseline
-from .bench import Workload
+from ..formulas import numpy_calls
+from ..formulas.tree import Node
+from ..work import Workload
 
 IN_PLACE, INTO_ARRAY, NEW_ARRAY = "in place", "out=", "new array"
 Form = tuple[str, list[Callable[[], Any]]]
@@ -81,7 +82,7 @@ class Fastact:
 
 
 class NumPy:
-    """On one thread, as it always is, in the formulas of `numpy_baseline`."""
+    """On one thread, as it always is, in the formulas of `numpy_calls`."""
 
     packages = ()
 
@@ -156,7 +157,7 @@ class NumExpr:
         if "weight" in work.settings:
             arrays.append("weight")
         constants: dict[float, str] = {}
-        text = self.text(numpy_baseline.as_defined(row, saves, tuple(arrays)), constants)
+        text = self.text(numpy_calls.as_defined(row, saves, tuple(arrays)), constants)
         if text is None:
             return
         kind = _NUMEXPR_TYPES[work.cell.dtype]
@@ -169,7 +170,7 @@ class NumExpr:
             calls.append(partial(expression, *operands, *numbers, out=out, ex_uses_vml=False))
         yield given_array(work), calls
 
-    def text(self, node: numpy_baseline.Node, constants: dict[float, str]) -> str | None:
+    def text(self, node: Node, constants: dict[float, str]) -> str | None:
         """The formula in its language; its numbers become operands, which do not widen a float32."""
         if node.op == "array":
             return node.name

@@ -1,33 +1,26 @@
-"""Measurement: every activation in place against NumPy and against the machine's bandwidth.
+"""What is timed: the cells of a run, and the arrays and calls of each.
 
 Calls in place change their input, and repeated on their own result they would
 drift: sigmoid to its fixed point, gradients into subnormals. So every timed
 call sees the same values: they are copied back before each repetition, outside
 the timed region. Small arrays are timed as a pool of equal copies that together
 fit the first-level cache, so that the clock is read once for many calls.
-
-The figure of a cell is its fastest repetition, the one that other processes
-disturbed least.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 import fastact as fa
 
-from . import numpy_baseline
-from .catalog import Row
+from ..catalog import Row
+from .formulas import numpy_calls
 
 DIRECTIONS = ("forward", "backward")
 DTYPES = ("float32", "float64")
@@ -35,15 +28,6 @@ HALVES = ("float16", "bfloat16")
 """Measured where they are asked for; NumPy has no SIMD code for them."""
 SIZES = (2**10, 2**16, 2**20, 2**24)
 QUICK_SIZES = SIZES[:3]
-
-SECONDS, QUICK_SECONDS = 0.06, 0.01
-"""What the repetitions of one figure may take at most, if that is enough for REPETITIONS of them.
-
-Where it is not, up to five times as long, and two repetitions however long they take.
-"""
-RUN_SECONDS, QUICK_RUN_SECONDS = 60.0, 6.0
-"""What the repetitions of all figures may take: the more figures, the less each."""
-REPETITIONS = 5
 
 POOL_BYTES, POOL_COPIES = 2**15, 32
 """Most bytes and most copies of a small array that one repetition runs over."""
@@ -77,8 +61,8 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """One figure of fastact beside those it is compared with."""
+class Measured:
+    """What every measurement says of the cell that it is of."""
 
     activation: str
     direction: str
@@ -86,13 +70,15 @@ class Measurement:
     dtype: str
     size: int
     threads: int
-    ns_per_element: float
-    gb_per_s: float
-    numpy_ns_per_element: float | None
-    speedup_over_numpy: float | None
-    """None where the NumPy calls need a package that is not installed."""
-    bandwidth_share: float
-    """Of a plain scale in place of an array of that dtype and size, on as many threads."""
+
+    @classmethod
+    def of(cls, cell: Cell, threads: int, **figures: Any) -> Any:
+        saves = cell.saves if cell.direction == "backward" else ""
+        return cls(cell.row.name, cell.direction, saves, cell.dtype, cell.size, threads, **figures)
+
+    @property
+    def call(self) -> str:
+        return f"{self.direction} {self.saves}=" if self.saves else self.direction
 
 
 def cells(
@@ -199,7 +185,7 @@ class Workload:
         shared = {**shape, "parameters": row.required, "out": self.out, "form": form, "scratch": []}
         if self.cell.direction == "forward":
             calls = [
-                numpy_baseline.forward(row, given["x"], noise=self.noise, **shared)
+                numpy_calls.forward(row, given["x"], noise=self.noise, **shared)
                 for given, _ in self.calls_on()
             ]
             if self.noise is None:
@@ -207,7 +193,7 @@ class Workload:
             self.drawn = np.empty_like(self.noise)
             return [partial(self._drawing, call) for call in calls]
         return [
-            numpy_baseline.backward(row, saves, given["dy"], given[saves], **shared)
+            numpy_calls.backward(row, saves, given["dy"], given[saves], **shared)
             for given, _ in self.calls_on()
         ]
 
@@ -224,7 +210,7 @@ class Workload:
     @property
     def forms(self) -> tuple[str, ...]:
         row = self.cell.row
-        return numpy_baseline.forms(
+        return numpy_calls.forms(
             row.formula if self.cell.direction == "forward" else row.derivatives[self.cell.saves]
         )
 
@@ -240,109 +226,3 @@ def _flat_normal(size: int, dtype: str, scale: float) -> np.ndarray:
     values = np.resize(block, size)
     values.flags.writeable = False  # other cells have the same
     return values
-
-
-def _repeated(measure: Callable[[], float], seconds: float) -> Iterator[float]:
-    """Figures until both time and number suffice; a slow one is taken twice at least."""
-    begin = perf_counter()
-    for repetition in itertools.count(1):
-        yield measure()
-        spent = perf_counter() - begin
-        enough = REPETITIONS if spent < 5 * seconds else 2
-        if spent > seconds and repetition >= enough:
-            return
-
-
-def fastest(calls: Sequence[Callable[[], Any]], restore: Callable[[], None], seconds: float) -> float:
-    """Seconds per call in the fastest repetition; the first one also warms up."""
-
-    def once() -> float:
-        restore()
-        start = perf_counter()
-        for call in calls:
-            call()
-        return perf_counter() - start
-
-    return min(_repeated(once, seconds)) / len(calls)
-
-
-def scale_gb_per_s(dtype: str, size: int, threads: int, seconds: float) -> float:
-    """Bandwidth of a plain scale in place, each thread on its own part of the array.
-
-    NumPy runs on one thread and lets go of the GIL, so Python threads share the work. The factor
-    is 1, which NumPy does not treat specially: the values stay.
-    """
-    parts = np.array_split(np.ones(size, dtype), min(threads, size))
-    rounds = max(1, 2**20 // size)
-    gate = threading.Barrier(len(parts))
-
-    def scale(part: np.ndarray) -> tuple[float, float]:
-        gate.wait()
-        start = perf_counter()
-        for _ in range(rounds):
-            np.multiply(part, 1.0, out=part)
-        return start, perf_counter()
-
-    def once(pool: ThreadPoolExecutor) -> float:
-        starts, ends = zip(*pool.map(scale, parts), strict=True)
-        return (max(ends) - min(starts)) / rounds
-
-    with ThreadPoolExecutor(len(parts)) as pool:
-        best = min(_repeated(lambda: once(pool), seconds))
-    return 2 * size * np.dtype(dtype).itemsize / best / 1e9
-
-
-class Comparison:
-    """A run over cells; the bandwidth of each dtype and size is measured once in it."""
-
-    def __init__(self, threads: Sequence[int], seconds: float = SECONDS) -> None:
-        self.threads, self.seconds = threads, seconds
-        self.bandwidth: dict[tuple[str, int, int], float] = {}
-
-    def measure(self, cell: Cell) -> list[Measurement]:
-        """One measurement per thread count."""
-        work = Workload(cell)
-        per_call = {}
-        for threads in self.threads:
-            with fa.num_threads(threads):
-                per_call[threads] = fastest(work.fastact(), work.restore, self.seconds)
-        try:
-            numpy = min(fastest(work.numpy(form), work.restore, self.seconds) for form in work.forms)
-        except numpy_baseline.Unavailable:
-            numpy = None
-        return [self._compare(cell, threads, taken, numpy) for threads, taken in per_call.items()]
-
-    def _compare(self, cell: Cell, threads: int, taken: float, numpy: float | None) -> Measurement:
-        gb_per_s = cell.bytes_per_element * cell.size / taken / 1e9
-        return Measurement(
-            activation=cell.row.name,
-            direction=cell.direction,
-            saves=cell.saves if cell.direction == "backward" else "",
-            dtype=cell.dtype,
-            size=cell.size,
-            threads=threads,
-            ns_per_element=taken / cell.size * 1e9,
-            gb_per_s=gb_per_s,
-            numpy_ns_per_element=numpy and numpy / cell.size * 1e9,
-            speedup_over_numpy=numpy and numpy / taken,
-            bandwidth_share=gb_per_s / self.scale(cell.dtype, cell.size, threads),
-        )
-
-    def scale(self, dtype: str, size: int, threads: int) -> float:
-        """What `threads` threads reach, or fewer where the array is too small for them."""
-        for count in {1, threads}:
-            if (dtype, size, count) not in self.bandwidth:
-                self.bandwidth[dtype, size, count] = scale_gb_per_s(dtype, size, count, self.seconds)
-        return max(self.bandwidth[dtype, size, count] for count in (1, threads))
-
-
-def seconds_per_figure(quick: bool, figures: int) -> float:
-    """What the repetitions of one of so many figures may take."""
-    most, whole = (QUICK_SECONDS, QUICK_RUN_SECONDS) if quick else (SECONDS, RUN_SECONDS)
-    return min(most, whole / max(1, figures))
-
-
-def geometric_mean(values: Sequence[float | None]) -> float:
-    """Of the values that there are; NaN of none."""
-    logs = [math.log(value) for value in values if value is not None]
-    return math.exp(sum(logs) / len(logs)) if logs else math.nan
