@@ -5,7 +5,7 @@ A kernel cannot be faster there than from the L2 cache, nor than memory is for a
 that changes meanwhile changes all of them, and the median of the turns' ratios is kept. Run as a script, on a
 machine that does nothing else; it takes some minutes:
 
-    python tools/large_arrays.py
+    python bench/large_arrays.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Write the README's table of measurements from what a benchmark run recorded.
 
-fastact bench --json bench.json && python tools/readme_table.py bench.json
+fastact bench --json bench.json && python bench/readme_table.py bench.json
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ at v4 for Ice Lake, a server core with two 512-bit FMA ports, at v3 for Zen 3. W
 the processor at hand, at the level it runs, in cycles of a chain of dependent additions, on arrays in the L1
 cache; the time of a call itself drops out of the difference of two sizes. Run as a script:
 
-    python tools/bounds.py
+    python bench/bounds.py
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import ctypes
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,6 @@ from statistics import median
 from time import perf_counter_ns
 
 import between_markers
-import instructions
 import numpy as np
 
 import fastact
@@ -29,6 +29,9 @@ from fastact import _dispatch, catalog
 from fastact.measure.machine import processor
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tools"))
+import instructions  # noqa: E402
+
 DOCUMENT = ROOT / "ARCHITECTURE.md"
 PROCESSORS = {"v3": "znver3", "v4": "icelake-server"}
 """The model of llvm-mca that bounds each level."""

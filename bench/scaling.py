@@ -9,7 +9,7 @@ costs (r). A call on n elements with t threads then takes
 Each is measured by itself, on something else than what the model then predicts. Run as a script, on a machine
 that does nothing else:
 
-    python tools/scaling.py
+    python bench/scaling.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Write the table of docs/benchmarks.md from what a run beside other libraries recorded.
 
-fastact bench --peers --json peers.json && python tools/peers_table.py peers.json
+fastact bench --peers --json peers.json && python bench/peers_table.py peers.json
 """
 
 from __future__ import annotations
