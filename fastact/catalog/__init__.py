@@ -22,18 +22,9 @@ from . import (
 from .row import REQUIRED, VOCABULARY, Convention, Parameter, Row
 from .shapes import SHAPES, Shape
 
-rows = (
-    *sigmoids.rows,
-    *rectifiers.rows,
-    *leaky.rows,
-    *exponentials.rows,
-    *smooth.rows,
-    *maxout.rows,
-    *softmax.rows,
-    *gates.rows,
-    *logarithms.rows,
-    *gelus.rows,
-)
+_FAMILIES = sigmoids, rectifiers, leaky, exponentials, smooth, maxout, softmax, gates, logarithms, gelus
+
+rows = tuple(row for family in _FAMILIES for row in family.rows)
 """Every activation, in the order of `fastact.activations` and of all tables."""
 
 __all__ = ["REQUIRED", "SHAPES", "VOCABULARY", "Convention", "Parameter", "Row", "Shape", "rows"]

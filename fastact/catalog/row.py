@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -114,6 +115,15 @@ class Row:
     @property
     def saves(self) -> tuple[str, ...]:
         return tuple(self.derivatives)
+
+    def text(self, saved: str = "") -> str:
+        """The formula of the result, or of dL/dx from the array that was `saved`."""
+        if not saved:
+            return self.formula
+        text = self.derivatives[saved]
+        names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+        # Where a derivative names dy, that is the whole already.
+        return text if "dy" in names else f"dy * ({text})"
 
     @property
     def required(self) -> dict[str, float]:

@@ -50,8 +50,8 @@ class Cell:
 
     @property
     def saves(self) -> str:
-        """What backward is given."""
-        return self.row.saves[0]
+        """What backward is given, nothing for forward."""
+        return self.row.saves[0] if self.direction == "backward" else ""
 
     @property
     def bytes_per_element(self) -> float:
@@ -73,8 +73,7 @@ class Measured:
 
     @classmethod
     def of(cls, cell: Cell, threads: int, **figures: Any) -> Any:
-        saves = cell.saves if cell.direction == "backward" else ""
-        return cls(cell.row.name, cell.direction, saves, cell.dtype, cell.size, threads, **figures)
+        return cls(cell.row.name, cell.direction, cell.saves, cell.dtype, cell.size, threads, **figures)
 
     @property
     def call(self) -> str:
@@ -209,10 +208,7 @@ class Workload:
 
     @property
     def forms(self) -> tuple[str, ...]:
-        row = self.cell.row
-        return numpy_calls.forms(
-            row.formula if self.cell.direction == "forward" else row.derivatives[self.cell.saves]
-        )
+        return numpy_calls.forms(self.cell.row.text(self.cell.saves))
 
 
 def _normal(shape: tuple[int, ...], dtype: str, scale: float = 1.0) -> np.ndarray:

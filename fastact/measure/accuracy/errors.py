@@ -55,9 +55,7 @@ class Case:
 
     @cached_property
     def text(self) -> str:
-        if self.direction == "forward":
-            return self.row.formula
-        return reference.gradient_text(self.row, self.direction)
+        return self.row.text("" if self.direction == "forward" else self.direction)
 
     @cached_property
     def unit(self) -> str:

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from ...catalog import Row
-from .tree import COMPARISONS, REDUCTIONS, Node, make, numpy_function, parse, simplify, spell_sigmoid, unmask
+from .tree import COMPARISONS, REDUCTIONS, Node, numpy_function, parse, simplify, spell_sigmoid
 
 NONE: Mapping[str, float] = MappingProxyType({})
 Constants = tuple[tuple[str, float], ...]
@@ -231,7 +231,7 @@ def forward(
         arrays["weight"] = _along(weight, x.ndim, axis)
     if noise is not None:
         arrays["noise"] = noise
-    root = _forward_root(row.formula, tuple(constants.items()), tuple(arrays), form)
+    root = _root(row.formula, tuple(constants.items()), tuple(arrays), form)
     return _returning(Binder(arrays, target, axis, scratch).bind(root), x if out is None else out)
 
 
@@ -267,7 +267,7 @@ def backward(
         target, other = halves["a"], halves["b"]
     if weight is not None:
         arrays["weight"] = _along(weight, dy.ndim, axis)
-    root = _backward_root(row.derivatives[saves], tuple(constants.items()), tuple(arrays), form)
+    root = _root(row.text(saves), tuple(constants.items()), tuple(arrays), form)
     calls = Binder(arrays, target, axis, scratch, other).bind(root)
     if weight is not None:
         first = _weight_gradient(arrays, axis, scratch)
@@ -281,30 +281,18 @@ def as_defined(row: Row, saves: str, arrays: tuple[str, ...]) -> Node:
 
     Unlike the calls above it keeps the choices and the sigmoids' places, for other libraries' compilers.
     """
-    root = parse(row.derivatives[saves] if saves else row.formula, row.names(), arrays)
-    if saves and Node("array", name="dy") not in root.walk():
-        root = make("multiply", Node("array", name="dy"), root)
-    return root.replace(spell_sigmoid)
+    return parse(row.text(saves), row.names(), arrays).replace(spell_sigmoid)
 
 
 @cache
-def _forward_root(formula: str, constants: Constants, arrays: tuple[str, ...], form: str) -> Node:
+def _root(formula: str, constants: Constants, arrays: tuple[str, ...], form: str) -> Node:
     return simplify(parse(formula, dict(constants), arrays), form)
-
-
-@cache
-def _backward_root(derivative: str, constants: Constants, arrays: tuple[str, ...], form: str) -> Node:
-    """dy times the derivative; a derivative that names dy is the whole gradient."""
-    root, gradient = parse(derivative, dict(constants), arrays), Node("array", name="dy")
-    if gradient not in root.walk():
-        root = make("multiply", gradient, root.replace(unmask))
-    return simplify(root, form)
 
 
 def _weight_gradient(arrays: Mapping[str, np.ndarray], axis: int, scratch: list[np.ndarray]) -> Calls:
     others = tuple(i for i in range(arrays["x"].ndim) if i != axis % arrays["x"].ndim)
     total = np.empty_like(arrays["weight"])
-    root = _forward_root(WEIGHT_GRADIENT, (), tuple(arrays), "expm1")
+    root = _root(WEIGHT_GRADIENT, (), tuple(arrays), "expm1")
     return Binder({**arrays, "dweight": total}, total, others, scratch).bind(root)
 
 

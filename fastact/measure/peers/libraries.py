@@ -152,7 +152,7 @@ class NumExpr:
         two_results = "weight" in work.settings and work.cell.direction == "backward"
         if row.shape.halves or two_results or work.cell.dtype not in _NUMEXPR_TYPES:
             return
-        saves = work.cell.saves if work.cell.direction == "backward" else ""
+        saves = work.cell.saves
         arrays = ["dy", saves] if saves else ["x"]
         if "weight" in work.settings:
             arrays.append("weight")
