@@ -6,6 +6,7 @@ import ast
 import copy
 import doctest
 import importlib
+import inspect
 import pickle
 import pkgutil
 import pydoc
@@ -67,6 +68,16 @@ def test_a_row_is_complete(row):
         assert parameter.name.isidentifier()
         assert parameter.meaning.strip()
         assert parameter.default is not catalog.REQUIRED or parameter.example is not None, parameter.name
+
+
+def test_what_is_said_of_a_kind_holds(row):
+    """Its arguments are those of the signature, and the result is as much smaller than x as it says."""
+    given = inspect.signature(fa.get(row.name)).parameters
+    needed = {name for name, parameter in given.items() if parameter.default is inspect.Parameter.empty}
+    assert row.shape.along_axis == ("axis" in given)
+    assert needed == {"x", *row.needs}
+    assert set(row.shape.may_have) <= set(given) - needed
+    assert fa.get(row.name)(np.ones((4, 8)), **row.needs).size * row.shape.inputs == 32
 
 
 DECLARED = {
