@@ -10,25 +10,25 @@ from __future__ import annotations
 
 import pytest
 
-from fastact import bench
 from fastact.catalog import rows
+from fastact.measure import work
 
 SIZE, ROUNDS = 2**16, 30
 
 CELLS = [
-    bench.Cell(row, direction, dtype, SIZE)
+    work.Cell(row, direction, dtype, SIZE)
     for row in rows
-    for direction in bench.DIRECTIONS
-    for dtype in bench.DTYPES
+    for direction in work.DIRECTIONS
+    for dtype in work.DTYPES
 ]
 
 
 @pytest.fixture(params=CELLS, ids=lambda cell: f"{cell.row.name}-{cell.direction}-{cell.dtype}")
-def cell(request) -> bench.Cell:
+def cell(request) -> work.Cell:
     return request.param
 
 
-def run(benchmark, cell: bench.Cell, calls, restore) -> None:
+def run(benchmark, cell: work.Cell, calls, restore) -> None:
     benchmark.group = f"{cell.row.name} {cell.direction} {cell.dtype}"
 
     def once() -> None:
@@ -39,10 +39,10 @@ def run(benchmark, cell: bench.Cell, calls, restore) -> None:
 
 
 def test_fastact(benchmark, cell):
-    work = bench.Workload(cell)
-    run(benchmark, cell, work.fastact(), work.restore)
+    timed = work.Workload(cell)
+    run(benchmark, cell, timed.fastact(), timed.restore)
 
 
 def test_numpy(benchmark, cell):
-    work = bench.Workload(cell)
-    run(benchmark, cell, work.numpy(work.forms[0]), work.restore)
+    timed = work.Workload(cell)
+    run(benchmark, cell, timed.numpy(timed.forms[0]), timed.restore)

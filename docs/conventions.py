@@ -1,6 +1,6 @@
 """Writes docs/conventions.md: what other libraries call each activation, and where they differ.
 
-``python docs/conventions.py`` makes the page from the rows of ``fastact/catalog.py``, wherever it is called
+``python docs/conventions.py`` makes the page from the rows of ``fastact/catalog``, wherever it is called
 from; ``python docs/conventions.py FILE`` writes it to another file.
 """
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 import fastact as fa
-from fastact import numpy_baseline
+from fastact.measure.formulas import numpy_calls
 
 BATCH, UNITS, PIECES, RATE = 64, 512, 2, 0.1
 TOLERANCE = 1e-5
@@ -58,9 +58,9 @@ class NumpyLayer:
         arrays = {key: value for key, value in settings.items() if key not in {*row.numbers, "seed"}}
         arrays["parameters"] = {key: value for key, value in settings.items() if key in row.numbers}
         noise = fa.get(name).noise(z.shape, seed=settings["seed"]) if "seed" in settings else None
-        self.forward = numpy_baseline.forward(row, z, out=self.y, noise=noise, **arrays)
+        self.forward = numpy_calls.forward(row, z, out=self.y, noise=noise, **arrays)
         saved = self.y if saves == "y" else z
-        self.backward = numpy_baseline.backward(row, saves, self.dy, saved, **arrays)
+        self.backward = numpy_calls.backward(row, saves, self.dy, saved, **arrays)
 
     @property
     def weight_gradient(self) -> np.ndarray | None:
@@ -72,7 +72,8 @@ def output_like(name: str, z: np.ndarray) -> np.ndarray:
 
 
 def inputs_of_a_unit(name: str) -> int:
-    return {"pieces": PIECES, "gated": 2}.get(fa.get(name).row.kind, 1)
+    row = fa.get(name).row
+    return PIECES if "pieces" in row.needs else row.shape.inputs
 
 
 class Network:

@@ -1,6 +1,6 @@
 """``python -m fastact``: the same as the command ``fastact``."""
 
-from .cli import main
+from .command.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -9,13 +9,6 @@ import numpy as np
 import fastact as fa
 from fastact import catalog
 
-WHAT_A_KIND_NEEDS = {
-    "channels": {"weight": 0.25},
-    "random": {"seed": 7},
-    "random_rows": {"seed": 7},
-    "pieces": {"pieces": 4},
-}
-
 
 @dataclass(frozen=True)
 class Case:
@@ -34,12 +27,11 @@ class Case:
 
     @property
     def keeps_shape(self) -> bool:
-        return self.row.kind not in ("pieces", "gated")
+        return not self.row.shape.shrinks
 
     def __call__(self, *arrays, out=None, **parameters):
         """The result for `(x,)` or `(dy, saved)`; of prelu's backward only dx."""
-        needs = {**WHAT_A_KIND_NEEDS.get(self.row.kind, {}), **self.row.required}
-        given = {**needs, **self.parameters, **parameters}
+        given = {**self.row.needs, **self.row.shape.may_have, **self.parameters, **parameters}
         if not self.saved:
             return self.activation(arrays[0], **given, out=out)
         result = self.activation.backward(arrays[0], **{self.saved: arrays[1]}, **given, out=out)
@@ -48,9 +40,7 @@ class Case:
     def draw(self, shape, dtype, seed: int = 0) -> tuple[np.ndarray, ...]:
         """Arrays to call it with; `shape` is that of the activation's output."""
         random = np.random.default_rng(seed)
-        wide = shape
-        if not self.keeps_shape:
-            wide = (*shape[:-1], shape[-1] * (4 if self.row.kind == "pieces" else 2))
+        wide = shape if self.keeps_shape else (*shape[:-1], shape[-1] * self.row.shape.inputs)
         x = (3 * random.standard_normal(wide)).astype(dtype)
         if not self.saved:
             return (x,)
@@ -62,8 +52,8 @@ CASES = [Case(row, saved) for row in catalog.rows for saved in ("", *row.saves)]
 BACKWARD = [case for case in CASES if case.saved]
 SAME_SHAPE = [case for case in CASES if case.keeps_shape]
 SAME_SHAPE_BACKWARD = [case for case in SAME_SHAPE if case.saved]
-ELEMENTWISE = [case for case in CASES if case.row.kind in ("elementwise", "channels", "random")]
-ALONE = [case for case in CASES if case.row.kind in ("elementwise", "channels")]
+ELEMENTWISE = [case for case in CASES if case.row.shape.by_element]
+ALONE = [case for case in ELEMENTWISE if not case.row.shape.may_have]
 """Those whose every element of the result depends on nothing but its value."""
 IN_GROUPS = [case for case in CASES if case.row.kind in ("rows", "pieces", "gated")]
 """Those whose elements of one row or group depend on each other."""
@@ -71,7 +61,7 @@ IN_GROUPS = [case for case in CASES if case.row.kind in ("rows", "pieces", "gate
 
 def other_parameters(row: catalog.Row) -> list[dict]:
     """Parameters that are not the defaults but meet every constraint: scaled, nought and negative."""
-    if row.kind == "channels":
+    if "weight" in row.needs:
         return [{"weight": weight} for weight in (0.3, 2.5, 0.0, -1.5)]
     # A bound that is nowhere by default is tried in the midst.
     numbers = {name: value if np.isfinite(value) else 8.0 for name, value in row.numbers.items()}

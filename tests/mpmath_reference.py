@@ -90,7 +90,7 @@ def evaluate(text: str, **names) -> np.ndarray:
 
 def arrays(row: catalog.Row, name: str, value) -> dict[str, np.ndarray]:
     """What a row's texts call an array that is passed: its name, or the names of its halves."""
-    if row.kind != "gated":
+    if not row.shape.halves:
         return {name: exact(value)}
     a, b = np.split(exact(value), 2, axis=-1)
     return {"a": a, "b": b}

@@ -6,6 +6,7 @@ import ast
 import copy
 import doctest
 import importlib
+import inspect
 import pickle
 import pkgutil
 import pydoc
@@ -24,15 +25,6 @@ from fastact import _dispatch, catalog
 
 ROOT = Path(__file__).parents[1]
 NAME = attrgetter("name")
-KINDS = ("elementwise", "channels", "random", "rows", "random_rows", "pieces", "gated")
-NAMES_THAT_A_KIND_ADDS = {
-    "channels": {"weight"},
-    "random": {"slope"},
-    "rows": {"dy"},
-    "gated": {"a", "b", "dy"},
-    "random_rows": {"dy", "noise"},
-}
-OF_ELEMENTS = ("elementwise", "channels", "random")
 SECTIONS = ("Parameters", "Returns", "References", "Examples")
 
 
@@ -65,7 +57,7 @@ def test_names_are_unique_and_all_of_them_are_objects():
 
 def test_a_row_is_complete(row):
     assert row.name.isidentifier()
-    assert row.kind in KINDS
+    assert row.kind in catalog.SHAPES
     for text in (row.formula, row.range, row.reference):
         assert text.strip()
     assert row.derivatives
@@ -76,6 +68,16 @@ def test_a_row_is_complete(row):
         assert parameter.name.isidentifier()
         assert parameter.meaning.strip()
         assert parameter.default is not catalog.REQUIRED or parameter.example is not None, parameter.name
+
+
+def test_what_is_said_of_a_kind_holds(row):
+    """Its arguments are those of the signature, and the result is as much smaller than x as it says."""
+    given = inspect.signature(fa.get(row.name)).parameters
+    needed = {name for name, parameter in given.items() if parameter.default is inspect.Parameter.empty}
+    assert row.shape.along_axis == ("axis" in given)
+    assert needed == {"x", *row.needs}
+    assert set(row.shape.may_have) <= set(given) - needed
+    assert fa.get(row.name)(np.ones((4, 8)), **row.needs).size * row.shape.inputs == 32
 
 
 DECLARED = {
@@ -143,10 +145,11 @@ def test_contributing_walks_through_what_is_there():
     """Its example is in the sources, word for word, and its table has every field of a row."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     section = text.partition("## Add an activation")[2].partition("\n## ")[0]
+    families = Path(catalog.__file__).parent.glob("*.py")
     sources = {
         "src/formulas": FORMULAS,
         "src/declarations.hpp": (ROOT / "src" / "declarations.hpp").read_text(),
-        "fastact/catalog.py": Path(catalog.__file__).read_text(),
+        "fastact/catalog": "\n".join(path.read_text() for path in families),
     }
     examples = re.findall(r"```(?:cpp|python)\n(.*?)```", section, re.DOTALL)
     for (name, source), example in zip(sources.items(), examples, strict=True):
@@ -156,7 +159,7 @@ def test_contributing_walks_through_what_is_there():
 
 
 def test_a_formula_uses_the_vocabulary_only(row):
-    own = {parameter.name for parameter in row.parameters} | NAMES_THAT_A_KIND_ADDS.get(row.kind, set())
+    own = {parameter.name for parameter in row.parameters} | set(row.shape.names)
     assert _names_in(row.formula) <= {"x", *own, *catalog.VOCABULARY}
     for saved, text in row.derivatives.items():
         assert _names_in(text) <= {saved, *own, *catalog.VOCABULARY}
@@ -195,20 +198,21 @@ def test_a_row_computes_forward_and_backward_from_all_it_saves(row, dtype):
         assert np.isfinite(case(*arrays)).all()
 
 
-@pytest.mark.parametrize("row", [row for row in catalog.rows if row.kind in OF_ELEMENTS], ids=NAME)
+@pytest.mark.parametrize("row", [row for row in catalog.rows if row.shape.by_element], ids=NAME)
 def test_what_a_row_says_of_its_shape_holds(row):
     """monotonic, saturates and zero_centered, as a curve of 2001 points shows them."""
     x = np.linspace(-40, 40, 2001)
-    y = Case(row)(x, **({"seed": None} if row.kind == "random" else {}))
+    evaluated = dict.fromkeys(row.shape.may_have)
+    y = Case(row)(x, **evaluated)
     assert row.monotonic == bool((np.diff(y) >= 0).all())
-    far = Case(row)(np.array([-4e9, -1e9, 1e9, 4e9]), **({"seed": None} if row.kind == "random" else {}))
+    far = Case(row)(np.array([-4e9, -1e9, 1e9, 4e9]), **evaluated)
     with np.errstate(invalid="ignore"):
         assert row.saturates == bool(abs(far[1] - far[0]) < 1e-6 and abs(far[3] - far[2]) < 1e-6)
     assert row.zero_centered == bool(y.min() < -0.5 and y.max() > 0.5) or row.range == "(-inf, inf)"
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in catalog.rows if row.parameters and row.kind in OF_ELEMENTS], ids=NAME
+    "row", [row for row in catalog.rows if row.parameters and row.shape.by_element], ids=NAME
 )
 def test_parameters_by_position_or_by_name_or_left_out(row, dtype):
     x = np.linspace(-3, 3, 40).astype(dtype)
@@ -258,9 +262,9 @@ def test_an_activation_survives_pickle_and_copy_as_itself(row):
 def test_the_packages_examples_run():
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     modules = [
-        importlib.import_module(f"fastact.{info.name}")
-        for info in pkgutil.iter_modules(fa.__path__)
-        if not info.name.startswith("_")
+        importlib.import_module(info.name)
+        for info in pkgutil.walk_packages(fa.__path__, "fastact.")
+        if not info.name.startswith("fastact._")
     ]
     for module in [fa, *modules]:
         for test in finder.find(module):

@@ -13,7 +13,7 @@ from functools import cache
 import mpmath_reference as reference
 import numpy as np
 import pytest
-from cases import WHAT_A_KIND_NEEDS, other_parameters
+from cases import other_parameters
 
 import fastact as fa
 from fastact import catalog
@@ -77,9 +77,7 @@ CANCELLATION = {("jax", "gelu_tanh"): "the gradient's 1 + tanh and 1 - tanh**2 c
 
 
 def _parameter_sets(row: catalog.Row) -> list[dict]:
-    needs = {name: value for name, value in WHAT_A_KIND_NEEDS.get(row.kind, {}).items() if name != "seed"}
-    needs |= row.required
-    return [needs, *({**needs, **parameters} for parameters in other_parameters(row))]
+    return [row.needs, *({**row.needs, **parameters} for parameters in other_parameters(row))]
 
 
 def _cases(library: str) -> list:
@@ -98,8 +96,7 @@ def _draw(row: catalog.Row) -> tuple[np.ndarray, np.ndarray]:
     """An input of small and large values of both signs, and a gradient of the output's shape."""
     random = np.random.default_rng(0)
     x = random.normal(0, 3, SHAPE) * random.choice([0.1, 1, 6], SHAPE)
-    half = SHAPE[-1] // 2 if row.kind == "gated" else SHAPE[-1]
-    return x, random.standard_normal((*SHAPE[:-1], half))
+    return x, random.standard_normal((*SHAPE[:-1], SHAPE[-1] // row.shape.inputs))
 
 
 def _backward(row: catalog.Row, dy, x, parameters) -> np.ndarray:
@@ -145,7 +142,7 @@ def _by_torch(row: catalog.Row, x, dy, parameters) -> tuple[np.ndarray, np.ndarr
         names["weight"] = torch.tensor([names["weight"]], dtype=torch.float64)
     source = torch.tensor(x, requires_grad=True)
     names["x"] = source
-    if row.kind == "gated":
+    if row.shape.halves:
         names["a"], names["b"] = source.chunk(2, -1)
     y = eval(_compiled(row.torch), {"library": _Library(torch.nn.functional, torch)}, names)
     (dx,) = torch.autograd.grad(y, source, torch.tensor(dy))
@@ -159,7 +156,7 @@ def _by_jax(row: catalog.Row, x, dy, parameters) -> tuple[np.ndarray, np.ndarray
 
     def function(source):
         names = {**_names(row, parameters), "x": source}
-        if row.kind == "gated":
+        if row.shape.halves:
             names["a"], names["b"] = jax.numpy.split(source, 2, -1)
         return eval(_compiled(row.jax), {"library": library}, names)
 
@@ -173,7 +170,7 @@ def _by_onnx(row: catalog.Row, x, parameters) -> np.ndarray:
     evaluator = pytest.importorskip("onnx.reference").ReferenceEvaluator
     helper, double = onnx.helper, onnx.TensorProto.DOUBLE
     names = {**_names(row, parameters), "x": x}
-    if row.kind == "gated":
+    if row.shape.halves:
         names["a"], names["b"] = np.split(x, 2, -1)
     nodes, feeds = [], {}
 
@@ -259,17 +256,10 @@ def test_a_row_that_names_no_library_is_held_against_its_formula(row):
     """The values by mpmath; test_values.py and test_accuracy.py do so in every region."""
     x, _ = _draw(row)
     x = x[0, :2]
-    needs = WHAT_A_KIND_NEEDS.get(row.kind, {})
-    if row.kind == "random":
-        exact = reference.forward(row, x, slope=(row.numbers["lower"] + row.numbers["upper"]) / 2)
-        computed = fa.get(row.name)(x)
-    elif row.kind == "pieces":
-        exact = reference.forward(row, x.reshape(2, -1, needs["pieces"]))[..., 0]
-        computed = fa.get(row.name)(x, **needs)
-    elif row.kind == "random_rows":
-        exact = reference.forward(row, x, noise=fa.get(row.name).noise(x.shape, **needs))
-        computed = fa.get(row.name)(x, **needs)
+    if "pieces" in row.needs:
+        exact = reference.forward(row, x.reshape(2, -1, row.shape.inputs))[..., 0]
+    elif "seed" in row.needs:
+        exact = reference.forward(row, x, noise=fa.get(row.name).noise(x.shape, **row.needs))
     else:
-        exact = reference.forward(row, x, **needs)
-        computed = fa.get(row.name)(x, **needs)
-    _assert_equal(computed, reference.rounded(exact, np.float64))
+        exact = reference.forward(row, x, **row.names(**row.needs))
+    _assert_equal(fa.get(row.name)(x, **row.needs), reference.rounded(exact, np.float64))

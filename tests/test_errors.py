@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 import pytest
-from cases import BACKWARD, CASES, WHAT_A_KIND_NEEDS, Case
+from cases import BACKWARD, CASES, Case
 
 import fastact as fa
 
-WITH_AXIS = [c for c in CASES if c.row.kind in ("rows", "random_rows", "pieces", "channels", "gated")]
+WITH_AXIS = [case for case in CASES if case.row.shape.along_axis]
 FLOAT_DTYPES = ("float32", "float64")
 
 
@@ -28,11 +28,6 @@ def _refused(error: type[Exception], words, call, out: np.ndarray | None = None)
 def _out_for(case: Case, arrays) -> np.ndarray:
     result = case(*arrays)
     return np.random.default_rng(3).standard_normal(result.shape).astype(result.dtype)
-
-
-def _needs(row) -> dict:
-    """What a call cannot go without."""
-    return {**row.required, **(WHAT_A_KIND_NEEDS[row.kind] if row.kind == "random_rows" else {})}
 
 
 UNSUPPORTED = [
@@ -118,11 +113,11 @@ def test_an_out_that_is_no_array(case, dtype):
 def test_backward_needs_exactly_one_saved_array(case, dtype):
     dy, saved = case.draw((4, 8), dtype)
     out = _out_for(case, (dy, saved))
-    needs = {"pieces": {"pieces": 4}, "channels": {"weight": 0.25}}.get(case.row.kind, case.row.required)
+    needs = case.row.needs
     backward = case.activation.backward
     accepted = [f"{name}=" for name in case.row.saves]
     _refused(TypeError, [case.row.name, *accepted], lambda: backward(dy, **needs, out=out), out)
-    if case.row.kind not in ("pieces", "rows", "random_rows"):
+    if case.row.shape.by_element or case.row.shape.halves:
         both = {"x": saved, "y": saved}
         _refused(TypeError, [case.row.name, *accepted], lambda: backward(dy, **both, **needs, out=out), out)
 
@@ -134,7 +129,7 @@ def test_backward_refuses_what_the_derivative_is_no_function_of(row, dtype):
     case = Case(row, row.saves[0])
     dy, saved = case.draw((4, 8), dtype)
     out = _out_for(case, (dy, saved))
-    needs = {"pieces": {"pieces": 4}, "channels": {"weight": 0.25}}.get(row.kind, row.required)
+    needs = row.needs
     (unaccepted,) = {"x", "y"} - set(row.saves)
     given = {unaccepted: saved}
     _refused(
@@ -170,7 +165,7 @@ def test_backward_from_an_output_that_does_not_determine_it(name, parameters, co
 def test_an_axis_out_of_range(case, dtype, axis):
     arrays = case.draw((4, 8), dtype)
     out = _out_for(case, arrays)
-    parameters = {"weight": np.ones(8, dtype)} if case.row.kind == "channels" else {}
+    parameters = {"weight": np.ones(8, dtype)} if "weight" in case.row.needs else {}
     _refused(
         np.exceptions.AxisError,
         [str(axis), "2"],
@@ -179,7 +174,7 @@ def test_an_axis_out_of_range(case, dtype, axis):
     )
 
 
-@pytest.mark.parametrize("case", [case for case in WITH_AXIS if case.row.kind != "channels"], ids=str)
+@pytest.mark.parametrize("case", [case for case in WITH_AXIS if not case.row.shape.by_element], ids=str)
 def test_a_0d_array_has_no_axis(case, dtype):
     arrays = [np.ones((), dtype) for _ in range(2 if case.saved else 1)]
     _refused(np.exceptions.AxisError, [], lambda: case(*arrays))
@@ -266,7 +261,7 @@ def test_a_parameter_without_a_default_is_asked_for(row, dtype):
 def test_a_parameter_that_is_nan(row, dtype):
     x, out = np.ones(8, dtype), np.full(8, 9, dtype)
     for name in row.numbers:
-        given = {**_needs(row), name: float("nan")}
+        given = {**row.needs, name: float("nan")}
         words = [name, "nan"]
         _refused(ValueError, words, lambda g=given: fa.get(row.name)(x, **g, out=out), out)
         call = fa.get(row.name).backward
@@ -280,7 +275,7 @@ def test_a_parameter_that_is_no_number(row, value, dtype):
     for parameter in row.parameters:
         if parameter.choices or (value is None and parameter.none is not None):
             continue
-        given = {**_needs(row), parameter.name: value}
+        given = {**row.needs, parameter.name: value}
         _refused(TypeError, [parameter.name], lambda g=given: fa.get(row.name)(x, **g, out=out), out)
         call = fa.get(row.name).backward
         _refused(TypeError, [parameter.name], lambda g=given, c=call: c(x, x=x, **g, out=out), out)

@@ -61,7 +61,7 @@ def test_it_learns_the_digits(run_example):
 
 def test_unequal_losses_are_said_and_fail(run_example):
     wrong = (
-        "import fastact as fa; from fastact import numpy_baseline as baseline\n"
+        "import fastact as fa; from fastact.measure.formulas import numpy_calls as baseline\n"
         "forward = baseline.forward\n"
         "baseline.forward = lambda row, *a, **k: forward(fa.relu.row if row.name == 'elu' else row, *a, **k)"
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastact as fa
-from fastact import accuracy
+from fastact.measure.accuracy import errors as accuracy
 
 EVERYTHING_COMPUTED = """if True:
     import ctypes

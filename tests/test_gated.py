@@ -9,7 +9,7 @@ from cases import same_bits
 
 import fastact as fa
 
-GATED = [activation for activation in fa.activations.values() if activation.row.kind == "gated"]
+GATED = [activation for activation in fa.activations.values() if activation.row.shape.halves]
 LAYOUTS = {
     "fortran": np.asfortranarray,
     "strided": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],

@@ -8,7 +8,8 @@ from cases import ALONE, BACKWARD, CASES, ELEMENTWISE, SAME_SHAPE, Case, same_bi
 from test_same_bits import LAYOUTS
 
 import fastact as fa
-from fastact import accuracy, reference
+from fastact.measure.accuracy import errors as accuracy
+from fastact.measure.accuracy import reference
 
 try:
     import ml_dtypes
@@ -20,7 +21,7 @@ LIMITS = {"float16": (10, -14, 16), "bfloat16": (7, -126, 128)}
 
 BACKWARD_ALONE = [case for case in ELEMENTWISE if case.saved]
 FORMULAS = [case for case in CASES if case.row.kind == "elementwise"]
-ROWS = [case for case in CASES if case.row.kind in accuracy.ROWS]
+ROWS = [case for case in CASES if case.row.shape.by_row]
 
 
 @pytest.fixture(scope="module", params=LIMITS)
@@ -106,7 +107,7 @@ def test_every_result_is_correctly_rounded_but_near_ties(case, half):
     arrays = [np.full(values.shape, -2.75, half), values] if case.saved else [values]
     names = dict(_defaults(case))
     names |= dict(zip(("dy", case.saved) if case.saved else ("x",), arrays, strict=True))
-    text = reference.gradient_text(case.row, case.saved) if case.saved else case.row.formula
+    text = case.row.text(case.saved)
     with np.errstate(all="ignore"):
         exact = reference.evaluate(text, np.dtype(np.float32), **names)
     # Infinity counts as the number after the largest.

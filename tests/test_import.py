@@ -36,6 +36,13 @@ def test_importing_it_imports_numpy_and_nothing_else(fresh_python):
     assert run.stdout.strip() == "[]", run.stdout + run.stderr
 
 
+def test_importing_it_loads_neither_what_measures_nor_the_command(fresh_python):
+    run = fresh_python("import fastact, sys; print(*sys.modules)")
+    loaded = run.stdout.split()
+    assert "fastact.catalog" in loaded, run.stderr
+    assert not [name for name in loaded if name.startswith(("fastact.measure", "fastact.command", "rich"))]
+
+
 def test_missing_kernels_are_named_with_what_to_do(tmp_path):
     """-S: without site-packages, where an editable install would lend its own kernels."""
     package = tmp_path / "fastact"

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import fastact as fa
-from fastact import accuracy, catalog, samples
+from fastact import catalog
+from fastact.measure.accuracy import errors as accuracy
+from fastact.measure.accuracy import samples
 
-RISING = [row for row in catalog.rows if row.monotonic and row.kind in ("elementwise", "channels", "random")]
+RISING = [row for row in catalog.rows if row.monotonic and row.shape.by_element]
 BOUNDED = [row for row in RISING if row.saturates]
 # Whole batches of both signs: the smallest numbers, those from 1/8 to 128, the largest, infinity.
 SAMPLE = [sign + batch for sign in (0, 512) for batch in (0, *range(248, 268, 2), 510)]

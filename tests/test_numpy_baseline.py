@@ -11,13 +11,15 @@ import pytest
 from scipy import special
 
 import fastact as fa
-from fastact import bench, catalog, numpy_baseline
+from fastact import catalog
+from fastact.measure.formulas import numpy_calls
+from fastact.measure.work import DIRECTIONS, DTYPES, Cell, Workload
 
 CELLS = [
-    bench.Cell(row, direction, dtype, 2**12, in_place)
+    Cell(row, direction, dtype, 2**12, in_place)
     for row in catalog.rows
-    for direction in bench.DIRECTIONS
-    for dtype in bench.DTYPES
+    for direction in DIRECTIONS
+    for dtype in DTYPES
     for in_place in (True, False)
 ]
 
@@ -45,13 +47,13 @@ ELEMENTWISE = [
 ]
 
 
-def name_of(cell: bench.Cell) -> str:
+def name_of(cell: Cell) -> str:
     return f"{cell.row.name}-{cell.direction}-{cell.dtype}{'' if cell.in_place else '-out'}"
 
 
 @pytest.fixture(params=CELLS, ids=name_of)
-def work(request) -> bench.Workload:
-    return bench.Workload(request.param)
+def work(request) -> Workload:
+    return Workload(request.param)
 
 
 def as_written(text: str, **names: object) -> np.ndarray:
@@ -67,11 +69,10 @@ def as_written(text: str, **names: object) -> np.ndarray:
 
 
 def parameters_of(row: catalog.Row, given: dict[str, float]) -> dict[str, float]:
-    values = {"inf": np.inf, **row.numbers} | given
-    return values | ({"slope": (values["lower"] + values["upper"]) / 2} if row.kind == "random" else {})
+    return {"inf": np.inf, **row.names(**given)}
 
 
-def ignoring_overflow(calls: numpy_baseline.Calls) -> np.ndarray:
+def ignoring_overflow(calls: numpy_calls.Calls) -> np.ndarray:
     with np.errstate(all="ignore"):
         return calls()
 
@@ -93,7 +94,7 @@ def test_the_weight_gradient_is_that_of_fastact(dtype):
     random = np.random.default_rng(0)
     x, dy = random.normal(0, 2, (2, 5, 3, 4)).astype(dtype)
     weight = np.array([-1.0, 0.25, 2.0], dtype)
-    calls = numpy_baseline.backward(fa.prelu.row, "x", dy.copy(), x, weight=weight, axis=1)
+    calls = numpy_calls.backward(fa.prelu.row, "x", dy.copy(), x, weight=weight, axis=1)
     dx, dweight = fa.prelu.backward(dy, x=x, weight=weight, axis=1)
     np.testing.assert_allclose(calls(), dx, rtol=1e-6)
     np.testing.assert_allclose(calls.weight_gradient, dweight, rtol=1e-5)
@@ -121,7 +122,7 @@ SORTS = ("sparsemax",)
     "cell", [c for c in CELLS if c.row.name not in SORTS or c.direction == "backward"], ids=name_of
 )
 def test_a_call_allocates_nothing_of_the_array_size(cell):
-    work = bench.Workload(replace(cell, size=2**18))
+    work = Workload(replace(cell, size=2**18))
     calls = work.numpy("expm1")[0]
     calls()
     work.restore()
@@ -140,7 +141,7 @@ def test_calls_that_share_scratch_use_the_same_memory():
     for seed in range(3):
         x = np.random.default_rng(seed).normal(0, 2, 100)
         expected = fa.silu(x)
-        np.testing.assert_allclose(numpy_baseline.forward(fa.silu.row, x, scratch=scratch)(), expected)
+        np.testing.assert_allclose(numpy_calls.forward(fa.silu.row, x, scratch=scratch)(), expected)
     assert len(scratch) == 1
 
 
@@ -153,28 +154,28 @@ def test_every_form_equals_the_formula_as_written(row, given):
     values = parameters_of(row, given)
     x = np.concatenate([SPECIAL, np.random.default_rng(0).normal(0, 3, 200)])
     y = as_written(row.formula, x=x, **values)
-    for form in numpy_baseline.forms(row.formula):
+    for form in numpy_calls.forms(row.formula):
         if form == "tanh" and values.get("alpha", 1) < 0:
             continue  # the form is for expm1 of what is not positive
-        calls = numpy_baseline.forward(row, x.copy(), parameters=given, form=form)
+        calls = numpy_calls.forward(row, x.copy(), parameters=given, form=form)
         np.testing.assert_allclose(ignoring_overflow(calls), y, rtol=1e-14, atol=1e-300)
     for saves, derivative in row.derivatives.items():
         saved = {"x": x, "y": y}[saves]
         dy = np.linspace(-1, 1, x.size)
         expected = dy * as_written(derivative, **{saves: saved}, **values)
-        calls = numpy_baseline.backward(row, saves, dy, saved, parameters=given)
+        calls = numpy_calls.backward(row, saves, dy, saved, parameters=given)
         np.testing.assert_allclose(ignoring_overflow(calls), expected, rtol=1e-13, atol=1e-15)
 
 
 def calls_of(formula: str, **parameters: float) -> str:
     """The calls for an elementwise formula of `x`, as text."""
     row = replace(fa.sigmoid.row, formula=formula)
-    return str(numpy_baseline.forward(row, np.ones(3), parameters=parameters))
+    return str(numpy_calls.forward(row, np.ones(3), parameters=parameters))
 
 
 def test_a_common_subexpression_is_computed_once():
     x = np.ones((2, 3))
-    assert str(numpy_baseline.forward(fa.softmax.row, x)).count("np.exp") == 1
+    assert str(numpy_calls.forward(fa.softmax.row, x)).count("np.exp") == 1
     assert calls_of("exp(x) / (1 + exp(x))").count("np.exp") == 1
 
 
@@ -195,7 +196,7 @@ def test_no_default_formula_needs_a_masked_copy(work):
 def test_a_choice_without_a_faster_form_is_a_masked_copy(formula):
     x = np.array([-2.0, 0.0, 0.5, 1.0, 3.0, np.nan])
     names = {"threshold": 0.5, "value": -7.0}
-    calls = numpy_baseline.forward(replace(fa.sigmoid.row, formula=formula), x.copy(), parameters=names)
+    calls = numpy_calls.forward(replace(fa.sigmoid.row, formula=formula), x.copy(), parameters=names)
     assert "where=" in str(calls)
     np.testing.assert_array_equal(calls(), as_written(formula, x=x, **names))
 
@@ -203,7 +204,7 @@ def test_a_choice_without_a_faster_form_is_a_masked_copy(formula):
 def test_the_error_function_comes_from_scipy():
     special = pytest.importorskip("scipy.special")
     x = np.linspace(-2, 2, 9)
-    calls = numpy_baseline.forward(replace(fa.sigmoid.row, formula="erf(x)"), x.copy())
+    calls = numpy_calls.forward(replace(fa.sigmoid.row, formula="erf(x)"), x.copy())
     np.testing.assert_array_equal(calls(), special.erf(x))
 
 

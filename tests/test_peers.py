@@ -16,22 +16,27 @@ import peers_table
 import pytest
 
 import fastact as fa
-from fastact import bench, catalog, cli, libraries, peers, peers_report, plot
-from fastact.bench import Cell
-from fastact.peers import Measurement
+from fastact import catalog
+from fastact.command import main as cli
+from fastact.command import peers_report, plot
+from fastact.measure import work
+from fastact.measure.peers import libraries, turns
+from fastact.measure.peers.turns import Measurement
+from fastact.measure.peers.worker import Session, Worker, WorkerEnded
+from fastact.measure.work import Cell
 
 FEW = ("--size", "16,1K", "--threads", "1", "--activation", "relu")
 ROWS = {row.name: row for row in catalog.rows}
 
 
 def installed(library: str) -> bool:
-    return not peers.missing([library])
+    return not turns.missing([library])
 
 
 @pytest.fixture(autouse=True)
 def few_repetitions(monkeypatch):
     """What a figure is worth is not tested here, only that it is there."""
-    monkeypatch.setattr(peers, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(turns, "QUICK_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module", params=list(libraries.LIBRARIES))
@@ -39,7 +44,7 @@ def worker(request):
     """Each library's process."""
     if not installed(request.param):
         pytest.skip(f"{request.param} is not installed")
-    worker = peers.Worker(request.param)
+    worker = Worker(request.param)
     yield worker
     worker.close()
 
@@ -76,20 +81,20 @@ def test_a_run_measures_every_cell_beside_numpy(tmp_path, capsys):
 
 
 def test_the_cells_are_everything_but_what_has_no_place():
-    cells = peers.cells(dtypes=["float32"], sizes=[16])
+    cells = turns.cells(dtypes=["float32"], sizes=[16])
     assert {cell.row.name for cell in cells} == set(fa.activations)
     kinds = [(cell.row.name, cell.direction, cell.in_place) for cell in cells]
     assert len(kinds) == len(set(kinds))
     for cell in cells:
-        assert (bench.Workload(cell).out is None) == cell.in_place
+        assert (work.Workload(cell).out is None) == cell.in_place
 
 
-@pytest.mark.parametrize("direction", bench.DIRECTIONS)
+@pytest.mark.parametrize("direction", work.DIRECTIONS)
 @pytest.mark.parametrize("in_place", [True, False])
 def test_what_a_library_has_of_an_activation_gives_the_same(worker, direction, in_place):
     for row in catalog.rows:
         cell = Cell(row, direction, "float32", 1024, in_place)
-        if cell not in peers.cells([row.name], ["float32"], [1024]):
+        if cell not in turns.cells([row.name], ["float32"], [1024]):
             continue
         answer = worker.ask("prepare", cell, 1)
         assert not answer.disagrees, (row.name, answer.reason)
@@ -99,7 +104,7 @@ def test_what_a_library_has_of_an_activation_gives_the_same(worker, direction, i
             assert worker.ask("turn", 0.0) > 0
 
 
-@pytest.mark.parametrize("dtype", bench.HALVES)
+@pytest.mark.parametrize("dtype", work.HALVES)
 def test_half_precision_is_compared_too(worker, dtype):
     pytest.importorskip("ml_dtypes")
     for in_place in (True, False):
@@ -124,7 +129,7 @@ def test_a_peer_that_computes_something_else_is_shown_and_not_timed(monkeypatch)
 
     monkeypatch.setattr(libraries.NumPy, "forms", wrong)
     for in_place in (True, False):
-        answer = peers.Session("numpy").prepare(Cell(ROWS["relu"], "forward", "float32", 16, in_place), 1)
+        answer = Session("numpy").prepare(Cell(ROWS["relu"], "forward", "float32", 16, in_place), 1)
         assert not answer.able
         assert "instead of" in answer.reason
         # In place, the library may only lack the form; the cell with another output tells.
@@ -139,7 +144,7 @@ def test_a_form_that_fails_is_absent_with_its_reason(monkeypatch):
         yield "in place", [partial(np.exp, "nothing")]
 
     monkeypatch.setattr(libraries.NumPy, "forms", failing)
-    answer = peers.Session("numpy").prepare(Cell(ROWS["relu"], "forward", "float32", 16), 1)
+    answer = Session("numpy").prepare(Cell(ROWS["relu"], "forward", "float32", 16), 1)
     assert not answer.able
     assert not answer.disagrees
     assert "Error" in answer.reason
@@ -150,14 +155,14 @@ def test_a_new_array_takes_no_part_in_place(monkeypatch):
         yield "new array", [lambda: np.maximum(work.arrays["x"], 0)]
 
     monkeypatch.setattr(libraries.NumPy, "forms", new)
-    session = peers.Session("numpy")
+    session = Session("numpy")
     assert not session.prepare(Cell(ROWS["relu"], "forward", "float32", 16, True), 1).able
     assert session.prepare(Cell(ROWS["relu"], "forward", "float32", 16, False), 1).able
 
 
 def test_a_speed_up_compares_turns_of_the_same_round():
-    assert peers.speedup([1.0, 10.0, 2.0], [2.0, 20.0, 8.0]) == 2.0
-    assert peers.speedup([1.0, 10.0, 2.0], [3.0]) == 3.0
+    assert turns.speedup([1.0, 10.0, 2.0], [2.0, 20.0, 8.0]) == 2.0
+    assert turns.speedup([1.0, 10.0, 2.0], [3.0]) == 3.0
 
 
 def test_a_library_far_behind_has_fewer_turns():
@@ -169,7 +174,7 @@ def test_a_library_far_behind_has_fewer_turns():
             return self.seconds
 
     workers = [Stub("fastact", 1.0), Stub("torch", 2.0), Stub("numpy", 4.0)]
-    taken = peers.Comparison(workers, 0.0, rounds=5)._rounds(workers)
+    taken = turns.Comparison(workers, 0.0, rounds=5)._rounds(workers)
     assert {name: len(times) for name, times in taken.items()} == {"fastact": 5, "torch": 5, "numpy": 2}
 
 
@@ -181,7 +186,7 @@ def test_the_summary_counts_and_averages():
         measured("tanh", numpy=0.97, torch=1.0),
         measured(),
     ]
-    whole = peers.summary(run, worst=2)
+    whole = turns.summary(run, worst=2)
     assert whole.cells == 4
     assert whole.over_best == pytest.approx((2.0 * 1.0 * 0.5 * 0.97) ** (1 / 4))
     assert whole.over["torch"] == pytest.approx(math.prod([2.0, 8.0, 1.0]) ** (1 / 3))
@@ -190,24 +195,24 @@ def test_the_summary_counts_and_averages():
     lines = "\n".join(peers_report.summary_lines(run))
     assert "2 cells below 1, 1 of them below 0.95" in lines
     assert "0.50 of numpy: relu forward in place float32 16, 1 thread" in lines
-    assert peers.summary([measured()]) is None
+    assert turns.summary([measured()]) is None
     assert peers_report.summary_lines([measured()]) == ["No peer has any of these."]
 
 
 def test_quick_takes_a_part_of_everything():
-    whole, quick = peers.Run.chosen(), peers.Run.chosen(quick=True)
+    whole, quick = turns.Run.chosen(), turns.Run.chosen(quick=True)
     assert len(quick.cells) < len(whole.cells)
     assert all(cell in whole.cells for cell in quick.cells)
     assert {cell.row.name for cell in quick.cells} == set(fa.activations)
     assert set(quick.threads) <= set(whole.threads)
-    chosen = peers.Run.chosen(["tanh"], ["float64"], [32], [3], quick=True)
+    chosen = turns.Run.chosen(["tanh"], ["float64"], [32], [3], quick=True)
     assert {(c.row.name, c.dtype, c.size) for c in chosen.cells} == {("tanh", "float64", 32)}
     assert chosen.threads == [3]
 
 
 def test_a_process_that_ends_is_named():
-    worker = peers.Worker("nothing")
-    with pytest.raises(peers.WorkerEnded, match="the process of nothing ended with exit code 1"):
+    worker = Worker("nothing")
+    with pytest.raises(WorkerEnded, match="the process of nothing ended with exit code 1"):
         worker.ask("turn", 0.0)
     worker.close()
 
@@ -245,9 +250,9 @@ def test_a_peer_that_is_missing_is_named_with_what_installs_it(monkeypatch, caps
 
 
 def test_the_command_imports_no_peer(fresh_python):
-    code = "import fastact.cli, fastact.peers, fastact.plot, sys; print(*sys.modules)"
+    code = "import fastact.command.bench, fastact.command.main, sys; print(*sys.modules)"
     loaded = set(fresh_python(code).stdout.split())
-    assert "fastact.peers" in loaded
+    assert "fastact.measure.peers.turns" in loaded
     assert not {"torch", "onnxruntime", "onnx", "scipy", "numexpr", "matplotlib"} & loaded
 
 

@@ -8,7 +8,8 @@ import pytest
 from mpmath_reference import mp
 
 import fastact as fa
-from fastact import accuracy, reference, samples
+from fastact.measure.accuracy import errors as accuracy
+from fastact.measure.accuracy import reference, samples
 
 CASES = accuracy.cases(list(fa.activations), list(accuracy.DTYPES))
 CLOSE_ENOUGH = 0.02
@@ -17,17 +18,18 @@ CLOSE_ENOUGH = 0.02
 
 def _few(case):
     """A thousand of the inputs that accuracy is measured at, or one short row of each sort."""
-    if case.row.kind not in (*accuracy.ROWS, "pieces"):
+    shape = case.row.shape
+    if shape.by_element or shape.halves:
         (inputs, _), *_ = accuracy.Batch(case, 1, False).inputs()
         every = max(1, next(iter(inputs.values())).size // 1000)
-        halves = 2 if case.row.kind == "gated" else 1
+        halves = shape.inputs
         return [
             {
                 name: array.reshape(halves if name == "x" else 1, -1)[:, ::every].ravel()
                 for name, array in inputs.items()
             }
         ]
-    batches = range(36, 42) if case.row.kind in accuracy.ROWS else [1]
+    batches = range(36, 42) if shape.by_row else [1]
     found = [next(accuracy.Batch(case, number, False).inputs(), None) for number in batches]
     return [{name: array[:2] for name, array in one[0].items()} for one in found if one]
 

@@ -11,7 +11,7 @@ import fastact as fa
 from fastact import catalog
 
 ROWS = [row for row in catalog.rows if row.kind == "rows"]
-ALL_ROWS = [row for row in catalog.rows if row.kind in ("rows", "random_rows")]
+ALL_ROWS = [row for row in catalog.rows if row.shape.by_row]
 NAME = [row.name for row in ROWS]
 
 

@@ -22,18 +22,11 @@ LENGTH = 67
 
 
 def _names(row, parameters: dict) -> dict:
-    if row.kind == "channels":
-        return {"weight": 0.25, **parameters}
-    if row.kind == "random":
-        bounds = row.numbers | parameters
-        return {"slope": (bounds["lower"] + bounds["upper"]) / 2}
-    return parameters
+    return row.names(**row.needs | parameters)
 
 
 def _call(case: Case, *arrays, **parameters):
-    if case.row.kind == "random":
-        parameters = {**parameters, "seed": None}
-    return case(*arrays, **parameters)
+    return case(*arrays, **parameters, **dict.fromkeys(case.row.shape.may_have))
 
 
 @pytest.mark.parametrize("case", FORWARD_ALL, ids=str)
@@ -44,11 +37,11 @@ def test_nan_in_gives_nan_out_and_only_there(case, dtype):
         spoiled = x.copy()
         spoiled[1, position] = np.nan
         y = case(spoiled)
-        if case.row.kind in ("rows", "random_rows"):
+        if case.row.shape.by_row:
             assert np.isnan(y[1]).all()
-        elif case.row.kind == "pieces":
+        elif "pieces" in case.row.needs:
             assert np.isnan(y[1, position // 4])
-        elif case.row.kind == "gated":
+        elif case.row.shape.halves:
             assert np.isnan(y[1, position % LENGTH])
         else:
             assert np.isnan(y[1, position])

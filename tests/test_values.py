@@ -17,17 +17,12 @@ ALLOWED_ULPS = 4
 
 def _called_with(row, parameters: dict) -> dict:
     """How fastact is told `parameters`: rrelu is deterministic when it evaluates."""
-    return {**parameters, "seed": None} if row.kind == "random" else parameters
+    return parameters | dict.fromkeys(row.shape.may_have)
 
 
 def _formula_with(row, parameters: dict) -> dict:
     """How the formula is told `parameters`: prelu's weight and rrelu's mean slope are among its names."""
-    if row.kind == "channels":
-        return {"weight": 0.25, **parameters}
-    if row.kind == "random":
-        bounds = row.numbers | parameters
-        return {"slope": (bounds["lower"] + bounds["upper"]) / 2}
-    return parameters
+    return row.names(**row.needs | parameters)
 
 
 def _gradients(count: int, dtype) -> np.ndarray:

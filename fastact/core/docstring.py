@@ -24,26 +24,18 @@ _TYPES = {
     "where": "array_like of bool, optional",
     "return_which": "bool",
 }
-_OF_WHAT = {
-    "rows": "of each row along an axis",
-    "random_rows": "of each row along an axis",
-    "pieces": "of each row along an axis",
-    "gated": "of the halves a and b of x along an axis",
-}
-_EXAMPLE_ARGUMENTS = {"weight": "0.25", "pieces": "2"}
 
 
 def forward(row: Row, signature: inspect.Signature) -> str:
     """The docstring of one activation."""
-    of_what = _OF_WHAT.get(row.kind, "of each element")
     sections = [
-        f"{row.name}{signature}\n\n{row.name}: ``{row.formula}``, {of_what}.",
+        f"{row.name}{signature}\n\n{row.name}: ``{row.formula}``, {row.shape.of_what}.",
         _section("Parameters", _parameters(row, signature)),
-        _section("Returns", _returns(row)),
+        _section("Returns", _returns(row, signature)),
         _section("Raises", _RAISES),
         _section("Notes", _notes(row)),
         _section("References", f".. [1] {row.reference}."),
-        _section("Examples", _example(row, signature)),
+        _section("Examples", _example(row)),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -81,7 +73,7 @@ def _parameters(row: Row, signature: inspect.Signature) -> str:
         meaning = f"{own[name].meaning.capitalize()}." if name in own else _SHAPE_PARAMETERS[name]
         allowed = f" Allowed: ``{own[name].constraint}``." if name in own and own[name].constraint else ""
         lines.append(f"{name} : {kind}{default}\n    {meaning}{allowed}")
-    in_place = "" if row.kind in {"pieces", "gated"} else "; may be `x`, then nothing is allocated"
+    in_place = "" if row.shape.shrinks else "; may be `x`, then nothing is allocated"
     lines.append(
         f"out : numpy.ndarray, optional\n    Where the result goes, of its shape and dtype{in_place}."
     )
@@ -94,10 +86,10 @@ def _type(parameter: Parameter) -> str:
     return "float" if parameter.none is None else "float or None"
 
 
-def _returns(row: Row) -> str:
+def _returns(row: Row, signature: inspect.Signature) -> str:
     which = (
         "\nwhich : numpy.ndarray\n    With ``return_which=True``: int32 positions of the largest values."
-        if row.kind == "pieces"
+        if "return_which" in signature.parameters
         else ""
     )
     result = f"The result, in {row.range}; `out` itself where it was given."
@@ -122,26 +114,24 @@ def _notes(row: Row) -> str:
     return f"{derivatives}{condition}\nRange ``{row.range}``; {facts}. Source: [1]_."
 
 
-def _example(row: Row, signature: inspect.Signature) -> str:
-    given = {n: v for n, v in _EXAMPLE_ARGUMENTS.items() if n in signature.parameters} | row.required
+def _example(row: Row) -> str:
+    given = row.needs | ({"pieces": 2} if "pieces" in row.needs else {})
     arguments = "".join(f", {name}={value}" for name, value in given.items())
-    if row.kind == "random_rows":
-        arguments += ", seed=7"
     lines = [
         ">>> import numpy as np",
         ">>> import fastact as fa",
         ">>> x = np.array([-2.0, -0.5, 0.5, 2.0], dtype=np.float32)",
         f">>> y = fa.{row.name}(x{arguments})",
     ]
-    if row.kind == "pieces":
+    if "pieces" in given:
         lines += [">>> y.tolist()", "[-0.5, 2.0]"]
-    elif row.kind == "gated":
+    elif row.shape.halves:
         lines += [
             f">>> dx = fa.{row.name}.backward(np.ones_like(y), x=x)",
             ">>> y.shape, dx.shape",
             "((2,), (4,))",
         ]
-    elif row.kind == "channels":
+    elif "weight" in given:
         lines += [
             ">>> dx, dweight = fa.prelu.backward(np.ones_like(x), x=x, weight=0.25)",
             ">>> dx.tolist(), float(dweight)",

@@ -1,6 +1,6 @@
 """Write the README's table of measurements from what a benchmark run recorded.
 
-fastact bench --json bench.json && python tools/readme_table.py bench.json
+fastact bench --json bench.json && python bench/readme_table.py bench.json
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from statistics import geometric_mean
 from typing import Any
 
 import between_markers
+
+from fastact.measure.machine import threads_text
 
 README = Path(__file__).parents[1] / "README.md"
 SIZE = 2**20
@@ -36,7 +38,7 @@ def table(record: dict[str, Any]) -> str:
 
 
 def _conditions(record: dict[str, Any], threads: list[int]) -> str:
-    counts = " and ".join(map(_plural, threads))
+    counts = " and ".join(map(threads_text, threads))
     return (
         f"In place, arrays of {SIZE:,} elements, {counts}; nanoseconds per element, and how many times "
         f"faster than the best NumPy calls for the same, in place too and on one thread, as NumPy always is. "
@@ -47,7 +49,7 @@ def _conditions(record: dict[str, Any], threads: list[int]) -> str:
 
 
 def _header(dtypes: list[str], threads: list[int]) -> Iterator[str]:
-    columns = [f"{dtype}, {_plural(count)}" for dtype in dtypes for count in threads]
+    columns = [f"{dtype}, {threads_text(count)}" for dtype in dtypes for count in threads]
     yield "| " + " | ".join(["activation", "direction", *columns]) + " |"
     yield "| " + " | ".join(["---", "---", *["--:"] * len(columns)]) + " |"
 
@@ -72,17 +74,13 @@ def _means(measured: list[dict[str, Any]], threads: list[int]) -> str:
     sizes = sorted({m["size"] for m in measured})
     means = " and ".join(
         f"{geometric_mean([m['speedup_over_numpy'] for m in measured if m['threads'] == count]):.1f} on "
-        f"{_plural(count)}"
+        f"{threads_text(count)}"
         for count in threads
     )
     return (
         f"Over all {len(measured) // len(threads)} cells, {sizes[0]:,} to {sizes[-1]:,} elements, "
         f"the geometric mean of the speed-up over NumPy is {means}."
     )
-
-
-def _plural(threads: int) -> str:
-    return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ at v4 for Ice Lake, a server core with two 512-bit FMA ports, at v3 for Zen 3. W
 the processor at hand, at the level it runs, in cycles of a chain of dependent additions, on arrays in the L1
 cache; the time of a call itself drops out of the difference of two sizes. Run as a script:
 
-    python tools/bounds.py
+    python bench/bounds.py
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import ctypes
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,14 +22,16 @@ from statistics import median
 from time import perf_counter_ns
 
 import between_markers
-import instructions
 import numpy as np
 
 import fastact
 from fastact import _dispatch, catalog
-from fastact.cli import machine
+from fastact.measure.machine import processor
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tools"))
+import instructions  # noqa: E402
+
 DOCUMENT = ROOT / "ARCHITECTURE.md"
 PROCESSORS = {"v3": "znver3", "v4": "icelake-server"}
 """The model of llvm-mca that bounds each level."""
@@ -41,10 +44,10 @@ extern "C" void additions() {{
 }}"""
 
 
-def bound(loop: instructions.Loop, processor: str) -> float:
+def bound(loop: instructions.Loop, model: str) -> float:
     """Cycles per element that ports and issue slots allow."""
     lines = [re.sub(r"^(j\w+) .*", r"\1 here", line) for line in loop.body]
-    command = ["llvm-mca", f"-mcpu={processor}", "-instruction-info=0", "-resource-pressure=0"]
+    command = ["llvm-mca", f"-mcpu={model}", "-instruction-info=0", "-resource-pressure=0"]
     text = "\n".join(["here:", *lines, ""])
     said = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
     return float(re.search(r"Block RThroughput: +([\d.]+)", said).group(1)) / loop.elements
@@ -136,7 +139,8 @@ def table() -> str:
             cells = [f"{figure:.2f}" for figure in figures] + [f"{bounds[level] / cycles:.2f}"]
             lines.append(f"| {name}, {label} | " + " | ".join(cells) + " |")
     head = [
-        f"Measured on {machine()} at level {level}, one thread, arrays in the L1 cache that begin at a line.",
+        f"Measured on {processor()} at level {level}, one thread, arrays in the L1 cache that begin at a "
+        "line.",
         "",
         "| float32 kernel | v4: instructions | Ice Lake's bound | v3: instructions | Zen 3's bound "
         f"| {level}: achieved | bound / achieved |",

@@ -1,33 +1,23 @@
-"""The command ``fastact accuracy``: the largest error of every activation and where it occurs."""
+"""The largest error of every activation and where it occurs."""
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import activations, config, get_num_threads, num_threads, reference, samples
-from .arguments import add_activations
-from .catalog import Row
+from ... import activations, get_num_threads, num_threads
+from ...catalog import Row
+from . import reference, samples
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 BLOCK = 1 << 15
 """Elements judged at a time: temporaries of this size stay in the cache."""
 
-WHAT_A_KIND_NEEDS: dict[str, dict[str, float]] = {
-    "channels": {"weight": 0.25},
-    "pieces": {"pieces": 4},
-    "random_rows": {"seed": 7},
-}
-"""Arguments without a default."""
-ROWS = ("rows", "random_rows")
 
 ULP, NEAR_ZERO, LARGEST_TERM = "ULP", "eps·|dy|", "ULP of the largest term"
 UNIT_MEANINGS = {
@@ -56,41 +46,33 @@ class Case:
 
     @cached_property
     def arguments(self) -> dict[str, float]:
-        return {**WHAT_A_KIND_NEEDS.get(self.row.kind, {}), **self.row.required, **dict(self.parameters)}
+        return self.row.needs | dict(self.parameters)
 
     @cached_property
     def names(self) -> dict[str, float]:
         """What the formula calls its parameters; a random activation is measured in evaluation."""
-        values = self.row.numbers | self.arguments
-        if self.row.kind == "random":
-            return {"slope": (values["lower"] + values["upper"]) / 2}
-        return values
+        return self.row.names(**self.arguments)
 
     @cached_property
     def text(self) -> str:
-        if self.direction == "forward":
-            return self.row.formula
-        return reference.gradient_text(self.row, self.direction)
+        return self.row.text("" if self.direction == "forward" else self.direction)
 
     @cached_property
     def unit(self) -> str:
         """How errors are counted away from inner zeros; see section 3 of the contract."""
-        cancels = self.direction != "forward" and self.row.kind in (*ROWS, "gated")
+        cancels = self.direction != "forward" and self.row.shape.sums
         cancels |= "sparse_threshold" in self.text
         return LARGEST_TERM if cancels or self.parameters else ULP
 
     @property
     def limit(self) -> float:
         """The error, in its unit, that the contract allows."""
-        if self.row.kind == "pieces":
-            return 0
-        if self.row.kind == "gated" and self.direction == "forward":
-            return 3
-        return 2 if self.direction == "forward" and self.row.kind not in ROWS and not self.parameters else 4
+        forward, otherwise = self.row.shape.allowed
+        return forward if self.direction == "forward" and not self.parameters else otherwise
 
     @cached_property
     def zeros(self) -> tuple[float, ...]:
-        if self.direction != "x" or self.parameters or self.row.kind in ("pieces", "gated"):
+        if self.direction != "x" or self.parameters or self.row.shape.shrinks:
             return ()
         return reference.inner_zeros(self.row.derivatives["x"], tuple(self.names.items()))
 
@@ -115,7 +97,7 @@ class Case:
 
     def arrays(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the formula computes from: the arrays that are passed, or their halves."""
-        if self.row.kind != "gated":
+        if not self.row.shape.halves:
             return inputs
         return {**reference.halves(inputs["x"]), **{name: inputs[name] for name in inputs if name != "x"}}
 
@@ -173,7 +155,7 @@ def judge(case: Case, inputs: dict[str, np.ndarray], note: str = "") -> dict[str
         at = {
             name: float(array.flat[index % array.size])
             for name, array in case.arrays(inputs).items()
-            if case.row.kind != "pieces"
+            if "pieces" not in case.row.needs
         }
         return {**at, "result": float(computed.flat[index]), "note": note}
 
@@ -203,17 +185,19 @@ def near_inner_zero(case: Case, inputs: dict[str, np.ndarray]) -> np.ndarray | N
 EXHAUSTIVE = {
     "float32": samples.FLOAT32_BATCHES,
     "float64": 512,
-    **dict.fromkeys(ROWS, 4 * samples.ROW_BATCHES),
+    "rows": 4 * samples.ROW_BATCHES,
+    "random_rows": 4 * samples.ROW_BATCHES,
     "pieces": 64,
 }
 SAMPLED = {
     "float32": 32,
     "float64": 9,
-    **dict.fromkeys(ROWS, samples.ROW_BATCHES),
+    "rows": samples.ROW_BATCHES,
+    "random_rows": samples.ROW_BATCHES,
     "pieces": 8,
     "gated": 6,
 }
-"""Numbers of batches."""
+"""Numbers of batches, by kind or else by dtype."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +210,12 @@ class Batch:
 
     def inputs(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
         """Blocks of arguments, each with a note on what they are."""
-        make = {**dict.fromkeys(ROWS, self._rows), "pieces": self._groups, "gated": self._halves}
+        make = {
+            "rows": self._rows,
+            "random_rows": self._rows,
+            "pieces": self._groups,
+            "gated": self._halves,
+        }
         return make.get(self.case.row.kind, self._elements)()
 
     def _halves(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
@@ -272,10 +261,11 @@ class Batch:
     def _rows(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
         case = self.case
         name, x = samples.rows(case.dtype, self.number)
-        if case.row.kind == "random_rows" and name.startswith("extreme"):
+        noisy = "seed" in case.arguments
+        if noisy and name.startswith("extreme"):
             return  # noise is lost beside a huge x, and with it what parts equal ones
         inputs = {"x": x}
-        if case.row.kind == "random_rows":
+        if noisy:
             noise = activations[case.row.name].noise
             inputs["noise"] = noise(x.shape, case.dtype, seed=int(case.arguments["seed"]))
         if case.direction == "forward":
@@ -360,92 +350,3 @@ def measure(work: list[Batch], finished: Callable[[Batch], None] = lambda batch:
         )
         for (case, unit), one in worst.items()
     ]  # fmt: skip
-
-
-HEADINGS = ("activation", "direction", "dtype", "largest error", "unit", "allowed", "where", "inputs")
-
-
-def _cells(measurement: Measurement) -> list[str]:
-    m = measurement
-    return [
-        m.activation,
-        m.direction,
-        m.dtype,
-        f"{m.error:.3g}",
-        m.unit,
-        f"{m.limit:g}",
-        m.place,
-        f"{m.count:,}",
-    ]
-
-
-def markdown(measurements: list[Measurement], exhaustive: bool) -> str:
-    """The page of the documentation that holds the table."""
-    built = config()
-    what = "every float32 number, 10^8 of float64" if exhaustive else "a stratified sample"
-    lines = [
-        "# Accuracy",
-        "",
-        f"Written by `fastact accuracy{' --exhaustive' if exhaustive else ''} --markdown FILE`, not by hand.",
-        f"Inputs: {what}. fastact {built['version']}, level {built['level']}, compiler {built['compiler']}.",
-        "float32 is judged by float64, float64 by long double, both from the formulas of the catalog.",
-        "",
-        *(f"- {unit}: {meaning}" for unit, meaning in UNIT_MEANINGS.items()),
-        "",
-        f"| {' | '.join(HEADINGS)} |",
-        f"|{' --- |' * len(HEADINGS)}",
-        *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in _cells(m))} |" for m in measurements),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``fastact accuracy``."""
-    add_activations(parser)
-    parser.add_argument("--dtype", choices=[str(dtype) for dtype in DTYPES], help="only this one")
-    parser.add_argument(
-        "--exhaustive", action="store_true", help="all 2^32 float32 inputs, and 10^8 of float64: minutes each"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements there")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a page with the table there")
-
-
-def main(args: argparse.Namespace) -> int:
-    """Measure, show, write; 1 where an error is larger than allowed."""
-    chosen = cases(
-        args.activation or list(activations), [dtype for dtype in DTYPES if args.dtype in (None, str(dtype))]
-    )
-    work = [batch for case in chosen for batch in batches(case, args.exhaustive)]
-    measurements = _measure_with_progress(work)
-    _show(measurements)
-    if args.json:
-        records = {"config": config(), "measurements": [asdict(m) for m in measurements]}
-        args.json.write_text(json.dumps(records, indent=1) + "\n")
-    if args.markdown:
-        args.markdown.write_text(markdown(measurements, args.exhaustive))
-    return 0 if all(m.within for m in measurements) else 1
-
-
-def _measure_with_progress(work: list[Batch]) -> list[Measurement]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, transient=True) as progress:
-        task = progress.add_task("", total=len(work))
-        return measure(work, lambda batch: progress.update(task, advance=1, description=str(batch.case)))
-
-
-def _show(measurements: list[Measurement]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*HEADINGS, title=f"fastact accuracy, level {config()['level']}")
-    for measurement in measurements:
-        table.add_row(*_cells(measurement), style="" if measurement.within else "bold red")
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
-    console.print(table)
-    for dtype in DTYPES:
-        if not reference.can_judge(dtype):
-            console.print(f"{dtype} was not measured: no type of this platform is enough wider to judge it.")

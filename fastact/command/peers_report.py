@@ -1,7 +1,9 @@
-"""What ``fastact bench --peers`` shows: the progress of a run, its table and its summary."""
+"""``fastact bench --peers``: the progress of a run, its table, its summary and its pictures."""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -11,13 +13,48 @@ from rich.table import Table
 
 import fastact as fa
 
-from . import peers
+from ..measure import machine, record
+from ..measure.machine import threads_text
+from ..measure.peers import turns
+from ..measure.peers.turns import Measurement
+from ..measure.peers.worker import WorkerEnded
+from ..measure.work import Cell
+from . import plot
 from .arguments import size_text
-from .bench import Cell
-from .peers import Measurement
 
 
-def with_progress(run: peers.Run, names: Sequence[str]) -> list[Measurement]:
+def run(arguments: argparse.Namespace) -> int:
+    """A progress bar, the table and the summary, and the pictures."""
+    packages = [*turns.missing(arguments.peers), *(plot.missing() if arguments.plot else ())]
+    if packages:
+        print(
+            f"fastact bench needs {', '.join(packages)}; install it with: pip install 'fastact[peers]'",
+            file=sys.stderr,
+        )
+        return 1
+    busy = machine.busy_note()
+    planned = turns.Run.chosen(
+        arguments.activation, arguments.dtype, arguments.size, arguments.threads, quick=arguments.quick
+    )
+    try:
+        measured = with_progress(planned, arguments.peers)
+    except WorkerEnded as error:
+        print(f"fastact bench: {error}", file=sys.stderr)
+        return 1
+    name = machine.processor()
+    show(measured, name)
+    if busy:
+        print(busy)
+    limits = turns.limits(planned)
+    about = {"machine": name, **fa.config(), "peers": turns.versions(arguments.peers), "limits": limits}
+    record.write(arguments.json, measured, **about)
+    if arguments.plot:
+        for path in plot.draw(measured, limits, name, arguments.plot):
+            print(f"wrote {path}")
+    return 0
+
+
+def with_progress(run: turns.Run, names: Sequence[str]) -> list[Measurement]:
     """Measure a run; the bar counts each step by about the time it takes."""
     steps, measured = list(run.steps()), []
     columns = (
@@ -28,7 +65,7 @@ def with_progress(run: peers.Run, names: Sequence[str]) -> list[Measurement]:
         Progress(
             *columns, console=Console(stderr=True), transient=True, speed_estimate_period=3600
         ) as progress,
-        peers.compared(names, run.seconds, run.rounds) as comparison,
+        turns.compared(names, run.seconds, run.rounds) as comparison,
     ):
         task = progress.add_task("", total=sum(_weight(cell) for cell, _ in steps))
         for cell, threads in steps:
@@ -42,23 +79,23 @@ def _weight(cell: Cell) -> int:
     return 1 + cell.size // 2**19
 
 
-def show(measured: Sequence[Measurement], machine: str) -> None:
+def show(measured: Sequence[Measurement], processor: str) -> None:
     """A table for each thread count, what was left out, and the summary."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
     for threads in dict.fromkeys(m.threads for m in measured):
-        console.print(_table([m for m in measured if m.threads == threads], threads, machine))
+        console.print(_table([m for m in measured if m.threads == threads], threads, processor))
     for line in _disagreements(measured):
         console.print(line)
     for line in summary_lines(measured):
         console.print(line, highlight=False)
 
 
-def _table(measured: Sequence[Measurement], threads: int, machine: str) -> Table:
+def _table(measured: Sequence[Measurement], threads: int, processor: str) -> Table:
     sizes = sorted({m.size for m in measured})
     table = Table(
-        title=f"fastact {fa.__version__}, {machine}, level {fa.config()['level']}, {_threads(threads)}",
+        title=f"fastact {fa.__version__}, {processor}, level {fa.config()['level']}, {threads_text(threads)}",
         caption="How many times as fast as the best peer, and which that is; ! where a peer disagrees.",
     )
     for name in ("activation", "direction", "result", "dtype"):
@@ -69,10 +106,9 @@ def _table(measured: Sequence[Measurement], threads: int, machine: str) -> Table
         for _, of_row in groupby(sorted(of_activation, key=_row), key=_row):
             cells = {m.size: m for m in of_row}
             first = next(iter(cells.values()))
-            direction = f"{first.direction} {first.saves}=" if first.saves else first.direction
             place = "in place" if first.in_place else "out"
             texts = [_cell(cells[size]) if size in cells else "" for size in sizes]
-            table.add_row(first.activation, direction, place, first.dtype, *texts)
+            table.add_row(first.activation, first.call, place, first.dtype, *texts)
         table.add_section()
     return table
 
@@ -87,7 +123,7 @@ def _cell(m: Measurement) -> str:
         return f"alone{mark}"
     ratio = m.speedup[m.best_peer]
     text = f"{ratio:.2f} {m.best_peer}{mark}"
-    return f"[bold red]{text}[/]" if ratio < peers.NOISE else f"[yellow]{text}[/]" if ratio < 1 else text
+    return f"[bold red]{text}[/]" if ratio < turns.NOISE else f"[yellow]{text}[/]" if ratio < 1 else text
 
 
 def _disagreements(measured: Sequence[Measurement]) -> Iterator[str]:
@@ -101,20 +137,17 @@ def _disagreements(measured: Sequence[Measurement]) -> Iterator[str]:
 
 def summary_lines(measured: Sequence[Measurement]) -> list[str]:
     """The run in a few lines."""
-    whole = peers.summary(measured)
+    whole = turns.summary(measured)
     if whole is None:
         return ["No peer has any of these."]
     over = ", ".join(f"{value:.2f} over {name}" for name, value in whole.over.items())
     return [
         f"{whole.cells} cells: {whole.over_best:.2f} times as fast as the best peer in the geometric mean "
         f"({over});",
-        f"{whole.below_one} cells below 1, {whole.below_noise} of them below {peers.NOISE}. The worst:",
+        f"{whole.below_one} cells below 1, {whole.below_noise} of them below {turns.NOISE}. The worst:",
         *(
-            f"  {m.speedup[m.best_peer]:.2f} of {m.best_peer}: {m} {size_text(m.size)}, {_threads(m.threads)}"
+            f"  {m.speedup[m.best_peer]:.2f} of {m.best_peer}: {m} {size_text(m.size)}, "
+            f"{threads_text(m.threads)}"
             for m in whole.worst
         ),
     ]
-
-
-def _threads(count: int) -> str:
-    return f"{count} thread{'s' if count > 1 else ''}"

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from . import pairs
-from .catalog import Row
 
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
 """The type in which results of a dtype are judged."""
@@ -198,13 +197,6 @@ def halves(x: np.ndarray) -> dict[str, np.ndarray]:
     """What a gated activation's formula calls the halves of `x` along the last axis."""
     a, b = np.split(x, 2, axis=-1)
     return {"a": a, "b": b}
-
-
-def gradient_text(row: Row, saved: str) -> str:
-    """dL/dx in terms of ``dy``: where a derivative's text mentions it, that is the whole already."""
-    text = row.derivatives[saved]
-    names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-    return text if "dy" in names else f"dy * ({text})"
 
 
 class _LargestTerm(ast.NodeTransformer):

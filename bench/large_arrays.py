@@ -5,7 +5,7 @@ A kernel cannot be faster there than from the L2 cache, nor than memory is for a
 that changes meanwhile changes all of them, and the median of the turns' ratios is kept. Run as a script, on a
 machine that does nothing else; it takes some minutes:
 
-    python tools/large_arrays.py
+    python bench/large_arrays.py
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 import fastact as fa
 from fastact import catalog
 from fastact.core.activation import Elementwise
-from fastact.cli import machine
+from fastact.measure.machine import processor
 
 DOCUMENT = Path(__file__).parents[1] / "ARCHITECTURE.md"
 LARGE = 2**25
@@ -71,7 +71,7 @@ def table(threads: int) -> str:
     shares = [value for row in rows.values() for value in row]
     reached = sum(value >= GOAL for value in shares)
     lines = [
-        f"Measured on {machine()} at level {fa.config()['level']}, {LARGE:,} elements: {reached} of "
+        f"Measured on {processor()} at level {fa.config()['level']}, {LARGE:,} elements: {reached} of "
         f"{len(shares)} shares are {GOAL} or above; their median is {median(shares):.2f}, "
         f"the least {min(shares):.2f}.",
         "",

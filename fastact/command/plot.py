@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from ..catalog import rows
+from ..measure.clock import geometric_mean
+from ..measure.machine import threads_text
+from ..measure.peers.turns import Measurement
+from ..measure.work import Cell
 from .arguments import size_text
-from .bench import Cell, geometric_mean
-from .catalog import rows
-from .peers import Measurement
 
 ENDINGS = (".svg", ".png")
 
@@ -55,8 +57,8 @@ def draw(
         scale = {n["size"]: n["gb_per_s"] for n in limits if (n["dtype"], n["threads"]) == (dtype, threads)}
         figure = Figure(layout="constrained")
         _fill(figure, chosen, scale)
-        count = f"{threads} thread{'s' if threads > 1 else ''}"
-        figure.suptitle(f"fastact beside other libraries: {dtype}, {count}, {machine}", fontsize=12)
+        title = f"fastact beside other libraries: {dtype}, {threads_text(threads)}, {machine}"
+        figure.suptitle(title, fontsize=12)
         written.append(path.with_stem(f"{path.stem}-{dtype}"))
         figure.savefig(written[-1], dpi=150)
     return written

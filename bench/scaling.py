@@ -9,7 +9,7 @@ costs (r). A call on n elements with t threads then takes
 Each is measured by itself, on something else than what the model then predicts. Run as a script, on a machine
 that does nothing else:
 
-    python tools/scaling.py
+    python bench/scaling.py
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import between_markers
 import numpy as np
 
 import fastact as fa
-from fastact.cli import machine
+from fastact.measure.machine import processor
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "scaling.md"
 SMALL, MIDDLE, LARGE = 2**12, 2**18, 2**24
@@ -82,8 +82,8 @@ def measured_tables(threads: int) -> str:
     bandwidths = {t: bandwidth(t) for t in (1, threads)}
     r = region(costs, threads)
     lines = [
-        f"Measured on {machine()} at level {fa.config()['level']} with {threads} threads: a parallel region "
-        f"costs {r / 1000:.1f} µs; memory gives one thread {bandwidths[1]:.1f} GB/s and all of them "
+        f"Measured on {processor()} at level {fa.config()['level']} with {threads} threads: a parallel "
+        f"region costs {r / 1000:.1f} µs; memory gives one thread {bandwidths[1]:.1f} GB/s and all of them "
         f"{bandwidths[threads]:.1f} GB/s.",
         "",
         "| float32, in place | elements | threads | predicted, G/s | measured, G/s | measured / predicted |",

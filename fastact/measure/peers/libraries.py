@@ -17,8 +17,9 @@ import numpy as np
 
 import fastact as fa
 
-from . import numpy_baseline
-from .bench import Workload
+from ..formulas import numpy_calls
+from ..formulas.tree import Node
+from ..work import Workload
 
 IN_PLACE, INTO_ARRAY, NEW_ARRAY = "in place", "out=", "new array"
 Form = tuple[str, list[Callable[[], Any]]]
@@ -40,7 +41,7 @@ def names_of(work: Workload) -> dict[str, Any]:
 
 def halves(work: Workload, x: Any) -> dict[str, Any]:
     """The two halves of a gated activation's input, which its texts name."""
-    if work.cell.row.kind != "gated":
+    if not work.cell.row.shape.halves:
         return {}
     middle = x.shape[-1] // 2
     return {"a": x[..., :middle], "b": x[..., middle:]}
@@ -81,7 +82,7 @@ class Fastact:
 
 
 class NumPy:
-    """On one thread, as it always is, in the formulas of `numpy_baseline`."""
+    """On one thread, as it always is, in the formulas of `numpy_calls`."""
 
     packages = ()
 
@@ -148,16 +149,15 @@ class NumExpr:
 
     def forms(self, work: Workload) -> Iterator[Form]:
         row = work.cell.row
-        if row.kind == "gated" or (row.kind == "channels" and work.cell.direction == "backward"):
+        two_results = "weight" in work.settings and work.cell.direction == "backward"
+        if row.shape.halves or two_results or work.cell.dtype not in _NUMEXPR_TYPES:
             return
-        if work.cell.dtype not in _NUMEXPR_TYPES:
-            return
-        saves = work.cell.saves if work.cell.direction == "backward" else ""
+        saves = work.cell.saves
         arrays = ["dy", saves] if saves else ["x"]
         if "weight" in work.settings:
             arrays.append("weight")
         constants: dict[float, str] = {}
-        text = self.text(numpy_baseline.as_defined(row, saves, tuple(arrays)), constants)
+        text = self.text(numpy_calls.as_defined(row, saves, tuple(arrays)), constants)
         if text is None:
             return
         kind = _NUMEXPR_TYPES[work.cell.dtype]
@@ -170,7 +170,7 @@ class NumExpr:
             calls.append(partial(expression, *operands, *numbers, out=out, ex_uses_vml=False))
         yield given_array(work), calls
 
-    def text(self, node: numpy_baseline.Node, constants: dict[float, str]) -> str | None:
+    def text(self, node: Node, constants: dict[float, str]) -> str | None:
         """The formula in its language; its numbers become operands, which do not widen a float32."""
         if node.op == "array":
             return node.name

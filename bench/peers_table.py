@@ -1,6 +1,6 @@
 """Write the table of docs/benchmarks.md from what a run beside other libraries recorded.
 
-fastact bench --peers --json peers.json && python tools/peers_table.py peers.json
+fastact bench --peers --json peers.json && python bench/peers_table.py peers.json
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import between_markers
 
-from fastact.peers import NOISE
+from fastact.measure.peers.turns import NOISE
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

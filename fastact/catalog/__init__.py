@@ -1,0 +1,30 @@
+"""The catalog: one row per activation, in a file of its family.
+
+Everything a user can see of an activation follows from its row: the callable
+object, its docstring, its tests and its benchmarks. The formulas are plain
+mathematics in the vocabulary of `VOCABULARY`; the tests evaluate them with
+mpmath at high precision and the benchmarks with NumPy in place. The kernels
+under ``src/`` are written separately, so each checks the other.
+"""
+
+from . import (
+    exponentials,
+    gates,
+    gelus,
+    leaky,
+    logarithms,
+    maxout,
+    rectifiers,
+    sigmoids,
+    smooth,
+    softmax,
+)
+from .row import REQUIRED, VOCABULARY, Convention, Parameter, Row
+from .shapes import SHAPES, Shape
+
+_FAMILIES = sigmoids, rectifiers, leaky, exponentials, smooth, maxout, softmax, gates, logarithms, gelus
+
+rows = tuple(row for family in _FAMILIES for row in family.rows)
+"""Every activation, in the order of `fastact.activations` and of all tables."""
+
+__all__ = ["REQUIRED", "SHAPES", "VOCABULARY", "Convention", "Parameter", "Row", "Shape", "rows"]

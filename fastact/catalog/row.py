@@ -1,0 +1,143 @@
+"""What a row of the catalog holds: the fields of `Row`, and the words that its formulas may use."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .shapes import SHAPES, Shape
+
+VOCABULARY = (
+    "exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "erf", "erfc",
+    "abs", "sign", "where", "maximum", "minimum", "max", "sum", "sparse_threshold", "join", "pi",
+    "x_minus_tanh", "float64",
+)  # fmt: skip
+"""Names a formula may use beside ``x``, ``y`` and its parameters.
+
+``max`` and ``sum`` run along ``axis``; ``sparse_threshold(x)`` is the t for which ``sum(maximum(x - t, 0))``
+is 1; ``join(da, db)`` puts two halves together along it. The halves of a gated activation's ``x`` are ``a``
+and ``b``. ``x_minus_tanh(x)`` is ``x - tanh(x)`` without its cancellation, ``float64`` rounds to that type.
+"""
+
+REQUIRED: Any = inspect.Parameter.empty
+"""The default of a parameter that every call must give; a class, so that it is itself after pickling too."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of an activation, in the order of its kernel's constructor."""
+
+    name: str
+    default: float | str | None
+    """Its value where a call does not give it, or `REQUIRED`."""
+    meaning: str
+    constraint: str = ""
+    """An expression over the activation's parameters that must hold; empty where every number does."""
+    none: float | None = None
+    """The number that None stands for, as default too; without one, None is no value."""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """Where the value is a word: the row that each word hands the call over to."""
+    example: float | None = None
+    """What examples, tests and measurements give where it is required."""
+    gradient: str = ""
+    """dy/dparameter over ``x``, where backward can be asked for it by the parameter's name and ``_grad``."""
+
+    @property
+    def number(self) -> float | None:
+        """The default as the kernel gets it, or the example where there is none."""
+        if self.default is REQUIRED:
+            return self.example
+        return self.none if self.default is None else self.default  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How another library spells an activation, where that is not the row's own text or not the same."""
+
+    library: str
+    """torch, jax, keras, onnx, tensorflow or thinc."""
+    theirs: str
+    """Its call, with its defaults."""
+    differs: str = ""
+    """What is not as here; empty where nothing is."""
+    call: str = ""
+    """How to get theirs; empty where the plain call does, or nothing can."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What fastact knows of one activation."""
+
+    name: str
+    kind: str
+    """Shape of its work, a name of `SHAPES`."""
+    formula: str
+    derivatives: dict[str, str]
+    """dy/dx as a function of what backward saves, the preferred first."""
+    range: str
+    monotonic: bool
+    saturates: bool
+    zero_centered: bool
+    reference: str
+    parameters: tuple[Parameter, ...] = ()
+    takes_where: bool = False
+    """Whether a mask can leave elements of a row out: 0, and not counted."""
+    output_determines: str = ""
+    """A condition on the parameters under which the derivative can be had from ``y``."""
+    torch: str = ""
+    """The same in ``torch.nn.functional``, over ``x`` (or its halves) and the parameters; likewise below."""
+    torch_backward: str = ""
+    """The ATen operator that has an ``out=`` form, over ``dy``, ``x`` or ``y``; else autograd serves."""
+    jax: str = ""
+    """In ``jax.nn``."""
+    onnx: str = ""
+    """An operator of ONNX and its attributes."""
+    keras: str = ""
+    """In ``keras.activations``."""
+    conventions: tuple[Convention, ...] = ()
+    """What docs/conventions.md says of other libraries beyond the texts above."""
+    scipy: str = ""
+    """In ``scipy.special``."""
+
+    @property
+    def shape(self) -> Shape:
+        """What all activations of its kind have in common."""
+        return SHAPES[self.kind]
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The parameters that the formula and the kernel know, with their defaults or examples."""
+        return {p.name: p.number for p in self.parameters if not p.choices}  # type: ignore[misc]
+
+    @property
+    def saves(self) -> tuple[str, ...]:
+        return tuple(self.derivatives)
+
+    def text(self, saved: str = "") -> str:
+        """The formula of the result, or of dL/dx from the array that was `saved`."""
+        if not saved:
+            return self.formula
+        text = self.derivatives[saved]
+        names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+        # Where a derivative names dy, that is the whole already.
+        return text if "dy" in names else f"dy * ({text})"
+
+    @property
+    def required(self) -> dict[str, float]:
+        """The examples of the parameters without a default."""
+        return {p.name: p.example for p in self.parameters if p.default is REQUIRED}  # type: ignore[misc]
+
+    @property
+    def needs(self) -> dict[str, float]:
+        """Examples of all that a call cannot go without, but `x`."""
+        return {**self.shape.needs, **self.required}
+
+    def names(self, **given: float) -> dict[str, float]:
+        """What the formula calls the arguments of a call; without a seed every random slope is the mean."""
+        values = {**self.numbers, **given}
+        if self.shape.draws_slopes:
+            return {"slope": (values["lower"] + values["upper"]) / 2}
+        return values

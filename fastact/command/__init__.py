@@ -1,0 +1,1 @@
+"""The command ``fastact``: its options, the tables it prints and the pictures it draws."""

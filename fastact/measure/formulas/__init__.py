@@ -1,0 +1,1 @@
+"""The catalog's formulas as trees, and as the NumPy calls that compute them fastest in place."""

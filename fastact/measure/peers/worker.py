@@ -1,0 +1,197 @@
+"""A library in a process of its own, which is told over a pipe what to prepare and when to run."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from time import perf_counter, process_time, sleep
+from typing import Any
+
+import numpy as np
+
+import fastact as fa
+
+from ..clock import fastest
+from ..work import Cell, Workload, name_to_numpy
+from .libraries import LIBRARIES, NEW_ARRAY, as_array
+
+SETTLE, SETTLE_MOST = 0.002, 0.1
+"""Seconds without work after which a library's threads are asked whether they still spin; how often at most.
+
+They do so for milliseconds after a call, and would disturb the next turn. To forbid it (OMP_WAIT_POLICY)
+would measure what nobody runs.
+"""
+
+WAKING = 0.03
+"""Seconds that a library of several threads runs before it is timed.
+
+Threads that slept may be woken on one processor, and the scheduler takes some milliseconds to part them:
+until then every call takes as long as its turns do, 15 ms for what takes 0.05.
+"""
+
+CHECKED = 2**20
+"""Elements compared with fastact's at a time."""
+
+SAME = 3e-4
+"""Relative difference up to which two results are of the same function.
+
+It tells gelu from its tanh form, but not a parameter in float64 from one in float32, as ONNX has them.
+"""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a library answers to a cell."""
+
+    able: bool
+    reason: str = ""
+    """Why it takes no part: it has no such form, or disagrees."""
+    disagrees: bool = False
+
+
+class Session:
+    """The work of one library in its own process."""
+
+    def __init__(self, library: str) -> None:
+        self.library = LIBRARIES[library]()
+        self.name = library
+        self.cell: Cell | None = None
+        self.forms: list[Any] = []
+
+    def prepare(self, cell: Cell, threads: int) -> Prepared:
+        """Make the arrays and keep the forms that run and agree with fastact."""
+        # fastact's share in a peer's process, making and checking arrays, starts no threads.
+        fa.set_num_threads(threads if self.name == "fastact" else 1)
+        self.threads = threads
+        self.library.set_threads(threads)
+        name_to_numpy(cell.dtype)
+        if cell != self.cell:
+            self.forms.clear()
+            self.cell, self.work = cell, Workload(cell)
+            self.expected = self.work.expected()
+        self.forms, wrong, reason = [], "", "it has no such form"
+        try:
+            for form, calls in self.library.forms(self.work):
+                if cell.in_place and form == NEW_ARRAY:
+                    continue
+                try:
+                    difference = self._difference(form, calls)
+                # Whatever a library raises where it does not have something.
+                except Exception as error:
+                    reason = _first_line(error)
+                    continue
+                wrong = wrong or difference
+                if not difference:
+                    self.forms.append((form, calls))
+        except Exception as error:
+            reason = _first_line(error)
+        if self.forms:
+            return Prepared(True)
+        if wrong and cell.in_place:
+            # An output that is an input too may be more than a library allows; what it computes is
+            # judged by the cell that has another output.
+            return Prepared(False, f"not in place: {wrong}")
+        return Prepared(False, wrong or reason, disagrees=bool(wrong))
+
+    def _difference(self, form: str, calls: Sequence[Any]) -> str:
+        """In what the first call's result differs from fastact's, nothing where it does not."""
+        self.work.restore()
+        returned = calls[0]()
+        _, out = next(self.work.calls_on())
+        if form == NEW_ARRAY:
+            out = as_array(returned, self.expected.dtype)
+        if (out.shape, out.dtype) != (self.expected.shape, self.expected.dtype):
+            return f"{out.dtype}{list(out.shape)} is not {self.expected.dtype}{list(self.expected.shape)}"
+        eps = float(np.spacing(out.dtype.type(1)))
+        got, expected = out.reshape(-1), self.expected.reshape(-1)
+        for part in (slice(i, i + CHECKED) for i in range(0, out.size, CHECKED)):
+            wide = got[part].astype(np.float64), expected[part].astype(np.float64)
+            close = np.isclose(*wide, rtol=max(SAME, 4 * eps), atol=64 * eps)
+            if not close.all():
+                k = int(np.argmin(close))
+                return f"{got[part][k]} instead of {expected[part][k]}"
+        return ""
+
+    def choose(self, seconds: float) -> str:
+        """Run every form, keep the fastest, and say which it is."""
+        self._wake()
+        taken = [fastest(calls, self.work.restore, seconds) for _, calls in self.forms]
+        self.forms = [self.forms[int(np.argmin(taken))]]
+        self._settle()
+        return self.forms[0][0]
+
+    def turn(self, seconds: float) -> float:
+        """Seconds of a call."""
+        self._wake()
+        taken = fastest(self.forms[0][1], self.work.restore, seconds)
+        self._settle()
+        return taken
+
+    def _wake(self) -> None:
+        """Keep the library's threads busy until each has a processor."""
+        begin = perf_counter()
+        while self.threads > 1 and perf_counter() - begin < WAKING:
+            fastest(self.forms[0][1], self.work.restore, 0.0)
+
+    def _settle(self) -> None:
+        """Wait until the library's threads sleep."""
+        for _ in range(int(SETTLE_MOST / SETTLE) if self.threads > 1 else 0):
+            before = process_time()
+            sleep(SETTLE)
+            if process_time() - before < SETTLE / 4:
+                return
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+def serve(library: str, connection: Connection) -> None:
+    """What a worker's process runs: methods of its session, as they are asked for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    session = Session(library)
+    while True:
+        try:
+            method, *arguments = connection.recv()
+        except EOFError:
+            return
+        connection.send(getattr(session, method)(*arguments))
+
+
+class Worker:
+    """A library's process, seen from the one that compares."""
+
+    def __init__(self, library: str) -> None:
+        context = get_context("spawn")
+        self.library, (self.connection, end) = library, context.Pipe()
+        self.process = context.Process(target=serve, args=(library, end), daemon=True)
+        self.process.start()
+        end.close()
+
+    def tell(self, method: str, *arguments: Any) -> None:
+        self.connection.send((method, *arguments))
+
+    def answer(self) -> Any:
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            raise WorkerEnded(
+                f"the process of {self.library} ended with exit code {self.process.exitcode}"
+            ) from None
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        self.tell(method, *arguments)
+        return self.answer()
+
+    def close(self) -> None:
+        self.connection.close()
+        self.process.join(timeout=10)
+        self.process.kill()
+
+
+class WorkerEnded(RuntimeError):
+    """A library's process ended before it answered: it crashed, or memory did not suffice."""

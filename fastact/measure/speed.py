@@ -1,0 +1,79 @@
+"""Speed of every activation, in place, against NumPy and against the machine's bandwidth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import fastact as fa
+
+from .clock import fastest, scale_gb_per_s
+from .formulas import numpy_calls
+from .work import Cell, Measured, Workload
+
+SECONDS, QUICK_SECONDS = 0.06, 0.01
+"""What the repetitions of one figure may take at most, if that is enough for `clock.REPETITIONS` of them.
+
+Where it is not, up to five times as long, and two repetitions however long they take.
+"""
+RUN_SECONDS, QUICK_RUN_SECONDS = 60.0, 6.0
+"""What the repetitions of all figures may take: the more figures, the less each."""
+
+
+@dataclass(frozen=True)
+class Measurement(Measured):
+    """One figure of fastact beside those it is compared with."""
+
+    ns_per_element: float
+    gb_per_s: float
+    numpy_ns_per_element: float | None
+    speedup_over_numpy: float | None
+    """None where the NumPy calls need a package that is not installed."""
+    bandwidth_share: float
+    """Of a plain scale in place of an array of that dtype and size, on as many threads."""
+
+
+class Comparison:
+    """A run over cells; the bandwidth of each dtype and size is measured once in it."""
+
+    def __init__(self, threads: Sequence[int], seconds: float = SECONDS) -> None:
+        self.threads, self.seconds = threads, seconds
+        self.bandwidth: dict[tuple[str, int, int], float] = {}
+
+    def measure(self, cell: Cell) -> list[Measurement]:
+        """One measurement per thread count."""
+        work = Workload(cell)
+        per_call = {}
+        for threads in self.threads:
+            with fa.num_threads(threads):
+                per_call[threads] = fastest(work.fastact(), work.restore, self.seconds)
+        try:
+            numpy = min(fastest(work.numpy(form), work.restore, self.seconds) for form in work.forms)
+        except numpy_calls.Unavailable:
+            numpy = None
+        return [self._compare(cell, threads, taken, numpy) for threads, taken in per_call.items()]
+
+    def _compare(self, cell: Cell, threads: int, taken: float, numpy: float | None) -> Measurement:
+        gb_per_s = cell.bytes_per_element * cell.size / taken / 1e9
+        return Measurement.of(
+            cell,
+            threads,
+            ns_per_element=taken / cell.size * 1e9,
+            gb_per_s=gb_per_s,
+            numpy_ns_per_element=numpy and numpy / cell.size * 1e9,
+            speedup_over_numpy=numpy and numpy / taken,
+            bandwidth_share=gb_per_s / self.scale(cell.dtype, cell.size, threads),
+        )
+
+    def scale(self, dtype: str, size: int, threads: int) -> float:
+        """What `threads` threads reach, or fewer where the array is too small for them."""
+        for count in {1, threads}:
+            if (dtype, size, count) not in self.bandwidth:
+                self.bandwidth[dtype, size, count] = scale_gb_per_s(dtype, size, count, self.seconds)
+        return max(self.bandwidth[dtype, size, count] for count in (1, threads))
+
+
+def seconds_per_figure(quick: bool, figures: int) -> float:
+    """What the repetitions of one of so many figures may take."""
+    most, whole = (QUICK_SECONDS, QUICK_RUN_SECONDS) if quick else (SECONDS, RUN_SECONDS)
+    return min(most, whole / max(1, figures))
