@@ -22,7 +22,7 @@ from cases import Case
 import fastact as fa
 from fastact import _dispatch, catalog
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAME = attrgetter("name")
 KINDS = ("elementwise", "channels", "random", "rows", "random_rows", "pieces", "gated")
 NAMES_THAT_A_KIND_ADDS = {

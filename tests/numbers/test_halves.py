@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases import ALONE, BACKWARD, CASES, ELEMENTWISE, SAME_SHAPE, Case, same_bits
-from test_same_bits import LAYOUTS
+from layouts import LAYOUTS
 
 import fastact as fa
 from fastact import accuracy, reference

@@ -9,7 +9,7 @@ from pathlib import Path
 import minimax
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HEADER = (ROOT / "src" / "vmath.hpp").read_text()
 
 
