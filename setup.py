@@ -112,7 +112,10 @@ class BuildExtensions(build_ext):
 MODULES = cythonize(
     [
         extension("_dispatch", "runtime/dispatch", []),
-        *(extension(f"_kernels_{level}", f"levels/kernels_{level}", flags) for level, flags in LEVELS.items()),
+        *(
+            extension(f"_kernels_{level}", f"levels/kernels_{level}", flags)
+            for level, flags in LEVELS.items()
+        ),
     ],
     build_dir="build/cython",
     compiler_directives=DIRECTIVES,

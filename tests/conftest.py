@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -19,7 +18,7 @@ from hypothesis import settings
 # this when fastact is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from cases import CASES, ELEMENTWISE, SAME_SHAPE
+from cases import CASES, DTYPES, ELEMENTWISE, FLOATS, SAME_SHAPE
 
 import fastact as fa
 from fastact import catalog
@@ -58,8 +57,14 @@ def elementwise_case(request):
     return request.param
 
 
-@pytest.fixture(scope="session", params=[np.float32, np.float64], ids=["float32", "float64"])
+@pytest.fixture(scope="session", params=FLOATS, ids=lambda dtype: dtype.__name__)
 def dtype(request):
+    return request.param
+
+
+@pytest.fixture(scope="session", params=DTYPES, ids=lambda dtype: dtype.__name__)
+def any_dtype(request):
+    """Half precision too."""
     return request.param
 
 

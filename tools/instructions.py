@@ -2,8 +2,9 @@
 
 The hot loops are found in objdump's disassembly: the innermost loops of a kernel whose addresses advance by
 more than one element per turn (what else loops are remainders of a few elements, and prefetches). A kernel of
-several passes has several of them. tools/instructions.txt is the record that tests/test_instructions.py
-compares with. Run as a script, for the modules of the fastact that is imported:
+several passes has several of them. tools/instructions.txt is the record that
+tests/measure/test_instructions.py compares with. Run as a script, for the modules of the fastact that is
+imported:
 
     python tools/instructions.py            compares all levels with the record
     python tools/instructions.py --write    writes the record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 import subprocess
 import sys
@@ -62,40 +61,18 @@ def test_missing_kernels_are_named_with_what_to_do(tmp_path):
     assert all(word in message for word in ("compiled", str(package), "pip install"))
 
 
-FLOATING_POINT_MODE = """if True:
-    import ctypes, sys
-    import numpy as np
-    libm = ctypes.CDLL(None)
-    def mode():
-        state = ctypes.create_string_buffer(64)
-        assert libm.fegetenv(state) == 0
-        x87 = int.from_bytes(state.raw[:2], 'little')
-        mxcsr = int.from_bytes(state.raw[28:32], 'little') & ~0x3f
-        return x87, mxcsr, libm.fegetround()
-    before = mode()
-    import fastact as fa
-    after_import = mode()
-    fa.set_num_threads(2)
-    x = np.linspace(-800, 800, 1_000_000)
-    for dtype in (np.float32, np.float64):
-        fa.sigmoid(x.astype(dtype)); fa.softmax(x.astype(dtype).reshape(1000, 1000))
-    print(before == after_import == mode(), before)"""
+def test_subnormal_numbers_survive_the_import_and_a_call(fresh_python):
+    """A library built with fast-math switched them off for the whole process: numpy 20895, gevent 1864.
 
-
-@pytest.mark.skipif(
-    platform.machine() not in ("x86_64", "AMD64") or sys.platform != "linux",
-    reason="reads glibc's x86-64 fenv_t",
-)
-def test_no_floating_point_mode_is_changed(fresh_python):
-    """Rounding, exception masks, flush-to-zero and denormals-are-zero are as before."""
-    run = fresh_python(FLOATING_POINT_MODE)
-    assert run.stdout.startswith("True"), run.stdout + run.stderr
-
-
-def test_subnormal_numbers_survive_the_import(fresh_python):
+    test_float_environment.py looks at the modes themselves, where it knows how.
+    """
     code = """if True:
         import fastact, numpy as np
-        tiny = np.array([1e-40], np.float32), np.array([1e-310])
-        print(all((t * t.dtype.type(0.5))[0] > 0 and (t + t)[0] > t[0] for t in tiny))"""
+        for dtype in (np.float32, np.float64):
+            tiny = np.full(9, np.finfo(dtype).tiny, dtype)
+            fastact.silu(tiny)
+            least = np.finfo(dtype).smallest_subnormal
+            assert (tiny / 2 > 0).all() and least * tiny.size > 0 and least + least > least
+        print("kept")"""
     run = fresh_python(code)
-    assert run.stdout.strip() == "True", run.stderr
+    assert run.stdout.strip() == "kept", run.stderr

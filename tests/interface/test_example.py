@@ -13,7 +13,7 @@ import fastact as fa
 
 pytest.importorskip("sklearn", reason="the example's data comes with scikit-learn")
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "digits_mlp.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "digits_mlp.py"
 
 pytestmark = pytest.mark.skipif(
     not EXAMPLE.exists(), reason="the example is part of the source tree, not of the wheel"

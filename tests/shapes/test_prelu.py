@@ -10,7 +10,15 @@ from mpmath_reference import mp
 
 import fastact as fa
 
-SHAPES_AND_AXES = [((6,), 0), ((9, 5), 1), ((9, 5), 0), ((4, 6, 7), 1), ((4, 6, 7), -1), ((3, 4, 5, 6), 2)]
+SHAPES_AND_AXES = [
+    ((6,), 0),
+    ((9, 5), 1),
+    ((9, 5), 0),
+    ((4, 6, 7), 0),
+    ((4, 6, 7), 1),
+    ((4, 6, 7), -1),
+    ((3, 4, 5, 6), 2),
+]
 
 
 def _draw(shape, axis, dtype, seed=0):
@@ -70,6 +78,7 @@ def test_half_precision_along_a_short_last_axis_is_float32_rounded(threads, chan
     "layout", [np.ascontiguousarray, np.asfortranarray, lambda a: np.flip(np.flip(a).copy())]
 )
 def test_the_weights_gradient_is_summed_over_the_other_axes(dtype, shape, axis, layout):
+    """Elsewhere over the wrong ones: pytorch 68760."""
     x, dy, weight = _draw(shape, axis, dtype)
     _, dweight = fa.prelu.backward(layout(dy), x=layout(x), weight=weight, axis=axis)
     assert dweight.shape == weight.shape

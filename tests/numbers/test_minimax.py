@@ -9,7 +9,7 @@ from pathlib import Path
 import minimax
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HEADER = (ROOT / "src" / "math" / "coefficients.hpp").read_text()
 REDUCTION = (ROOT / "src" / "math" / "exp.hpp").read_text()
 

@@ -149,7 +149,7 @@ FORK = """if True:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_child_forked_after_openmp_was_used_computes_and_ends(fresh_python):
-    """Even when it asks for threads again; libgomp's would hang for ever."""
+    """Even when it asks for threads again; libgomp's would hang for ever: scikit-learn 7650, gcc PR60035."""
     run = fresh_python(FORK)
     assert (run.returncode, run.stdout.strip()) == (0, "0"), run.stderr
 

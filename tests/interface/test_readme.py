@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
 
 
 def fenced(language: str) -> list[str]:

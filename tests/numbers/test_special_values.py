@@ -1,7 +1,4 @@
-"""NaN, infinities, signed zeros, the largest and the subnormal values; and what other libraries got wrong.
-
-The tests after "Known defects" are named after the defects that were reported of other libraries.
-"""
+"""NaN, infinities, signed zeros, the largest and the subnormal values."""
 
 from __future__ import annotations
 
@@ -52,33 +49,36 @@ def test_nan_in_gives_nan_out_and_only_there(case, dtype):
 
 @pytest.mark.parametrize("case", FORWARD, ids=str)
 def test_nan_of_any_sign_and_payload_gives_nan(case, dtype):
-    """What a formula does to the bits of a number it does to the payload of a NaN too."""
+    """What a formula does to the bits of a number it does to the payload of a NaN too.
+
+    relu(NaN) was 0 elsewhere: pytorch 7999.
+    """
     size = 4096
     integers, info = np.dtype(f"u{np.dtype(dtype).itemsize}"), np.finfo(dtype)
     payloads = np.random.default_rng(0).integers(1, 1 << info.nmant, size, integers)
     infinities = np.resize(np.array([np.inf, -np.inf], dtype), size)
-    nan = (infinities.view(integers) | payloads).view(dtype)
+    nan = np.append((infinities.view(integers) | payloads).view(dtype), dtype(np.nan))
     for parameters in [{}, *other_parameters(case.row)]:
         assert np.isnan(_call(case, nan, **parameters)).all(), parameters
 
 
 @pytest.mark.parametrize("case", FORWARD, ids=str)
-@pytest.mark.parametrize("sign", [-1, 1])
-def test_forward_at_infinity_is_the_mathematical_limit(case, dtype, sign):
-    x = np.full(LENGTH, sign * np.inf, dtype)
+def test_forward_at_infinity_is_the_mathematical_limit(case, dtype):
+    x = np.resize(np.array([-np.inf, np.inf], dtype), LENGTH)
     for parameters in [{}, *other_parameters(case.row)]:
-        limit = reference.rounded(reference.forward(case.row, x, **_names(case.row, parameters)), dtype)
+        two = reference.rounded(reference.forward(case.row, x[:2], **_names(case.row, parameters)), dtype)
+        limit = np.resize(two, LENGTH)
         np.testing.assert_array_equal(_call(case, x, **parameters), limit, err_msg=str(parameters))
 
 
 @pytest.mark.parametrize("case", BACKWARD_FROM_X, ids=str)
-@pytest.mark.parametrize("sign", [-1, 1])
-def test_backward_at_infinity_is_the_mathematical_limit(case, dtype, sign):
-    x = np.full(LENGTH, sign * np.inf, dtype)
+def test_backward_at_infinity_is_the_mathematical_limit(case, dtype):
+    x = np.resize(np.array([-np.inf, np.inf], dtype), LENGTH)
     dy = np.ones_like(x)
     for parameters in [{}, *other_parameters(case.row)]:
         names = _names(case.row, parameters)
-        limit = reference.rounded(reference.backward(case.row, dy, "x", x, **names), dtype)
+        two = reference.rounded(reference.backward(case.row, dy[:2], "x", x[:2], **names), dtype)
+        limit = np.resize(two, LENGTH)
         np.testing.assert_array_equal(_call(case, dy, x, **parameters), limit, err_msg=str(parameters))
 
 
@@ -204,28 +204,6 @@ def test_a_bound_that_is_no_float_stays_a_bound(dtype):
             np.testing.assert_array_equal(fa.hardtanh.backward(dy, **saved, **bounds), [0, 0, 1] * 9)
 
 
-# Known defects of other libraries.
-
-
-def test_hardswish_has_no_gradient_of_minus_a_half_or_one_and_a_half_at_its_ends(dtype):
-    x, dy = np.array([-3, 3] * 20, dtype), np.ones(40, dtype)
-    np.testing.assert_array_equal(fa.hardswish.backward(dy, x=x), [0, 1] * 20)
-
-
-@pytest.mark.parametrize("alpha", [-1.5, -0.01, 0.01, 3.0])
-def test_celu_of_any_alpha_but_0_is_what_its_formula_says(dtype, alpha):
-    """A negative alpha was clipped elsewhere, and e^(x / alpha) overflows long before alpha times it."""
-    x = np.linspace(-91 * abs(alpha), 3, 301).astype(dtype)
-    exact = reference.rounded(reference.forward(reference.row_of("celu"), x, alpha=alpha), dtype)
-    assert reference.ulps_between(fa.celu(x, alpha), exact).max() <= 4
-
-
-def test_selu_near_0_is_not_exp_minus_one(dtype):
-    x = np.full(LENGTH, -1e-7, dtype)
-    exact = reference.rounded(reference.forward(reference.row_of("selu"), x), dtype)
-    assert reference.ulps_between(fa.selu(x), exact).max() <= 2
-
-
 @pytest.mark.parametrize("name", ["squareplus", "dish", "softsign"])
 def test_squares_beyond_the_range_of_numbers_are_never_formed(dtype, name):
     limits = np.finfo(dtype)
@@ -240,85 +218,3 @@ def test_tanhshrink_is_a_third_of_the_cube_near_0(dtype):
     exact = reference.rounded(reference.forward(reference.row_of("tanhshrink"), x), dtype)
     assert reference.ulps_between(fa.tanhshrink(x), exact).max() <= 2
     np.testing.assert_array_equal(fa.tanhshrink(-x), -fa.tanhshrink(x))
-
-
-@pytest.mark.parametrize("alpha", [1.0, 1.6732632423543772])
-def test_elu_of_minus_1e_7_is_not_exp_minus_one(dtype, alpha):
-    x = np.full(LENGTH, -1e-7, dtype)
-    exact = reference.rounded(reference.forward(reference.row_of("elu"), x, alpha=alpha), dtype)
-    assert reference.ulps_between(fa.elu(x, alpha), exact).max() <= 4
-
-
-@pytest.mark.parametrize("activation", [fa.silu, fa.swish], ids=lambda a: a.name)
-def test_silu_of_minus_infinity_is_zero_and_of_infinity_infinity(dtype, activation):
-    y = activation(np.array([-np.inf, np.inf] * 20, dtype))
-    np.testing.assert_array_equal(y, [0, np.inf] * 20)
-
-
-def test_tanh_saturates_at_one(dtype):
-    x = np.array([20, 100, 1e10, np.finfo(dtype).max, np.inf], dtype)
-    np.testing.assert_array_equal(fa.tanh(x), np.ones(5))
-    np.testing.assert_array_equal(fa.tanh(-x), -np.ones(5))
-
-
-def test_sigmoid_is_not_flushed_where_it_is_small(dtype):
-    """Below -88.7 a float32 sigmoid is subnormal, not 0; and nothing is clipped at -20."""
-    x = np.array({np.float32: [-25, -88, -95, -103], np.float64: [-25, -710, -730, -745]}[dtype], dtype)
-    exact = reference.rounded(reference.forward(reference.row_of("sigmoid"), x), dtype)
-    assert reference.ulps_between(fa.sigmoid(x), exact).max() <= 4
-    assert (fa.sigmoid(x) > 0).all()
-
-
-def test_relu_of_nan_is_nan(dtype):
-    assert np.isnan(fa.relu(np.full(LENGTH, np.nan, dtype))).all()
-
-
-def test_relu_of_minus_infinity_is_zero(dtype):
-    np.testing.assert_array_equal(fa.relu(np.full(LENGTH, -np.inf, dtype)), np.zeros(LENGTH))
-
-
-@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu"])
-def test_backward_at_minus_infinity_multiplies_no_mask(name, dtype):
-    x, dy = np.full(LENGTH, -np.inf, dtype), np.ones(LENGTH, dtype)
-    assert np.isfinite(fa.get(name).backward(dy, x=x)).all()
-
-
-def test_relu_backward_of_an_infinite_gradient_is_zero_where_the_unit_is_off(dtype):
-    dy = np.full(LENGTH, np.inf, dtype)
-    np.testing.assert_array_equal(fa.relu.backward(dy, x=-np.ones(LENGTH, dtype)), np.zeros(LENGTH))
-
-
-@pytest.mark.parametrize("slope", [0.0, -0.2])
-def test_leaky_relu_with_slope_not_above_zero_has_no_gradient_from_the_output(dtype, slope):
-    y = fa.leaky_relu(np.linspace(-1, 1, 9).astype(dtype), slope)
-    with pytest.raises(ValueError, match=r"x="):
-        fa.leaky_relu.backward(np.ones_like(y), y=y, negative_slope=slope)
-
-
-@pytest.mark.parametrize("alpha", [0.0, -1.0])
-def test_elu_with_alpha_not_above_zero_has_no_gradient_from_the_output(dtype, alpha):
-    y = fa.elu(np.linspace(-1, 1, 9).astype(dtype), alpha)
-    with pytest.raises(ValueError, match=r"x="):
-        fa.elu.backward(np.ones_like(y), y=y, alpha=alpha)
-
-
-def test_elu_with_negative_alpha_is_computed_from_x(dtype):
-    x = np.linspace(-3, 3, LENGTH).astype(dtype)
-    exact = reference.rounded(reference.forward(reference.row_of("elu"), x, alpha=-2.0), dtype)
-    assert reference.ulps_between(fa.elu(x, alpha=-2.0), exact).max() <= 4
-
-
-def test_backward_does_not_write_the_saved_array(dtype):
-    for case in CASES:
-        if case.saved:
-            dy, saved = case.draw((3, 64), dtype)
-            before = dy.tobytes(), saved.tobytes()
-            case(dy, saved)
-            assert before == (dy.tobytes(), saved.tobytes()), str(case)
-
-
-def test_an_array_of_more_than_2_to_the_31_bytes_is_no_int(dtype):
-    """Sizes are not cut to an int: a view of 2^32 + 2 elements keeps its length when it is refused."""
-    huge = np.broadcast_to(dtype(1), (2**32 + 2,))
-    with pytest.raises(ValueError, match=str(2**32 + 2)):
-        fa.relu(huge, out=np.empty(2, dtype))

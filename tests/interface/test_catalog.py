@@ -23,7 +23,7 @@ from cases import Case
 import fastact as fa
 from fastact import _dispatch, catalog
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAME = attrgetter("name")
 SECTIONS = ("Parameters", "Returns", "References", "Examples")
 

@@ -14,7 +14,7 @@ import pytest
 import fastact as fa
 from fastact import catalog
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 LIBRARIES = {"torch": "torch.nn.functional", "jax": "jax.nn", "keras": "keras.activations"}
 WITH_CONVENTIONS = [(row, entry) for row in catalog.rows for entry in row.conventions]
 

@@ -55,8 +55,9 @@ def test_rows_of_moderate_and_huge_numbers_lie_side_by_side(row, length, dtype):
     alone = np.stack([kernel(line) for line in x])
     assert same_bits(kernel(x), alone)
     assert same_bits(np.ascontiguousarray(kernel(np.ascontiguousarray(x.T), axis=0).T), alone)
-    finite = np.isfinite(x).all(axis=1)
-    _assert_correct(row.name, alone[finite], x[finite])
+    # What the bits above say of all is judged for two rows of each level.
+    judged = np.isfinite(x).all(axis=1) & (np.arange(70) < 20)
+    _assert_correct(row.name, alone[judged], x[judged])
 
 
 @pytest.mark.parametrize("row", ALL_ROWS, ids=lambda row: row.name)
@@ -80,7 +81,7 @@ def test_threads_share_a_long_row(row, shape, dtype):
 
 def test_log_softmax_of_a_dominating_logit_keeps_what_the_others_add(dtype):
     """scipy 19521: the largest result is minus the small sum of the others, not 0."""
-    for gap in (1, 10, 20, 40, 80):
+    for gap in (1, 10, 20, 40, 50, 80, 1e4):
         x = np.array([[gap, 0, -1, 0.5], [0, gap, gap / 2, -gap]], dtype)
         _assert_correct("log_softmax", fa.log_softmax(x), x)
     assert (fa.log_softmax(np.array([80, 0], dtype)) < 0).all()
@@ -88,8 +89,10 @@ def test_log_softmax_of_a_dominating_logit_keeps_what_the_others_add(dtype):
 
 def test_log_softmax_of_large_inputs_keeps_small_differences(dtype):
     """pytorch 11866."""
-    x = (1e6 + np.array([[0, 1, 2, 0.5], [0, 0, 0, 1e-3]])).astype(dtype)
-    _assert_correct("log_softmax", fa.log_softmax(x), x)
+    near = np.array([[0, 1, 2, 0.5], [0, 0, 0, 1e-3], [0, 0.5, -51, -50], [0, 0.25, -1, 0]])
+    for large in (1e3, 1e6, -1e6):
+        x = (large + near).astype(dtype)
+        _assert_correct("log_softmax", fa.log_softmax(x), x)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 8, 17, 100])
