@@ -32,8 +32,10 @@ except ImportError as error:
     ) from error
 
 from .catalog import rows
+from .core import activation as _activation  # noqa: F401  its classes are those of the objects
 from .core import processor as _processor
-from .core.kinds import KINDS
+from .core import random as _random  # noqa: F401
+from .core.described import KINDS
 from .core.processor import config, get_num_threads, num_threads, set_num_threads, show_config
 
 activations: dict[str, Any] = {row.name: KINDS[row.kind](row) for row in rows}

@@ -15,12 +15,38 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from .. import _dispatch
 from ..catalog import Row
-from . import arrays, layouts
+from . import arrays, docstring, layouts
 from .described import KEYWORD, Described, activation
 
 
-class Elementwise(Described, _dispatch.ElementwiseKernels):
+class Elementwise(Described, _dispatch.ElementwiseKernels, kind="elementwise"):
     """An activation of each element for itself."""
+
+    backward_doc = docstring.backward(
+        "Gradient of the input from the gradient of the output and one saved array.",
+        """\
+dy : array_like
+    Gradient with respect to the output.
+x, y : array_like
+    Exactly one: the forward input, or the forward output where `saves` lists it; in
+    the shape of `dy`.
+out : numpy.ndarray, optional
+    Where the result goes; may be `dy` or the saved array.
+**kwargs
+    The parameters of the forward call, by name; with ``beta_grad=True``, where beta is a
+    parameter that can be learnt (swish), the result is a tuple.""",
+        """\
+numpy.ndarray or scalar
+    Gradient with respect to the input; `out` itself where it was given.
+dbeta : scalar
+    With ``beta_grad=True``: gradient with respect to beta, summed in float64 in an order
+    that neither thread count nor memory layout changes.""",
+        """\
+TypeError
+    If none, both or an unaccepted one of `x` and `y` is given, or a dtype is not supported.
+ValueError
+    If shapes differ, `out` cannot take the result or a parameter is out of its range.""",
+    )
 
     def __init__(self, row: Row) -> None:
         numbers = row.numbers
@@ -65,9 +91,7 @@ class Elementwise(Described, _dispatch.ElementwiseKernels):
         direction = self._read_saved(x, y)
         if direction == "y":
             self._check_output_determines(parameters)
-        gradient = arrays.as_input(dy, "dy")
-        saved = arrays.as_input(x if direction == "x" else y, direction)
-        arrays.same_shape(gradient, saved, direction)
+        gradient, saved = arrays.as_gradient(dy, x if direction == "x" else y, direction)
         if learnt:
             dtype = arrays.result_dtype(gradient, saved)
             arrays.as_output(out, saved.shape, dtype)  # its errors come before the work
@@ -82,8 +106,27 @@ class Elementwise(Described, _dispatch.ElementwiseKernels):
         return any(kwargs.pop(f"{p.name}_grad", False) for p in self.row.parameters if p.gradient)
 
 
-class Rows(Described, _dispatch.RowsKernels):
+class Rows(Described, _dispatch.RowsKernels, kind="rows"):
     """An activation of each row along an axis; one that has a parameter has a kernel for it too."""
+
+    backward_doc = docstring.backward(
+        "Gradient of the input from the gradient of the output and the saved output.",
+        f"""\
+dy, y : array_like
+    Gradient with respect to the output, and the output itself; of one shape.
+x : None
+    Not accepted: the gradient is a function of the output.
+{docstring.AXIS}
+out : numpy.ndarray, optional
+    Where the result goes; may be `dy` or `y`.
+**kwargs
+    The parameters of the forward call, by name.""",
+        raises="""\
+TypeError
+    If `y` is missing or a dtype is not supported.
+ValueError
+    If shapes differ, `out` cannot take the result or a parameter is out of its range.""",
+    )
 
     extra = (("axis", -1),)
     own_by = KEYWORD
@@ -131,13 +174,33 @@ class Rows(Described, _dispatch.RowsKernels):
     def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
         kernels, parameters = self._kernels(kwargs)
         self._read_saved(x, y)
-        gradient, saved = arrays.as_input(dy, "dy"), arrays.as_input(y, "y")
-        arrays.same_shape(gradient, saved, "y")
+        gradient, saved = arrays.as_gradient(dy, y, "y")
         return layouts.along_rows(kernels, "y", [gradient, saved], out, parameters, axis)
 
 
-class Channels(Described, _dispatch.ChannelsKernels):
+class Channels(Described, _dispatch.ChannelsKernels, kind="channels"):
     """prelu: one learnable slope, or one per position on an axis."""
+
+    backward_doc = docstring.backward(
+        "Gradients of the input and of the weight.",
+        """\
+dy, x : array_like
+    Gradient with respect to the output, and the forward input; of one shape.
+weight : float or array_like
+    Weight of the forward call.
+axis : int, default 1
+    Axis of the forward call.
+y : None
+    Not accepted: the derivative is not a function of the output.
+out : numpy.ndarray, optional
+    Where the input's gradient goes; may be `dy` or `x`.""",
+        """\
+dx : numpy.ndarray
+    Gradient with respect to the input; `out` itself where it was given.
+dweight : numpy.ndarray or scalar
+    Gradient with respect to the weight, in the weight's shape and the result's dtype. Its
+    sum is carried in float64 in an order that no thread count changes.""",
+    )
 
     extra = (("weight", inspect.Parameter.empty), ("axis", 1))
 
@@ -158,8 +221,7 @@ class Channels(Described, _dispatch.ChannelsKernels):
         self._read_saved(x, y)
         if weight is None:
             raise TypeError(f"{self.name}.backward needs the weight= of the forward call")
-        gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
-        arrays.same_shape(gradient, source, "x")
+        gradient, source = arrays.as_gradient(dy, x, "x")
         slopes, axis = self._weights(weight, source, axis)
         dtype = arrays.result_dtype(gradient, source)
         result = arrays.as_output(out, source.shape, dtype)
@@ -211,8 +273,27 @@ class Channels(Described, _dispatch.ChannelsKernels):
         return arrays.split_axis(shape, axis)
 
 
-class Pieces(Described, _dispatch.PiecesKernels):
+class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
     """maxout: the largest of each group of consecutive values along an axis."""
+
+    backward_doc = docstring.backward(
+        "Gradient of the input: `dy` at the largest value of each group, 0 elsewhere.",
+        f"""\
+dy : array_like
+    Gradient with respect to the output.
+x, which : array_like
+    Exactly one: the forward input, or the indices from ``return_which=True``.
+y : None
+    Not accepted: the output does not say which value won.
+pieces : int
+    Size of a group, as in the forward call.
+{docstring.AXIS}
+out : numpy.ndarray, optional
+    Where the result goes; may be `x`.""",
+        """\
+numpy.ndarray
+    Gradient with respect to the input, in its shape; `out` itself where it was given.""",
+    )
 
     extra = (("pieces", inspect.Parameter.empty), ("axis", -1))
     keywords = (("return_which", False),)
@@ -292,8 +373,27 @@ class Pieces(Described, _dispatch.PiecesKernels):
         return winners.astype(np.int32, copy=False)
 
 
-class Gated(Described, _dispatch.GatedKernels):
+class Gated(Described, _dispatch.GatedKernels, kind="gated"):
     """One half of the values along an axis, times a gate that the other half opens."""
+
+    backward_doc = docstring.backward(
+        "Gradient of the input from the gradient of the output and the saved input.",
+        f"""\
+dy : array_like
+    Gradient with respect to the output.
+x : array_like
+    The forward input, of twice the extent of `dy` along `axis`.
+y : None
+    Not accepted: the gradient is a function of the input.
+{docstring.AXIS}
+out : numpy.ndarray, optional
+    Where the result goes, in the shape of `x`; may be `x`.""",
+        raises="""\
+TypeError
+    If `x` is missing or a dtype is not supported.
+ValueError
+    If shapes do not fit or `out` cannot take the result.""",
+    )
 
     extra = (("axis", -1),)
 

@@ -95,9 +95,14 @@ def as_output(
     return out
 
 
-def same_shape(dy: np.ndarray, saved: np.ndarray, name: str) -> None:
-    if dy.shape != saved.shape:
-        raise ValueError(f"dy has shape {dy.shape} and {name} has shape {saved.shape}; they must be equal")
+def as_gradient(dy: Any, saved: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The gradient of an output and the array that was saved, `name`, of one shape."""
+    gradient, kept = as_input(dy, "dy"), as_input(saved, name)
+    if gradient.shape != kept.shape:
+        raise ValueError(
+            f"dy has shape {gradient.shape} and {name} has shape {kept.shape}; they must be equal"
+        )
+    return gradient, kept
 
 
 def finish(result: np.ndarray, out: Any) -> Any:

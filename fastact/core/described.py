@@ -16,8 +16,15 @@ from . import docstring
 KEYWORD, EITHER = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
+KINDS: dict[str, Any] = {}
+"""The class of an activation's object, by the kind of its row."""
+
+
 class Described:
     """What every activation says of itself, taken from its row of the catalog."""
+
+    backward_doc: str
+    """Docstring of `backward`, where that is compiled."""
 
     extra: tuple[tuple[str, Any], ...] = ()
     """Parameters that belong to the shape of work, after those of the row."""
@@ -25,6 +32,11 @@ class Described:
     """Keyword-only parameters beside ``out``."""
     own_by = EITHER
     """How the row's parameters are given: in EITHER way, or by KEYWORD only, after those of the shape."""
+
+    def __init_subclass__(cls, kind: str) -> None:
+        KINDS[kind] = cls
+        if hasattr(cls, "backward_doc"):
+            cls.backward.__doc__ = cls.backward_doc  # type: ignore[attr-defined]
 
     def _describe(self, row: Row) -> None:
         self.row = row

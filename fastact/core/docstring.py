@@ -149,119 +149,15 @@ def _example(row: Row) -> str:
     return "\n".join(lines)
 
 
-def _backward(summary: str, parameters: str, returns: str, raises: str = "") -> str:
-    sections = [summary, _section("Parameters", parameters), _section("Returns", returns)]
-    return "\n\n".join(sections + ([_section("Raises", raises)] if raises else [])) + "\n"
-
-
-_DX = """\
+GRADIENT = """\
 numpy.ndarray
     Gradient with respect to the input; `out` itself where it was given."""
-_AXIS = """\
+AXIS = """\
 axis : int, default -1
     Axis of the forward call."""
 
-BACKWARD = {
-    "elementwise": _backward(
-        "Gradient of the input from the gradient of the output and one saved array.",
-        """\
-dy : array_like
-    Gradient with respect to the output.
-x, y : array_like
-    Exactly one: the forward input, or the forward output where `saves` lists it; in
-    the shape of `dy`.
-out : numpy.ndarray, optional
-    Where the result goes; may be `dy` or the saved array.
-**kwargs
-    The parameters of the forward call, by name; with ``beta_grad=True``, where beta is a
-    parameter that can be learnt (swish), the result is a tuple.""",
-        """\
-numpy.ndarray or scalar
-    Gradient with respect to the input; `out` itself where it was given.
-dbeta : scalar
-    With ``beta_grad=True``: gradient with respect to beta, summed in float64 in an order
-    that neither thread count nor memory layout changes.""",
-        """\
-TypeError
-    If none, both or an unaccepted one of `x` and `y` is given, or a dtype is not supported.
-ValueError
-    If shapes differ, `out` cannot take the result or a parameter is out of its range.""",
-    ),
-    "rows": _backward(
-        "Gradient of the input from the gradient of the output and the saved output.",
-        f"""\
-dy, y : array_like
-    Gradient with respect to the output, and the output itself; of one shape.
-x : None
-    Not accepted: the gradient is a function of the output.
-{_AXIS}
-out : numpy.ndarray, optional
-    Where the result goes; may be `dy` or `y`.
-**kwargs
-    The parameters of the forward call, by name.""",
-        _DX,
-        """\
-TypeError
-    If `y` is missing or a dtype is not supported.
-ValueError
-    If shapes differ, `out` cannot take the result or a parameter is out of its range.""",
-    ),
-    "gated": _backward(
-        "Gradient of the input from the gradient of the output and the saved input.",
-        f"""\
-dy : array_like
-    Gradient with respect to the output.
-x : array_like
-    The forward input, of twice the extent of `dy` along `axis`.
-y : None
-    Not accepted: the gradient is a function of the input.
-{_AXIS}
-out : numpy.ndarray, optional
-    Where the result goes, in the shape of `x`; may be `x`.""",
-        _DX,
-        """\
-TypeError
-    If `x` is missing or a dtype is not supported.
-ValueError
-    If shapes do not fit or `out` cannot take the result.""",
-    ),
-    "channels": _backward(
-        "Gradients of the input and of the weight.",
-        """\
-dy, x : array_like
-    Gradient with respect to the output, and the forward input; of one shape.
-weight : float or array_like
-    Weight of the forward call.
-axis : int, default 1
-    Axis of the forward call.
-y : None
-    Not accepted: the derivative is not a function of the output.
-out : numpy.ndarray, optional
-    Where the input's gradient goes; may be `dy` or `x`.""",
-        """\
-dx : numpy.ndarray
-    Gradient with respect to the input; `out` itself where it was given.
-dweight : numpy.ndarray or scalar
-    Gradient with respect to the weight, in the weight's shape and the result's dtype. Its
-    sum is carried in float64 in an order that no thread count changes.""",
-    ),
-    "pieces": _backward(
-        "Gradient of the input: `dy` at the largest value of each group, 0 elsewhere.",
-        f"""\
-dy : array_like
-    Gradient with respect to the output.
-x, which : array_like
-    Exactly one: the forward input, or the indices from ``return_which=True``.
-y : None
-    Not accepted: the output does not say which value won.
-pieces : int
-    Size of a group, as in the forward call.
-{_AXIS}
-out : numpy.ndarray, optional
-    Where the result goes; may be `x`.""",
-        """\
-numpy.ndarray
-    Gradient with respect to the input, in its shape; `out` itself where it was given.""",
-    ),
-}
-"""Of the compiled methods, by the shape of work."""
+
+def backward(summary: str, parameters: str, returns: str = GRADIENT, raises: str = "") -> str:
+    """The docstring of `backward` for one shape of work."""
+    sections = [summary, _section("Parameters", parameters), _section("Returns", returns)]
+    return "\n\n".join(sections + ([_section("Raises", raises)] if raises else [])) + "\n"

@@ -23,7 +23,7 @@ def _seed_as_parameter(name: str, seed: Any, otherwise: str = "") -> float:
     return float(np.uint64(seed).view(np.float64))
 
 
-class Random(Described):
+class Random(Described, kind="random"):
     """rrelu: a slope per element from a seed, or the mean slope."""
 
     extra = (("seed", None),)
@@ -82,13 +82,11 @@ class Random(Described):
         result = kernels.run_plain(direction, dy, x if direction == "x" else y, out, parameters)
         if result is not None:
             return result
-        gradient = arrays.as_input(dy, "dy")
-        saved = arrays.as_input(x if direction == "x" else y, direction)
-        arrays.same_shape(gradient, saved, direction)
+        gradient, saved = arrays.as_gradient(dy, x if direction == "x" else y, direction)
         return layouts.elementwise(kernels, direction, [gradient, saved], out, parameters, seed is not None)
 
 
-class RandomRows(Described):
+class RandomRows(Described, kind="random_rows"):
     """gumbel_softmax: a softmax of noisy logits, with noise from a seed."""
 
     extra = (("hard", False), ("axis", -1))
@@ -154,9 +152,7 @@ class RandomRows(Described):
                 f"{self.name}.backward with hard=True takes x= and seed=, and not y=: "
                 "the gradient is that of the soft sample, which the output does not tell"
             )
-        gradient = arrays.as_input(dy, "dy")
-        saved = arrays.as_input(x if hard else y, "x" if hard else "y")
-        arrays.same_shape(gradient, saved, "x" if hard else "y")
+        gradient, saved = arrays.as_gradient(dy, x if hard else y, "x" if hard else "y")
         if hard:
             saved = np.asarray(self(saved, tau, axis=axis, seed=seed))
         return layouts.along_rows(self._soft, "y", [gradient, saved], out, (*parameters, 0.0), axis)
