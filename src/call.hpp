@@ -24,7 +24,7 @@ struct Place {
 
 // A number in two parts: a sum, and what it lost in rounding.
 struct Twofold {
-    double high, low;
+    double high = 0, low = 0;
 };
 
 // What threads that share one long row have found in a segment of it.

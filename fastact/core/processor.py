@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from math import ceil
-from pathlib import Path
 from typing import SupportsIndex
 
 import numpy as np
@@ -47,17 +46,21 @@ def _thread_count(value: object, name: str, given: object) -> int:
 def _cgroup_quota() -> float:
     """CPUs that the control group may use (version 2, then 1); inf where there is no limit."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = _words("/sys/fs/cgroup/cpu.max")
     except (OSError, ValueError):
         try:
-            folder = Path("/sys/fs/cgroup/cpu")
-            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
-            period = (folder / "cpu.cfs_period_us").read_text().strip()
-        except OSError:
+            (quota,) = _words("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+            (period,) = _words("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+        except (OSError, ValueError):
             return float("inf")
     if quota == "max" or int(quota) <= 0:
         return float("inf")
     return int(quota) / int(period)
+
+
+def _words(path: str) -> list[str]:
+    with open(path) as file:
+        return file.read().split()
 
 
 def _initial_threads() -> int:

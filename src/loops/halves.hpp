@@ -1,7 +1,7 @@
 // Half precision: how 16-bit values become floats, and floats 16-bit values.
 //
 // float16 (IEEE 754 binary16) and bfloat16 (a float's upper half) are storage only:
-// loops.hpp computes them in float32. `widen` is exact. `narrow` rounds to nearest,
+// elements.hpp computes them in float32. `widen` is exact. `narrow` rounds to nearest,
 // ties to even, keeps subnormals, overflows to infinity, and keeps NaN, made quiet, with
 // the upper bits of its payload. Both give the same bits at every CPU level.
 //

@@ -1,7 +1,7 @@
 // Half precision along an axis: strips of it are widened into a buffer on the stack, computed by
 // the float kernel of their shape, and narrowed once. A strip fits into a cache close to the
 // processor, and no array is copied as a whole; rows longer than a buffer come as float32
-// (fastact/arrays.py). The results are float32's, rounded, to the bit.
+// (fastact/core/arrays.py). The results are float32's, rounded, to the bit.
 #pragma once
 
 #include <algorithm>

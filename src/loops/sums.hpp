@@ -21,9 +21,6 @@ inline constexpr Size lanes = 32, stretch = 128;
 
 // What is added up keeps what it loses in rounding.
 struct Total : Twofold {
-    Total() : Twofold{0, 0} {}
-    Total(double high, double low) : Twofold{high, low} {}
-
     void add(double term) {
         const double sum = high + term, part = sum - high;
         low += (high - (sum - part)) + (term - part);
@@ -71,7 +68,7 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
         else
             for (Size width = used / 2; width > 0; width /= 2) fold(width);
         if constexpr (Width == 1 && !std::is_same_v<Count, Nothing>) add_up_counts<lanes / 2>();
-        for (Size c = 0; c < Width; ++c) total[c] = {double(sums[c]), carries ? errors[c] : 0.0};
+        for (Size c = 0; c < Width; ++c) total[c] = {{double(sums[c]), carries ? errors[c] : 0.0}};
     }
 
     double value(Size c) const { return total[c].high + total[c].low; }

@@ -42,6 +42,15 @@ def test_importing_it_loads_neither_what_measures_nor_the_command(fresh_python):
     assert not [name for name in loaded if name.startswith(("fastact.measure", "fastact.command", "rich"))]
 
 
+def test_the_version_is_read_when_it_is_asked_for(fresh_python):
+    """What reads it takes longer to import than all of fastact."""
+    run = fresh_python(
+        "import fastact, sys; print('importlib.metadata' in sys.modules, fastact.__version__ == "
+        "fastact.config()['version'], 'importlib.metadata' in sys.modules)"
+    )
+    assert run.stdout.split() == ["False", "True", "True"], run.stderr
+
+
 def test_missing_kernels_are_named_with_what_to_do(tmp_path):
     """-S: without site-packages, where an editable install would lend its own kernels."""
     package = tmp_path / "fastact"

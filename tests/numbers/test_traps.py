@@ -181,10 +181,10 @@ def test_float16_tanh_reaches_one():
 def test_a_cgroup_quota_bounds_the_threads(fresh_python, text, count):
     """28 s instead of 0.3 s where OpenMP ignored it: xgboost 7653, scikit-learn 35017."""
     code = f"""if True:
-        import os, pathlib
-        read = pathlib.Path.read_text
-        pathlib.Path.read_text = lambda self, *args, **kwargs: (
-            {text!r} if str(self) == "/sys/fs/cgroup/cpu.max" else read(self, *args, **kwargs))
+        import builtins, io, os
+        opened = builtins.open
+        builtins.open = lambda file, *args, **kwargs: (
+            io.StringIO({text!r}) if file == "/sys/fs/cgroup/cpu.max" else opened(file, *args, **kwargs))
         os.sched_getaffinity = lambda pid: set(range(8))
         import fastact as fa
         print(fa.get_num_threads())"""

@@ -1,0 +1,150 @@
+// Lines: the rows and columns of an array along an axis, one by one or side by side, and the ways to
+// them through memory.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <type_traits>
+
+#include "call.hpp"
+#include "loops/blocks.hpp"
+#include "loops/streaming.hpp"
+
+namespace fastact {
+
+// Columns that are side by side in memory are reduced together, `tile` at a time.
+inline constexpr Size tile = 64;
+
+// Rows of up to so many bytes, of all inputs together, are transposed into a buffer, `tile` at a
+// time, and reduced as columns: one by one they would fill neither vectors nor lanes.
+inline constexpr Size short_row = 256;
+
+// The C-order index of element i of a column in the whole array, for random formulas.
+struct Indices {
+    std::uint64_t origin, along, across;
+
+    std::uint64_t operator()(Size i, Size column) const {
+        return origin + std::uint64_t(i) * along + std::uint64_t(column) * across;
+    }
+    Indices from(Size start) const { return {(*this)(start, 0), along, across}; }
+};
+
+// In its place, what a random formula drew for each element.
+template <class T, Size Width> struct Drawn {
+    const T* noise;
+
+    T operator()(Size i, Size column) const { return noise[i * Width + column]; }
+    Drawn from(Size start) const { return {noise + start * Width}; }
+};
+
+// `columns` columns of `length` elements, `stride` apart, side by side; Width is 1 for a
+// single contiguous row, and what it is worked on with has room for Width columns.
+template <Size Width_, class Columns, class Index = Indices> struct Lines {
+    static constexpr Size Width = Width_;
+    Size length;
+    std::conditional_t<Width_ == 1, Known<1>, Size> stride;
+    Columns columns;
+    Index index;
+
+    Lines part(Size start, Size count) const { return {count, stride, columns, index.from(start)}; }
+};
+
+// body(i, column) for every element, in a loop that becomes SIMD code.
+template <class Lines, class T, class Body> void each_element(Lines lines, const T* out, Body body) {
+    const Size length = lines.length, columns = lines.columns;
+    if constexpr (Lines::Width == 1) {
+        from_line(out, length, [&](Size start, Size stop) {
+#pragma GCC ivdep
+#pragma GCC unroll 4
+            for (Size i = start; i < stop; ++i) body(i, 0);
+        });
+    } else {
+        for (Size i = 0; i < length; ++i)
+#pragma GCC ivdep
+            for (Size c = 0; c < columns; ++c) body(i, c);
+    }
+}
+
+// body(start, lines) for the segments of the lines: sums over longer rows are those of their
+// segments, in order, whether threads share the row or not.
+template <class Lines, class Body> void segments(Lines lines, Body body) {
+    for (Size start = 0; start < lines.length; start += segment)
+        body(start, lines.part(start, std::min(segment, lines.length - start)));
+}
+
+// Copies between `tile` rows one after another and columns side by side. Where the length is
+// known, the copies of a row are written out, which lets the compiler transpose in registers.
+template <class T, class Length>
+[[gnu::flatten]] void to_columns(const T* __restrict rows, T* __restrict columns, Length length) {
+    for (Size row = 0; row < tile; ++row)
+        each(length, [&](Size i) { columns[i * tile + row] = rows[row * length + i]; });
+}
+template <class T, class Length>
+[[gnu::flatten]] void to_rows(const T* __restrict columns, T* __restrict rows, Length length) {
+    for (Size row = 0; row < tile; ++row)
+        each(length, [&](Size i) { rows[row * length + i] = columns[i * tile + row]; });
+}
+template <class Body> void with_known_length(Size length, Body body) {
+    switch (length) {
+        case 2: return body(Known<2>());
+        case 4: return body(Known<4>());
+        case 8: return body(Known<8>());
+        case 16: return body(Known<16>());
+        default: return body(length);
+    }
+}
+
+// Whether rows are worth prefetching one ahead: whole rows lie in memory one after
+// another, fit into the L1 cache and come from beyond the last one. A row is read more
+// than once, so without that the memory idles while the caches work.
+template <class T> bool prefetches_rows(Axis axis, Size first, Size last) {
+    return axis.inner == 1 && axis.length <= 2048 && (last - first) * axis.length * Size(sizeof(T)) > cached;
+}
+
+// body(inputs, out, lines) for units first..last of arrays seen along an axis.
+template <class T, std::size_t N, class Body>
+void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, Size first, Size last, Body body) {
+    const auto [outer_, length, inner] = axis;
+    const auto at = [&](Size offset) {
+        auto moved = inputs;
+        for (auto& input : moved) input += offset;
+        return moved;
+    };
+    const auto step = std::uint64_t(place.step), start = std::uint64_t(place.index);
+    const auto prefetches = prefetches_rows<T>(axis, first, last);
+    Size unit = first;
+    if (inner == 1 && length * Size(N * sizeof(T)) <= short_row)
+        for (; unit + tile <= last; unit += tile) {
+            alignas(line) T buffers[N][short_row / N / sizeof(T) * tile];
+            std::array<const T*, N> moved;
+            with_known_length(length, [&](auto known) {
+                for (std::size_t k = 0; k < N; ++k) {
+                    if (prefetches) prefetch(inputs[k] + (unit + tile) * length, tile * length);
+                    to_columns(inputs[k] + unit * length, buffers[k], known);
+                    moved[k] = buffers[k];
+                }
+            });
+            const Indices index{start + std::uint64_t(unit) * length * step, step, length * step};
+            body(moved, buffers[0], Lines<tile, Known<tile>>{length, tile, {}, index});
+            with_known_length(length, [&](auto known) { to_rows(buffers[0], out + unit * length, known); });
+        }
+    if (inner == 1)
+        for (; unit < last; ++unit) {
+            if (prefetches)
+                for (const T* input : inputs) prefetch(input + (unit + 1) * length, length);
+            const Indices index{start + std::uint64_t(unit) * length * step, step, 0};
+            body(at(unit * length), out + unit * length, Lines<1, Known<1>>{length, {}, {}, index});
+        }
+    for (Size count; unit < last; unit += count) {
+        const Size outer = unit / inner, column = unit % inner, offset = outer * length * inner + column;
+        count = std::min({tile, inner - column, last - unit});
+        const Indices index{start + std::uint64_t(outer) * length * step + column, step, 1};
+        if (count == tile)
+            body(at(offset), out + offset, Lines<tile, Known<tile>>{length, inner, {}, index});
+        else
+            body(at(offset), out + offset, Lines<tile, Size>{length, inner, count, index});
+    }
+}
+
+}  // namespace fastact
