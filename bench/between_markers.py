@@ -1,6 +1,6 @@
 """Generated tables stand between the comments ``<!-- NAME -->`` and ``<!-- /NAME -->`` of a document.
 
-What makes such a table of a benchmark's record is a command by ``main``.
+What makes one of a benchmark's record is a command by ``main``; ``line`` and ``heading`` make its lines.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,22 @@ def write(document: Path, name: str, table: str) -> None:
     if markers != 1:
         raise SystemExit(f"{document.name} has {markers} pairs of <!-- {name} --> markers; it must have one")
     document.write_text(text, encoding="utf-8")
+
+
+def line(*cells: object) -> str:
+    """One line of a table."""
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def heading(words: Iterable[str], figures: Iterable[str]) -> list[str]:
+    """The first two lines: the columns of words, then those of figures, which stand at the right."""
+    kinds = [(name, "---") for name in words] + [(name, "--:") for name in figures]
+    return [line(*column) for column in zip(*kinds, strict=True)]
+
+
+def direction_of(m: dict[str, Any]) -> str:
+    """The direction of a recorded measurement, and what backward was computed from."""
+    return f"{m['direction']} from {m['saves']}" if m["saves"] else m["direction"]
 
 
 def main(about: str, document: Path, name: str, table: Callable[[dict[str, Any]], str]) -> None:

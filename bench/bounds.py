@@ -19,13 +19,13 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from time import perf_counter_ns
 
-import between_markers
 import numpy as np
+from between_markers import heading, line, write
 
 import fastact
 from fastact import _dispatch, catalog
+from fastact.measure.clock import fastest
 from fastact.measure.machine import processor
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +37,8 @@ PROCESSORS = {"v3": "znver3", "v4": "icelake-server"}
 """The model of llvm-mca that bounds each level."""
 SHORT, LONG = 640, 1664
 """Elements of the arrays timed; three of the long ones fit into an L1 cache of 32 KB with room to spare."""
+SECONDS = 0.01
+"""What the calls of one figure may take: many are too short to be disturbed."""
 ADDITIONS = 200_000
 CLOCK = f"""
 extern "C" void additions() {{
@@ -63,21 +65,15 @@ def computing(kernels: dict[str, list[instructions.Loop]]) -> dict[str, list[ins
 
 def clock(folder: str) -> Callable[[], object]:
     """A function that takes a known number of cycles."""
-    source, library = Path(folder, "clock.cpp"), Path(folder, "clock.so")
-    source.write_text(CLOCK)
-    command = [os.environ.get("CXX", "g++"), "-O1", "-shared", "-fPIC", str(source), "-o", str(library)]
-    subprocess.run(command, check=True)
-    return ctypes.CDLL(str(library)).additions
+    library = f"{folder}/clock.so"
+    command = [os.environ.get("CXX", "g++"), "-O1", "-shared", "-fPIC", "-x", "c++", "-", "-o", library]
+    subprocess.run(command, input=CLOCK, text=True, check=True)
+    return ctypes.CDLL(library).additions
 
 
-def best(call: Callable[[], object], repeat: int = 3000) -> float:
-    """Nanoseconds of the fastest of many calls, each too short to be disturbed often."""
-    times = []
-    for _ in range(repeat):
-        start = perf_counter_ns()
-        call()
-        times.append(perf_counter_ns() - start)
-    return min(times)
+def best(call: Callable[[], object]) -> float:
+    """Seconds of the fastest of many calls, on what is there already."""
+    return fastest([call], lambda: None, SECONDS)
 
 
 def at_a_line(size: int) -> np.ndarray:
@@ -101,7 +97,7 @@ def achieved(name: str, direction: str, ticks: Callable[[], object]) -> float:
     """Cycles per element of an elementwise kernel."""
     long, short = (kernel_call(name, direction, size) for size in (LONG, SHORT))
     with fastact.num_threads(1):
-        cycles = [(best(long) - best(short)) * ADDITIONS / best(ticks, 200) for _ in range(7)]
+        cycles = [(best(long) - best(short)) * ADDITIONS / best(ticks) for _ in range(7)]
     return median(cycles) / (LONG - SHORT)
 
 
@@ -126,32 +122,20 @@ def table() -> str:
         for name, direction, kernel in rows():
             if kernel not in loops["v4"]:
                 continue
-            counts, bounds = [
-                {at: sum(measure(loop, at) for loop in loops[at][kernel]) for at in PROCESSORS}
-                for measure in (
-                    lambda loop, _: loop.per_element,
-                    lambda loop, at: bound(loop, PROCESSORS[at]),
-                )
-            ]
+            own = {at: loops[at][kernel] for at in PROCESSORS}
+            counts = {at: sum(loop.per_element for loop in own[at]) for at in own}
+            bounds = {at: sum(bound(loop, PROCESSORS[at]) for loop in own[at]) for at in own}
             cycles = achieved(name, direction, ticks)
             label = direction if direction == "forward" else f"backward from {direction}"
             figures = [counts["v4"], bounds["v4"], counts["v3"], bounds["v3"], cycles]
-            cells = [f"{figure:.2f}" for figure in figures] + [f"{bounds[level] / cycles:.2f}"]
-            lines.append(f"| {name}, {label} | " + " | ".join(cells) + " |")
-    head = [
-        f"Measured on {processor()} at level {level}, one thread, arrays in the L1 cache that begin at a "
-        "line.",
-        "",
-        "| float32 kernel | v4: instructions | Ice Lake's bound | v3: instructions | Zen 3's bound "
-        f"| {level}: achieved | bound / achieved |",
-        "| --- |" + " --: |" * 6,
-    ]
-    return "\n".join(head + lines)
-
-
-def main() -> None:
-    between_markers.write(DOCUMENT, "bounds", table())
+            figures.append(bounds[level] / cycles)
+            lines.append(line(f"{name}, {label}", *(f"{figure:.2f}" for figure in figures)))
+    columns = ["v4: instructions", "Ice Lake's bound", "v3: instructions", "Zen 3's bound"]
+    columns += [f"{level}: achieved", "bound / achieved"]
+    where = "one thread, arrays in the L1 cache that begin at a line"
+    about = f"Measured on {processor()} at level {level}, {where}."
+    return "\n".join([about, "", *heading(["float32 kernel"], columns), *lines])
 
 
 if __name__ == "__main__":
-    main()
+    write(DOCUMENT, "bounds", table())

@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
 
-import between_markers
 import numpy as np
+from between_markers import heading, line, write
 
 import fastact as fa
 from fastact import catalog
@@ -75,17 +75,11 @@ def table(threads: int) -> str:
         f"{len(shares)} shares are {GOAL} or above; their median is {median(shares):.2f}, "
         f"the least {min(shares):.2f}.",
         "",
-        "| in place | " + " | ".join(f"{dtype}, {t} thr." for dtype, t in columns) + " |",
-        "| --- |" + " --: |" * len(columns),
+        *heading(["in place"], [f"{dtype}, {t} thr." for dtype, t in columns]),
+        *(line(name, *(f"{value:.2f}" for value in row)) for name, row in rows.items()),
     ]
-    for name, row in rows.items():
-        lines.append(f"| {name} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
     return "\n".join(lines)
 
 
-def main() -> None:
-    between_markers.write(DOCUMENT, "large", table(fa.get_num_threads()))
-
-
 if __name__ == "__main__":
-    main()
+    write(DOCUMENT, "large", table(fa.get_num_threads()))

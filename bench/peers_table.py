@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-import between_markers
+from between_markers import direction_of, heading, line, main
 
 from fastact.measure.peers.turns import NOISE
 
@@ -42,13 +42,12 @@ def _best(m: Measured) -> tuple[float, str]:
 
 def _means(measured: list[Measured]) -> Iterator[str]:
     names = sorted({name for m in measured for name in m["speedup"]})
+    over = {"the best peer of each cell": [_best(m)[0] for m in measured]}
+    over |= {name: [m["speedup"][name] for m in measured if name in m["speedup"]] for name in names}
     yield "| geometric mean of the speed-up over | cells | |"
     yield "| --- | --: | --: |"
-    best = [_best(m)[0] for m in measured]
-    yield f"| the best peer of each cell | {len(best)} | {geometric_mean(best):.2f} |"
-    for name in names:
-        own = [m["speedup"][name] for m in measured if name in m["speedup"]]
-        yield f"| {name} | {len(own)} | {geometric_mean(own):.2f} |"
+    for name, speedups in over.items():
+        yield line(name, len(speedups), f"{geometric_mean(speedups):.2f}")
 
 
 def _behind(measured: list[Measured]) -> Iterator[str]:
@@ -59,29 +58,26 @@ def _behind(measured: list[Measured]) -> Iterator[str]:
     yield "| --: | --- | --- | --- | --- | --- | --: | --: |"
     for m in behind:
         ratio, name = _best(m)
-        cells = [f"{ratio:.2f}", name, *_label(m), f"{m['size']:,}", str(m["threads"])]
-        yield "| " + " | ".join(cells) + " |"
+        yield line(f"{ratio:.2f}", name, *_label(m), f"{m['size']:,}", m["threads"])
 
 
 def _label(m: Measured) -> list[str]:
-    direction = f"{m['direction']} from {m['saves']}" if m["saves"] else m["direction"]
-    return [m["activation"], direction, "in place" if m["in_place"] else "another array", m["dtype"]]
+    return [m["activation"], direction_of(m), "in place" if m["in_place"] else "another array", m["dtype"]]
 
 
 def _rows(measured: list[Measured]) -> Iterator[str]:
     columns = sorted({(m["threads"], m["size"]) for m in measured})
-    heads = [f"{size:,} on {threads}" for threads, size in columns]
     yield "All cells: the speed-up over the best peer, and which that is; by elements and threads."
     yield ""
-    yield "| " + " | ".join(["activation", "direction", "result", "dtype", *heads]) + " |"
-    yield "| " + " | ".join(["---"] * 4 + ["--:"] * len(columns)) + " |"
+    heads = [f"{size:,} on {threads}" for threads, size in columns]
+    yield from heading(["activation", "direction", "result", "dtype"], heads)
     found: dict[tuple[str, ...], dict[tuple[int, int], str]] = {}
     for m in measured:
         ratio, name = _best(m)
         found.setdefault(tuple(_label(m)), {})[m["threads"], m["size"]] = f"{ratio:.2f} {name}"
     for label, cells in found.items():
-        yield "| " + " | ".join([*label, *(cells.get(column, "–") for column in columns)]) + " |"
+        yield line(*label, *(cells.get(column, "–") for column in columns))
 
 
 if __name__ == "__main__":
-    between_markers.main(__doc__, DOCUMENT, "peers", table)
+    main(__doc__, DOCUMENT, "peers", table)

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-import between_markers
+from between_markers import direction_of, heading, line, main
 
 from fastact.measure.machine import threads_text
 
@@ -25,16 +25,10 @@ def table(record: dict[str, Any]) -> str:
     measured = record["measurements"]
     threads = sorted({m["threads"] for m in measured})
     dtypes = sorted({m["dtype"] for m in measured})
-    return "\n".join(
-        [
-            _conditions(record, threads),
-            "",
-            *_header(dtypes, threads),
-            *_rows([m for m in measured if m["size"] == SIZE]),
-            "",
-            _means(measured, threads),
-        ]
-    )
+    columns = [f"{dtype}, {threads_text(count)}" for dtype in dtypes for count in threads]
+    head = heading(["activation", "direction"], columns)
+    rows = _rows([m for m in measured if m["size"] == SIZE])
+    return "\n".join([_conditions(record, threads), "", *head, *rows, "", _means(measured, threads)])
 
 
 def _conditions(record: dict[str, Any], threads: list[int]) -> str:
@@ -48,22 +42,13 @@ def _conditions(record: dict[str, Any], threads: list[int]) -> str:
     )
 
 
-def _header(dtypes: list[str], threads: list[int]) -> Iterator[str]:
-    columns = [f"{dtype}, {threads_text(count)}" for dtype in dtypes for count in threads]
-    yield "| " + " | ".join(["activation", "direction", *columns]) + " |"
-    yield "| " + " | ".join(["---", "---", *["--:"] * len(columns)]) + " |"
-
-
 def _rows(measured: list[dict[str, Any]]) -> Iterator[str]:
     if not measured:
         raise SystemExit(f"the run did not measure arrays of {SIZE:,} elements; leave --size and --quick out")
-    for (activation, direction, saves), group in groupby(
-        measured, key=lambda m: (m["activation"], m["direction"], m["saves"])
-    ):
+    for label, group in groupby(measured, key=lambda m: (m["activation"], direction_of(m))):
         figures = sorted(group, key=lambda m: (m["dtype"], m["threads"]))
         cells = [f"{m['ns_per_element']:.2f} ns, {_times(m['speedup_over_numpy'])}" for m in figures]
-        label = f"{direction} from {saves}" if saves else direction
-        yield "| " + " | ".join([activation, label, *cells]) + " |"
+        yield line(*label, *cells)
 
 
 def _times(speedup: float | None) -> str:
@@ -84,4 +69,4 @@ def _means(measured: list[dict[str, Any]], threads: list[int]) -> str:
 
 
 if __name__ == "__main__":
-    between_markers.main(__doc__, README, "bench", table)
+    main(__doc__, README, "bench", table)

@@ -14,14 +14,13 @@ that does nothing else:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter_ns
 
-import between_markers
 import numpy as np
+from between_markers import heading, line, write
 
 import fastact as fa
+from fastact.measure.clock import fastest
 from fastact.measure.machine import processor
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "scaling.md"
@@ -35,24 +34,12 @@ BYTES = 8
 """In place a float32 is read and written."""
 
 
-def fastest(call: Callable[[], object], seconds: float = 1.0) -> int:
-    """Nanoseconds of the fastest of many calls: what else runs on the machine only adds to them."""
-    times: list[int] = []
-    call()
-    until = perf_counter_ns() + int(seconds * 1e9)
-    while perf_counter_ns() < until or len(times) < 5:
-        start = perf_counter_ns()
-        call()
-        times.append(perf_counter_ns() - start)
-    return min(times)
-
-
 def timed(name: str, size: int, threads: int) -> float:
-    """Nanoseconds of a call in place; 0 stays 0 in every kernel above."""
+    """Nanoseconds of the fastest of many calls in place; 0 stays 0 in every kernel above."""
     x = np.zeros(size, np.float32)
     activation = fa.activations[name]
     fa.set_num_threads(threads)
-    return fastest(lambda: activation(x, out=x))
+    return 1e9 * fastest([lambda: activation(x, out=x)], lambda: None, seconds=1.0)
 
 
 def cost(name: str) -> float:
@@ -86,24 +73,24 @@ def measured_tables(threads: int) -> str:
         f"region costs {r / 1000:.1f} µs; memory gives one thread {bandwidths[1]:.1f} GB/s and all of them "
         f"{bandwidths[threads]:.1f} GB/s.",
         "",
-        "| float32, in place | elements | threads | predicted, G/s | measured, G/s | measured / predicted |",
-        "| --- | --: | --: | --: | --: | --: |",
+        *heading(
+            ["float32, in place"],
+            ["elements", "threads", "predicted, G/s", "measured, G/s", "measured / predicted"],
+        ),
     ]
     for name in KERNELS:
         for size in (MIDDLE, LARGE):
             for t in (1, threads):
                 model = size / predicted(size, t, costs[name], bandwidths[t], r)
                 actual = size / timed(name, size, t)
-                lines.append(
-                    f"| {name} | {size:,} | {t} | {model:.2f} | {actual:.2f} | {actual / model:.2f} |"
-                )
+                figures = (f"{figure:.2f}" for figure in (model, actual, actual / model))
+                lines.append(line(name, f"{size:,}", t, *figures))
     lines += [
         "",
         f"With these costs, what the model says of a server whose memory gives {BYTES_PER_NS:.0f} GB/s "
         f"(one thread {bandwidths[1]:.1f} of them), {LARGE:,} elements, G/s:",
         "",
-        "| float32, in place | " + " | ".join(f"{t} thr." for t in SUPPOSED) + " | memory stops it at |",
-        "| --- |" + " --: |" * (len(SUPPOSED) + 1),
+        *heading(["float32, in place"], [*(f"{t} thr." for t in SUPPOSED), "memory stops it at"]),
     ]
     for name in KERNELS:
         speeds = [
@@ -111,13 +98,9 @@ def measured_tables(threads: int) -> str:
             for t in SUPPOSED
         ]
         limit = BYTES_PER_NS * max(costs[name] / BYTES, 1 / bandwidths[1])
-        lines.append(f"| {name} | " + " | ".join(f"{v:.1f}" for v in speeds) + f" | {limit:.0f} threads |")
+        lines.append(line(name, *(f"{v:.1f}" for v in speeds), f"{limit:.0f} threads"))
     return "\n".join(lines)
 
 
-def main() -> None:
-    between_markers.write(DOCUMENT, "scaling", measured_tables(fa.get_num_threads()))
-
-
 if __name__ == "__main__":
-    main()
+    write(DOCUMENT, "scaling", measured_tables(fa.get_num_threads()))

@@ -7,24 +7,11 @@ mpmath at high precision and the benchmarks with NumPy in place. The kernels
 under ``src/`` are written separately, so each checks the other.
 """
 
-from . import (
-    exponentials,
-    gates,
-    gelus,
-    leaky,
-    logarithms,
-    maxout,
-    rectifiers,
-    sigmoids,
-    smooth,
-    softmax,
-)
+from . import along_axis, gates, rectifiers, sigmoids, smooth
 from .row import REQUIRED, VOCABULARY, Convention, Parameter, Row
 from .shapes import SHAPES, Shape
 
-_FAMILIES = sigmoids, rectifiers, leaky, exponentials, smooth, maxout, softmax, gates, logarithms, gelus
-
-rows = tuple(row for family in _FAMILIES for row in family.rows)
+rows = sigmoids.rows + rectifiers.rows + smooth.rows + along_axis.rows + gates.rows
 """Every activation, in the order of `fastact.activations` and of all tables."""
 
 __all__ = ["REQUIRED", "SHAPES", "VOCABULARY", "Convention", "Parameter", "Row", "Shape", "rows"]

@@ -1,19 +1,19 @@
-"""x times a sigmoid of itself, and one half of x times a gate of the other."""
+"""x times a gate, one half of x times a gate of the other, and the sigmoid's integral and logarithm."""
+
+from math import inf
 
 from .row import Convention, Parameter, Row
 
 _GLU_VARIANTS = "Shazeer (2020), GLU Variants Improve Transformer"
+_GELU_TANH = "sqrt(8 / pi) * (x + 0.044715 * x * x * x)"
 
 rows = (
     Row(
         name="silu",
-        kind="elementwise",
         formula="x * sigmoid(x)",
         derivatives={"x": "sigmoid(x) * (1 + x * sigmoid(-x))"},
         range="[-0.27846, inf)",
         monotonic=False,
-        saturates=False,
-        zero_centered=False,
         reference="Elfwing, Uchibe, Doya (2018), Sigmoid-Weighted Linear Units for Neural Network Function "
         "Approximation",
         torch="silu(x)",
@@ -37,13 +37,10 @@ rows = (
     ),
     Row(
         name="swish",
-        kind="elementwise",
         formula="x * sigmoid(beta * x)",
         derivatives={"x": "sigmoid(beta * x) * (1 + beta * x * sigmoid(-beta * x))"},
         range="[-0.27846 / beta, inf)",
         monotonic=False,
-        saturates=False,
-        zero_centered=False,
         reference="Ramachandran, Zoph, Le (2017), Searching for Activation Functions",
         parameters=(
             Parameter(
@@ -66,7 +63,6 @@ rows = (
         derivatives={"x": "join(dy * sigmoid(b), dy * a * sigmoid(b) * sigmoid(-b))"},
         range="(-inf, inf)",
         monotonic=False,
-        saturates=False,
         zero_centered=True,
         reference="Dauphin, Fan, Auli, Grangier (2017), Language Modeling with Gated Convolutional Networks",
         torch="glu(x, axis)",
@@ -81,7 +77,6 @@ rows = (
         derivatives={"x": "join(dy * maximum(b, 0), dy * a * where(b > 0, 1, 0))"},
         range="(-inf, inf)",
         monotonic=False,
-        saturates=False,
         zero_centered=True,
         reference=_GLU_VARIANTS,
         torch="a * relu(b)",
@@ -97,7 +92,6 @@ rows = (
         },
         range="(-inf, inf)",
         monotonic=False,
-        saturates=False,
         zero_centered=True,
         reference=_GLU_VARIANTS,
         torch="a * gelu(b)",
@@ -115,15 +109,120 @@ rows = (
         name="swiglu",
         kind="gated",
         formula="a * (b * sigmoid(b))",
-        derivatives={
-            "x": "join(dy * (b * sigmoid(b)), dy * a * (sigmoid(b) * (1 + b * sigmoid(-b))))",
-        },
+        derivatives={"x": "join(dy * (b * sigmoid(b)), dy * a * (sigmoid(b) * (1 + b * sigmoid(-b))))"},
         range="(-inf, inf)",
         monotonic=False,
-        saturates=False,
         zero_centered=True,
         reference=_GLU_VARIANTS,
         torch="a * silu(b)",
         jax="a * silu(b)",
+    ),
+    Row(
+        name="softplus",
+        formula="where(beta * x > threshold, x, (maximum(beta * x, 0) + log1p(exp(-abs(beta * x)))) / beta)",
+        derivatives={"y": "-expm1(-beta * y)", "x": "where(beta * x > threshold, 1, sigmoid(beta * x))"},
+        range="(0, inf)",
+        reference="Dugas, Bengio, Bélisle, Nadeau, Garcia (2001), Incorporating Second-Order Functional "
+        "Knowledge for Better Option Pricing",
+        parameters=(
+            Parameter("beta", 1.0, "steepness of the bend", "beta > 0"),
+            Parameter("threshold", None, "value of beta * x beyond which the result is x itself", none=inf),
+        ),
+        output_determines="threshold == inf",
+        torch="softplus(x, beta, threshold)",
+        torch_backward="softplus_backward(dy, x, beta, threshold)",
+        jax="softplus(x)",
+        onnx="Softplus(x)",
+        scipy="softplus(x)",
+        keras="softplus(x)",
+        conventions=(
+            Convention(
+                "torch",
+                "softplus(x, beta=1.0, threshold=20.0)",
+                "x itself where `beta * x` is above 20",
+                "softplus(x, beta, threshold=20.0)",
+            ),
+            Convention("tensorflow", "nn.softplus(features)"),
+        ),
+    ),
+    Row(
+        name="logsigmoid",
+        formula="minimum(x, 0) - log1p(exp(-abs(x)))",
+        derivatives={"y": "-expm1(y)", "x": "sigmoid(-x)"},
+        range="(-inf, 0)",
+        reference="Mikolov, Sutskever, Chen, Corrado, Dean (2013), Distributed Representations of Words and "
+        "Phrases and their Compositionality",
+        torch="logsigmoid(x)",
+        scipy="log_expit(x)",
+        jax="log_sigmoid(x)",
+        keras="log_sigmoid(x)",
+        conventions=(Convention("tensorflow", "math.log_sigmoid(x)"),),
+    ),
+    Row(
+        name="gelu",
+        formula="x * erfc(-x / sqrt(2)) / 2",
+        derivatives={"x": "erfc(-x / sqrt(2)) / 2 + x * exp(-x * x / 2) / sqrt(2 * pi)"},
+        range="[-0.169972, inf)",
+        monotonic=False,
+        reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
+        parameters=(
+            Parameter(
+                "approximate",
+                "none",
+                "'none' for the formula itself, 'tanh' for that of gelu_tanh",
+                choices={"none": "gelu", "tanh": "gelu_tanh"},
+            ),
+        ),
+        torch="gelu(x)",
+        torch_backward="gelu_backward(dy, x)",
+        jax="gelu(x, approximate=False)",
+        onnx="Gelu(x)",
+        keras="gelu(x)",
+        conventions=(
+            Convention(
+                "jax", "gelu(x, approximate=True)", "the tanh form by default", "gelu(x, approximate='tanh')"
+            ),
+            Convention("tensorflow", "nn.gelu(features, approximate=False)"),
+        ),
+    ),
+    Row(
+        name="gelu_tanh",
+        formula=f"x * sigmoid({_GELU_TANH})",
+        derivatives={
+            "x": f"sigmoid({_GELU_TANH}) * (1 + sqrt(8 / pi) * x * (1 + 3 * (0.044715 * x * x))"
+            f" * sigmoid(-{_GELU_TANH}))"
+        },
+        range="[-0.170041, inf)",
+        monotonic=False,
+        reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
+        torch="gelu(x, approximate='tanh')",
+        torch_backward="gelu_backward(dy, x, approximate='tanh')",
+        jax="gelu(x, approximate=True)",
+        onnx="Gelu(x, approximate='tanh')",
+        keras="gelu(x, approximate=True)",
+    ),
+    Row(
+        name="quick_gelu",
+        formula="x * sigmoid(1.702 * x)",
+        derivatives={"x": "sigmoid(1.702 * x) * (1 + 1.702 * x * sigmoid(-1.702 * x))"},
+        range="[-0.163611, inf)",
+        monotonic=False,
+        reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
+    ),
+    Row(
+        name="mish",
+        formula="x * tanh(log1p(exp(x)))",
+        derivatives={
+            "x": "tanh(log1p(exp(x))) + x * sigmoid(x) * (1 - tanh(log1p(exp(x))) * tanh(log1p(exp(x))))"
+        },
+        range="[-0.308844, inf)",
+        monotonic=False,
+        reference="Misra (2019), Mish: A Self Regularized Non-Monotonic Activation Function",
+        torch="mish(x)",
+        torch_backward="mish_backward(dy, x)",
+        jax="mish(x)",
+        onnx="Mish(x)",
+        keras="mish(x)",
+        conventions=(Convention("thinc", "mish(X, threshold=20.0)", "x itself where x >= 20"),),
     ),
 )

@@ -1,17 +1,13 @@
-"""Of straight pieces, or of parabolas: clipped, gated or shrunk at thresholds."""
+"""Of straight pieces, or of parabolas: clipped, gated, shrunk, or with a slope where x is negative."""
 
 from .row import REQUIRED, Convention, Parameter, Row
 
 rows = (
     Row(
         name="relu",
-        kind="elementwise",
         formula="maximum(x, 0)",
         derivatives={"y": "where(y > 0, 1, 0)", "x": "where(x > 0, 1, 0)"},
         range="[0, inf)",
-        monotonic=True,
-        saturates=False,
-        zero_centered=False,
         reference="Nair, Hinton (2010), Rectified Linear Units Improve Restricted Boltzmann Machines",
         torch="relu(x)",
         torch_backward="threshold_backward(dy, y, 0)",
@@ -31,16 +27,13 @@ rows = (
     ),
     Row(
         name="relu6",
-        kind="elementwise",
         formula="minimum(maximum(x, 0), 6)",
         derivatives={
             "y": "where(y > 0, 1, 0) * where(y < 6, 1, 0)",
             "x": "where(x > 0, 1, 0) * where(x < 6, 1, 0)",
         },
         range="[0, 6]",
-        monotonic=True,
         saturates=True,
-        zero_centered=False,
         reference="Krizhevsky (2010), Convolutional Deep Belief Networks on CIFAR-10",
         torch="relu6(x)",
         jax="relu6(x)",
@@ -55,14 +48,12 @@ rows = (
     ),
     Row(
         name="hardtanh",
-        kind="elementwise",
         formula="minimum(maximum(x, min_val), max_val)",
         derivatives={
             "y": "where(y > min_val, 1, 0) * where(y < max_val, 1, 0)",
             "x": "where(x > min_val, 1, 0) * where(x < max_val, 1, 0)",
         },
         range="[min_val, max_val]",
-        monotonic=True,
         saturates=True,
         zero_centered=True,
         reference="Collobert (2004), Large Scale Machine Learning",
@@ -85,13 +76,10 @@ rows = (
     ),
     Row(
         name="threshold",
-        kind="elementwise",
         formula="where(x <= threshold, value, x)",
         derivatives={"x": "where(x > threshold, 1, 0)"},
         range="(-inf, inf)",
         monotonic=False,
-        saturates=False,
-        zero_centered=False,
         reference="Collobert, Kavukcuoglu, Farabet (2011), Torch7: A Matlab-like Environment for Machine "
         "Learning",
         parameters=(
@@ -108,7 +96,6 @@ rows = (
     ),
     Row(
         name="hardsigmoid",
-        kind="elementwise",
         formula="minimum(maximum(slope * (x + float64(offset / slope)), 0), 1)",
         derivatives={
             "y": "slope * where(y > 0, 1, 0) * where(y < 1, 1, 0)",
@@ -116,9 +103,7 @@ rows = (
             " * where(x < float64((1 - offset) / slope), 1, 0)",
         },
         range="[0, 1]",
-        monotonic=True,
         saturates=True,
-        zero_centered=False,
         reference="Courbariaux, Bengio, David (2015), BinaryConnect: Training Deep Neural Networks with "
         "Binary Weights During Propagations",
         parameters=(
@@ -138,7 +123,6 @@ rows = (
     ),
     Row(
         name="hardswish",
-        kind="elementwise",
         formula="x * minimum(maximum(x + 3, 0), 6) / 6",
         derivatives={
             "x": "where(x > -3, 1, 0) * where(x < 3, 1, 0) * (minimum(maximum(x, -3), 3) / 3 + 0.5)"
@@ -146,8 +130,6 @@ rows = (
         },
         range="[-0.375, inf)",
         monotonic=False,
-        saturates=False,
-        zero_centered=False,
         reference="Howard, Sandler, Chu and others (2019), Searching for MobileNetV3",
         torch="hardswish(x)",
         torch_backward="hardswish_backward(dy, x)",
@@ -165,12 +147,9 @@ rows = (
     ),
     Row(
         name="hardshrink",
-        kind="elementwise",
         formula="x * where(abs(x) > lambd, 1, 0)",
         derivatives={"x": "where(abs(x) > lambd, 1, 0)"},
         range="(-inf, inf)",
-        monotonic=True,
-        saturates=False,
         zero_centered=True,
         reference="Donoho, Johnstone (1994), Ideal Spatial Adaptation by Wavelet Shrinkage",
         parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0"),),
@@ -190,12 +169,9 @@ rows = (
     ),
     Row(
         name="softshrink",
-        kind="elementwise",
         formula="x - minimum(maximum(x, -lambd), lambd)",
         derivatives={"x": "where(abs(x) > lambd, 1, 0)"},
         range="(-inf, inf)",
-        monotonic=True,
-        saturates=False,
         zero_centered=True,
         reference="Donoho, Johnstone (1994), Ideal Spatial Adaptation by Wavelet Shrinkage",
         parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0"),),
@@ -214,40 +190,98 @@ rows = (
     ),
     Row(
         name="squared_relu",
-        kind="elementwise",
         formula="maximum(x, 0) * maximum(x, 0)",
         derivatives={"x": "2 * maximum(x, 0)"},
         range="[0, inf)",
-        monotonic=True,
-        saturates=False,
-        zero_centered=False,
         reference="So, Manke, Liu, Dai, Shazeer, Le (2021), Primer: Searching for Efficient Transformers for "
         "Language Modeling",
     ),
     Row(
         name="sparse_plus",
-        kind="elementwise",
         formula="maximum(x, (minimum(maximum(x, -1), 1) + 1) * (minimum(maximum(x, -1), 1) + 1) / 4)",
         derivatives={"x": "minimum(maximum(x + 1, 0), 2) / 2"},
         range="[0, inf)",
-        monotonic=True,
-        saturates=False,
-        zero_centered=False,
         reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
         jax="sparse_plus(x)",
         keras="sparse_plus(x)",
     ),
     Row(
         name="sparse_sigmoid",
-        kind="elementwise",
         formula="minimum(maximum(x + 1, 0), 2) / 2",
         derivatives={"x": "where(abs(x) < 1, 1, 0) / 2"},
         range="[0, 1]",
-        monotonic=True,
         saturates=True,
-        zero_centered=False,
         reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
         jax="sparse_sigmoid(x)",
         keras="sparse_sigmoid(x)",
+    ),
+    Row(
+        name="leaky_relu",
+        formula="where(x > 0, x, negative_slope * x)",
+        derivatives={"y": "where(y > 0, 1, negative_slope)", "x": "where(x > 0, 1, negative_slope)"},
+        range="(-inf, inf)",
+        reference="Maas, Hannun, Ng (2013), Rectifier Nonlinearities Improve Neural Network Acoustic Models",
+        parameters=(Parameter("negative_slope", 0.01, "slope where x is negative"),),
+        output_determines="negative_slope > 0",
+        torch="leaky_relu(x, negative_slope)",
+        torch_backward="leaky_relu_backward(dy, x, negative_slope, False)",
+        jax="leaky_relu(x, negative_slope)",
+        onnx="LeakyRelu(x, alpha=negative_slope)",
+        keras="leaky_relu(x, negative_slope)",
+        conventions=(
+            Convention("jax", "leaky_relu(x, negative_slope=0.01)", "derivative 1 at 0, here the slope"),
+            Convention(
+                "keras",
+                "leaky_relu(x, negative_slope=0.2)",
+                "slope 0.2; the layer LeakyReLU has 0.3",
+                "leaky_relu(x, 0.2)",
+            ),
+            Convention("tensorflow", "nn.leaky_relu(features, alpha=0.2)", "slope 0.2", "leaky_relu(x, 0.2)"),
+        ),
+    ),
+    Row(
+        name="prelu",
+        kind="channels",
+        formula="where(x > 0, x, weight * x)",
+        derivatives={"x": "where(x > 0, 1, weight)"},
+        range="(-inf, inf)",
+        reference="He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers",
+        torch="prelu(x, weight)",
+        onnx="PRelu(x, weight)",
+        conventions=(
+            Convention(
+                "keras",
+                "layers.PReLU(shared_axes=None)",
+                "a weight for every position of a sample, not for a channel, unless axes are shared",
+            ),
+            Convention(
+                "onnx",
+                "PRelu(X, slope)",
+                "the slope is broadcast from the last axis, not along axis 1",
+                "prelu(x, slope, axis=-1)",
+            ),
+        ),
+    ),
+    Row(
+        name="rrelu",
+        kind="random",
+        formula="where(x > 0, x, slope * x)",
+        derivatives={"y": "where(y > 0, 1, slope)", "x": "where(x > 0, 1, slope)"},
+        range="(-inf, inf)",
+        reference="Xu, Wang, Chen, Li (2015), Empirical Evaluation of Rectified Activations in Convolutional "
+        "Network",
+        parameters=(
+            Parameter("lower", 1 / 8, "smallest slope where x is negative"),
+            Parameter("upper", 1 / 3, "largest slope where x is negative", "lower <= upper"),
+        ),
+        output_determines="lower > 0",
+        conventions=(
+            Convention(
+                "torch",
+                "rrelu(x, lower=1/8, upper=1/3, training=False)",
+                "slopes of training come from torch's generator and are stored; here from the seed alone",
+                "rrelu(x), in training rrelu(x, seed=seed)",
+            ),
+        ),
     ),
 )

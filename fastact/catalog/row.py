@@ -67,20 +67,23 @@ class Convention:
     """How to get theirs; empty where the plain call does, or nothing can."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """What fastact knows of one activation."""
+    """What fastact knows of one activation; a row leaves out what is as in most of them, as said here."""
 
     name: str
-    kind: str
+    kind: str = "elementwise"
     """Shape of its work, a name of `SHAPES`."""
     formula: str
     derivatives: dict[str, str]
     """dy/dx as a function of what backward saves, the preferred first."""
     range: str
-    monotonic: bool
-    saturates: bool
-    zero_centered: bool
+    monotonic: bool = True
+    """Whether the output falls nowhere as x rises."""
+    saturates: bool = False
+    """Whether the output has a finite limit on both sides."""
+    zero_centered: bool = False
+    """Whether outputs lie well on both sides of 0."""
     reference: str
     parameters: tuple[Parameter, ...] = ()
     takes_where: bool = False

@@ -5,13 +5,10 @@ from .row import Convention, Row
 rows = (
     Row(
         name="sigmoid",
-        kind="elementwise",
         formula="1 / (1 + exp(-x))",
         derivatives={"y": "y * (1 - y)", "x": "sigmoid(x) * sigmoid(-x)"},
         range="(0, 1)",
-        monotonic=True,
         saturates=True,
-        zero_centered=False,
         reference="Rumelhart, Hinton, Williams (1986), Learning representations by back-propagating errors",
         torch="sigmoid(x)",
         torch_backward="sigmoid_backward(dy, y)",
@@ -31,11 +28,9 @@ rows = (
     ),
     Row(
         name="tanh",
-        kind="elementwise",
         formula="tanh(x)",
         derivatives={"y": "(1 - y) * (1 + y)", "x": "4 * sigmoid(2 * x) * sigmoid(-2 * x)"},
         range="(-1, 1)",
-        monotonic=True,
         saturates=True,
         zero_centered=True,
         reference="LeCun, Bottou, Orr, Mueller (1998), Efficient BackProp",

@@ -1,10 +1,27 @@
-"""Distributions over a row, and their logarithm."""
+"""Along an axis: the largest of a group, and distributions over a row."""
 
 from .row import Convention, Parameter, Row
 
 _DIM = "`dim=None` is axis 0 where x has 0, 1 or 3 dimensions, otherwise axis 1, with a warning"
 
 rows = (
+    Row(
+        name="maxout",
+        kind="pieces",
+        formula="max(x)",
+        derivatives={"x": "where(x == max(x), 1, 0)"},
+        range="(-inf, inf)",
+        zero_centered=True,
+        reference="Goodfellow, Warde-Farley, Mirza, Courville, Bengio (2013), Maxout Networks",
+        conventions=(
+            Convention(
+                "thinc",
+                "maxout(X)",
+                "the pieces have an axis of their own, the last of three",
+                "maxout(X.reshape(len(X), -1), pieces=X.shape[2])",
+            ),
+        ),
+    ),
     Row(
         name="softmax",
         kind="rows",
@@ -13,7 +30,6 @@ rows = (
         range="(0, 1)",
         monotonic=False,
         saturates=True,
-        zero_centered=False,
         reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
         parameters=(
             Parameter("temperature", 1.0, "what x is divided by; flatter above 1", "temperature > 0"),
@@ -44,8 +60,6 @@ rows = (
         derivatives={"y": "dy - exp(y) * sum(dy)"},
         range="(-inf, 0)",
         monotonic=False,
-        saturates=False,
-        zero_centered=False,
         reference="Goodfellow, Bengio, Courville (2016), Deep Learning",
         torch="log_softmax(x, axis)",
         torch_backward="_log_softmax_backward_data(dy, y, axis, y.dtype)",
@@ -72,7 +86,6 @@ rows = (
         range="(0, 1)",
         monotonic=False,
         saturates=True,
-        zero_centered=False,
         reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
         torch="softmin(x, axis)",
         jax="softmax(-x, axis)",
@@ -86,7 +99,6 @@ rows = (
         range="[0, 1]",
         monotonic=False,
         saturates=True,
-        zero_centered=False,
         reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
         keras="sparsemax(x, axis)",
     ),
@@ -99,7 +111,6 @@ rows = (
         range="(0, 1)",
         monotonic=False,
         saturates=True,
-        zero_centered=False,
         reference="Jang, Gu, Poole (2017), Categorical Reparameterization with Gumbel-Softmax",
         parameters=(Parameter("tau", 1.0, "temperature: towards 0 the samples become one-hot", "tau > 0"),),
         conventions=(
