@@ -55,10 +55,14 @@ class Case:
     def keeps_shape(self) -> bool:
         return self.row.kind not in ("pieces", "gated")
 
+    @property
+    def needs(self) -> dict:
+        """What a call cannot go without."""
+        return {**WHAT_A_KIND_NEEDS.get(self.row.kind, {}), **self.row.required}
+
     def __call__(self, *arrays, out=None, **parameters):
         """The result for `(x,)` or `(dy, saved)`; of prelu's backward only dx."""
-        needs = {**WHAT_A_KIND_NEEDS.get(self.row.kind, {}), **self.row.required}
-        given = {**needs, **self.parameters, **parameters}
+        given = {**self.needs, **self.parameters, **parameters}
         if not self.saved:
             return self.activation(arrays[0], **given, out=out)
         result = self.activation.backward(arrays[0], **{self.saved: arrays[1]}, **given, out=out)
