@@ -48,9 +48,14 @@ class Case:
     def keeps_shape(self) -> bool:
         return not self.row.shape.shrinks
 
+    @property
+    def needs(self) -> dict:
+        """What a call cannot go without, and what makes it draw where it can."""
+        return {**self.row.needs, **self.row.shape.may_have}
+
     def __call__(self, *arrays, out=None, **parameters):
         """The result for `(x,)` or `(dy, saved)`; of prelu's backward only dx."""
-        given = {**self.row.needs, **self.row.shape.may_have, **self.parameters, **parameters}
+        given = {**self.needs, **self.parameters, **parameters}
         if not self.saved:
             return self.activation(arrays[0], **given, out=out)
         result = self.activation.backward(arrays[0], **{self.saved: arrays[1]}, **given, out=out)

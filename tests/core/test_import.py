@@ -23,6 +23,7 @@ def test_the_version_is_that_of_the_distribution():
 
 
 def test_importing_it_imports_numpy_and_nothing_else(fresh_python):
+    """Not even ml_dtypes, whose bfloat16 it computes with."""
     code = """if True:
         import sys
         import numpy

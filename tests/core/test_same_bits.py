@@ -128,12 +128,15 @@ def test_any_thread_count_in_place_or_not(case, shape):
 @pytest.mark.parametrize("case", IN_GROUPS, ids=str)
 def test_any_thread_count_over_rows(case, dtype):
     for shape in ((3, 100_001), (100_001, 3), (1, 400_000), (400, 1000), (17, 13, 1001)):
-        arrays = case.draw(shape, dtype)
+        along_last = case.draw(shape, dtype)
+        along_first = [np.moveaxis(array, -1, 0).copy() for array in along_last]
         with fa.num_threads(1):
-            expected = case(*arrays)
-        for threads in (2, 3):
+            expected = case(*along_last)
+        for threads in (1, 2, 3):
             with fa.num_threads(threads):
-                assert same_bits(case(*arrays), expected), f"{shape}, {threads} threads"
+                assert same_bits(case(*along_last), expected), f"{shape}, {threads} threads"
+                columns = case(*along_first, axis=0)
+                assert same_bits(np.moveaxis(columns, 0, -1), expected), f"{shape} turned, {threads} threads"
 
 
 @given(data=st.data())

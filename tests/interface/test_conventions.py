@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -29,7 +29,9 @@ def sections(tmp_path_factory) -> dict[str, str]:
     if not DOCS.exists():
         pytest.skip("the page's script is part of the source tree, not of the wheel")
     page = tmp_path_factory.mktemp("docs") / "conventions.md"
-    subprocess.run([sys.executable, DOCS / "conventions.py", page], check=True)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "argv", ["conventions.py", str(page)])
+        runpy.run_path(str(DOCS / "conventions.py"), run_name="__main__")
     return dict(part.split("\n", 1) for part in page.read_text(encoding="utf-8").split("\n## ")[1:])
 
 

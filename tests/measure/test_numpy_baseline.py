@@ -15,13 +15,7 @@ from fastact import catalog
 from fastact.measure.formulas import numpy_calls
 from fastact.measure.work import DIRECTIONS, DTYPES, Cell, Workload
 
-CELLS = [
-    Cell(row, direction, dtype, 2**12, in_place)
-    for row in catalog.rows
-    for direction in DIRECTIONS
-    for dtype in DTYPES
-    for in_place in (True, False)
-]
+WORK = [(row, direction) for row in catalog.rows for direction in DIRECTIONS]
 
 PARAMETERS = {
     "leaky_relu": [{"negative_slope": slope} for slope in (-0.5, 0.0, 0.2, 1.0, 3.0)],
@@ -47,13 +41,18 @@ ELEMENTWISE = [
 ]
 
 
-def name_of(cell: Cell) -> str:
-    return f"{cell.row.name}-{cell.direction}-{cell.dtype}{'' if cell.in_place else '-out'}"
+def _cells(row: catalog.Row, direction: str, size: int = 2**12) -> list[Cell]:
+    return [Cell(row, direction, dtype, size, in_place) for dtype in DTYPES for in_place in (True, False)]
 
 
-@pytest.fixture(params=CELLS, ids=name_of)
-def work(request) -> Workload:
-    return Workload(request.param)
+def name_of(work: tuple[catalog.Row, str]) -> str:
+    return f"{work[0].name}-{work[1]}"
+
+
+@pytest.fixture(scope="module", params=WORK, ids=name_of)
+def cells(request) -> list[Cell]:
+    """An activation in a direction: both dtypes, in place and not."""
+    return _cells(*request.param)
 
 
 def as_written(text: str, **names: object) -> np.ndarray:
@@ -77,13 +76,15 @@ def ignoring_overflow(calls: numpy_calls.Calls) -> np.ndarray:
         return calls()
 
 
-def test_numpy_and_fastact_compute_the_same(work):
-    expected = [np.array(_first(call())) for call in work.fastact()]
-    for form in work.forms:
-        work.restore()
-        for call, other in zip(work.numpy(form), expected, strict=True):
-            tolerance = 40 * np.finfo(other.dtype).eps
-            np.testing.assert_allclose(call(), other, rtol=tolerance, atol=tolerance)
+def test_numpy_and_fastact_compute_the_same(cells):
+    for cell in cells:
+        work = Workload(cell)
+        expected = [np.array(_first(call())) for call in work.fastact()]
+        for form in work.forms:
+            work.restore()
+            for call, other in zip(work.numpy(form), expected, strict=True):
+                tolerance = 40 * np.finfo(other.dtype).eps
+                np.testing.assert_allclose(call(), other, rtol=tolerance, atol=tolerance, err_msg=str(cell))
 
 
 def _first(result):
@@ -100,18 +101,15 @@ def test_the_weight_gradient_is_that_of_fastact(dtype):
     np.testing.assert_allclose(calls.weight_gradient, dweight, rtol=1e-5)
 
 
-def test_the_result_is_in_the_array_that_was_given(work):
-    for call, copy in zip(work.numpy("expm1"), work.copies, strict=True):
-        assert call() is (copy if work.out is None else work.out)
-
-
-def test_only_that_array_is_written(work):
-    kept = [a for a in (*work.arrays.values(), *work.settings.values()) if isinstance(a, np.ndarray)]
-    before = [a.copy() for a in kept]
-    for call in work.numpy("expm1"):
-        call()
-    for array, old in zip(kept, before, strict=True):
-        np.testing.assert_array_equal(array, old)
+def test_the_result_is_in_the_array_that_was_given_and_no_other_is_written(cells):
+    for cell in cells:
+        work = Workload(cell)
+        kept = [a for a in (*work.arrays.values(), *work.settings.values()) if isinstance(a, np.ndarray)]
+        before = [a.copy() for a in kept]
+        for call, copy in zip(work.numpy("expm1"), work.copies, strict=True):
+            assert call() is (copy if work.out is None else work.out), cell
+        for array, old in zip(kept, before, strict=True):
+            np.testing.assert_array_equal(array, old, err_msg=str(cell))
 
 
 SORTS = ("sparsemax",)
@@ -119,21 +117,22 @@ SORTS = ("sparsemax",)
 
 
 @pytest.mark.parametrize(
-    "cell", [c for c in CELLS if c.row.name not in SORTS or c.direction == "backward"], ids=name_of
+    "work", [w for w in WORK if w[0].name not in SORTS or w[1] == "backward"], ids=name_of
 )
-def test_a_call_allocates_nothing_of_the_array_size(cell):
-    work = Workload(replace(cell, size=2**18))
-    calls = work.numpy("expm1")[0]
-    calls()
-    work.restore()
-    tracemalloc.start()
-    try:
+def test_a_call_allocates_nothing_of_the_array_size(work):
+    for cell in _cells(*work, size=2**18):
+        whole = Workload(cell)
+        calls = whole.numpy("expm1")[0]
         calls()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    # NumPy casts bools to floats in a buffer of 8,192 elements, whatever the array's size.
-    assert peak < work.original.nbytes / 8
+        whole.restore()
+        tracemalloc.start()
+        try:
+            calls()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # NumPy casts bools to floats in a buffer of 8,192 elements, whatever the array's size.
+        assert peak < whole.original.nbytes / 8, cell
 
 
 def test_calls_that_share_scratch_use_the_same_memory():
@@ -184,10 +183,11 @@ def test_constants_are_folded():
     assert calls_of("1 * x + 0") == "np.copyto(x, x)"
 
 
-def test_no_default_formula_needs_a_masked_copy(work):
-    masked = any("where=" in str(calls) for calls in work.numpy("expm1"))
-    # threshold's replacement has nothing to do with what it replaces.
-    assert masked == (work.cell.row.name == "threshold" and work.cell.direction == "forward")
+def test_no_default_formula_needs_a_masked_copy(cells):
+    for cell in cells:
+        masked = any("where=" in str(calls) for calls in Workload(cell).numpy("expm1"))
+        # threshold's replacement has nothing to do with what it replaces.
+        assert masked == (cell.row.name == "threshold" and cell.direction == "forward"), cell
 
 
 @pytest.mark.parametrize(

@@ -148,11 +148,6 @@ def test_rows_around_the_sizes_of_the_buffers(case, half):
             _assert_same(case(*arrays, axis=axis), _cast(wide, half), f"{length} along axis {axis}")
 
 
-def test_fastact_does_not_import_ml_dtypes(fresh_python):
-    run = fresh_python("import fastact, sys; print('ml_dtypes' in sys.modules)")
-    assert run.stdout == "False\n", run.stderr
-
-
 @pytest.mark.skipif(ml_dtypes is None, reason="bfloat16 needs ml_dtypes")
 def test_the_first_bfloat16_array_and_the_next(fresh_python):
     """bfloat16's type number is learnt from the first array of it, in either direction."""

@@ -160,12 +160,3 @@ def test_an_empty_axis_gives_an_empty_result(gated, dtype, shape):
     y = gated(x)
     assert y.shape == (shape[0], shape[1] // 2)
     assert gated.backward(y, x=x).shape == shape
-
-
-def test_float16_is_computed_in_float32_and_rounded_once(gated):
-    x = _draw((40, 60), np.float16)
-    y = gated(x)
-    assert y.dtype == np.float16
-    assert same_bits(y, gated(x.astype(np.float32)).astype(np.float16))
-    dx = gated.backward(y, x=x)
-    assert same_bits(dx, gated.backward(y.astype(np.float32), x=x.astype(np.float32)).astype(np.float16))

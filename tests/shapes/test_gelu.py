@@ -27,11 +27,3 @@ def test_in_place_and_any_layout_by_the_word_too(dtype):
     assert same_bits(fa.gelu(x[::-1, ::2], approximate="tanh"), expected[::-1, ::2])
     dx = fa.gelu.backward(x, x=x, approximate="tanh", out=x)
     assert dx is x
-
-
-def test_nothing_cancels_in_the_negative_tail(dtype):
-    """1 + tanh would be 0, or a few steps of its own."""
-    x = np.array([-4, -5, -6, -8, -10], dtype)
-    for y in (fa.gelu(x), fa.gelu_tanh(x)):
-        assert (y < 0).all()
-        assert (np.diff(y) > 0).all()

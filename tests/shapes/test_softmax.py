@@ -140,19 +140,6 @@ def test_minus_infinity_gets_nothing(dtype):
     np.testing.assert_array_equal(fa.softmax(x), [[0, 0.5, 0.5, 0], [1, 0, 0, 0]])
 
 
-@pytest.mark.parametrize("length", [1, 3, 8, 33, 1000])
-@pytest.mark.parametrize("axis", [0, 1])
-def test_a_row_of_minus_infinity_only_or_with_plus_infinity_or_nan_is_nan(dtype, length, axis):
-    x = np.zeros((4, length), dtype)
-    x[0] = -np.inf
-    x[1, -1] = np.inf
-    x[2, length // 2] = np.nan
-    y = fa.softmax(x if axis == 1 else np.ascontiguousarray(x.T), axis=axis)
-    y = y if axis == 1 else y.T
-    assert np.isnan(y[:3]).all()
-    np.testing.assert_allclose(y[3], 1 / length, rtol=1e-6)
-
-
 def test_equal_values_share_equally(dtype):
     for length in (1, 2, 4, 8, 64, 1024):
         np.testing.assert_array_equal(
@@ -166,16 +153,3 @@ def test_an_empty_axis_gives_an_empty_array(dtype):
             empty = np.empty(shape, dtype)
             assert fa.softmax(empty, axis=axis).shape == shape
             assert fa.softmax.backward(empty, y=empty, axis=axis).shape == shape
-
-
-@pytest.mark.parametrize("shape", [(1, 1_000_001), (100_003, 3), (1000, 512), (7, 60_000)])
-@pytest.mark.parametrize("axis", [0, 1])
-def test_any_thread_count_gives_the_same_bits(dtype, shape, axis):
-    x, dy = _draw(shape, dtype), _draw(shape, dtype, seed=1)
-    results = []
-    for threads in (1, 2, 3):
-        with fa.num_threads(threads):
-            y = fa.softmax(x, axis=axis)
-            results.append((y, fa.softmax.backward(dy, y=y, axis=axis)))
-    for other in results[1:]:
-        assert all(same_bits(a, b) for a, b in zip(results[0], other, strict=True))
