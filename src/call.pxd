@@ -30,8 +30,8 @@ cdef extern from "runtime/plan.hpp" namespace "fastact" nogil:
     Py_ssize_t sample_size
     int current_threads() noexcept
     void watch_forks() noexcept
-    int scoped_threads
-    void store_threads "fastact::process_threads.store" (int) noexcept
+    void set_count "fastact::set_process_threads" (int) noexcept
+    int exchange_scoped_threads(int) noexcept
     cppclass Plan:
         int threads
         Py_ssize_t units, stages

@@ -111,7 +111,6 @@ cdef class Kernels:
             call.axis.outer, call.axis.length, call.axis.inner = axis
         run(work, &call, dtype, inputs[0], inputs[1] if len(inputs) > 1 else None, outputs[0])
 
-
     def add_gradient(
         self, cnp.ndarray dy, cnp.ndarray x, double[::1] total, tuple parameters, tuple axis, Py_ssize_t index,
         Py_ssize_t span,

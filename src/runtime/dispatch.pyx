@@ -2,8 +2,8 @@
 
 cimport numpy as cnp
 from call cimport (
-    Axis, Call, CheckedParameters, Entry, Kernel, Plan, Segment, Table, Work, current_threads, longest_half_row, plan, sample_size,
-    scoped_threads, segment, store_threads, watch_forks,
+    Call, CheckedParameters, Entry, Kernel, Plan, Segment, Table, Work, current_threads, exchange_scoped_threads,
+    longest_half_row, plan, sample_size, segment, set_count, watch_forks,
 )
 from cpython.float cimport PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
@@ -55,15 +55,12 @@ def threads():
 
 def set_process_threads(int count):
     """Set the number of threads for the process."""
-    store_threads(count)
+    set_count(count)
 
 
 def set_scoped_threads(int count):
     """Set the number of threads for the calling thread alone, 0 to undo; gives the one before."""
-    global scoped_threads
-    before = scoped_threads
-    scoped_threads = count
-    return before
+    return exchange_scoped_threads(count)
 
 
 def take_bfloat16(dtype):

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -27,6 +28,9 @@ inline int current_threads() {
     if (forked.load(std::memory_order_relaxed)) return 1;
     return scoped_threads ? scoped_threads : process_threads.load(std::memory_order_relaxed);
 }
+
+inline void set_process_threads(int count) { process_threads = count; }
+inline int exchange_scoped_threads(int count) { return std::exchange(scoped_threads, count); }
 
 inline void watch_forks() {
 #if defined(__unix__) || defined(__APPLE__)
