@@ -19,7 +19,7 @@ PASSES = re.compile(
 
 NARROW = {
     PASSES.pattern: "tails of sums and trees",
-    r"(normalize|differentiate|rows?_(forward|backward)|each_lines)<": "what is done once for a row",
+    r"(normalize|differentiate|(rows|share)_(forward|backward)|each_lines)<": "what is done once for a row",
     r"(with_known_length|to_columns|to_rows)<": "copies of short rows, one after another",
     r"parameter_gradient<": "what is left of a stretch is summed one by one",
     r"gated_\w+<Gelu, double> at v1": "gcc makes no masks of 64 bits without 64-bit comparisons",
