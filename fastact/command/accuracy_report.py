@@ -66,26 +66,24 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure_with_progress(work: list[errors.Batch]) -> list[errors.Measurement]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import TimeRemainingColumn
 
-    columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, transient=True) as progress:
-        task = progress.add_task("", total=len(work))
-        return errors.measure(
-            work, lambda batch: progress.update(task, advance=1, description=str(batch.case))
-        )
+    from .screen import progress
+
+    with progress(TimeRemainingColumn()) as bar:
+        task = bar.add_task("", total=len(work))
+        return errors.measure(work, lambda batch: bar.update(task, advance=1, description=str(batch.case)))
 
 
 def _show(measurements: list[errors.Measurement]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from . import screen
 
     table = Table(*HEADINGS, title=f"fastact accuracy, level {fa.config()['level']}")
     for measurement in measurements:
         table.add_row(*_cells(measurement), style="" if measurement.within else "bold red")
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
+    console = screen.console(160)
     console.print(table)
     for dtype in errors.DTYPES:
         if not reference.can_judge(dtype):

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import fastact as fa
 
+from ..measure import work
+
 T = TypeVar("T")
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20}
@@ -46,16 +48,12 @@ def one_of(choices: Iterable[str]) -> Callable[[str], str]:
     return read
 
 
-def dtype_of(choices: Iterable[str]) -> Callable[[str], str]:
-    """One of these dtypes; bfloat16 where NumPy can learn it from the package that has it."""
-
-    def read(word: str) -> str:
-        name = one_of(choices)(word)
-        if name == "bfloat16" and importlib.util.find_spec("ml_dtypes") is None:
-            raise argparse.ArgumentTypeError(f"{word!r}: needs the package ml_dtypes (pip install ml_dtypes)")
-        return name
-
-    return read
+def dtype(word: str) -> str:
+    """A dtype to measure; bfloat16 where NumPy can learn it from the package that has it."""
+    one_of(work.DTYPES + work.HALVES)(word)
+    if word == "bfloat16" and importlib.util.find_spec("ml_dtypes") is None:
+        raise argparse.ArgumentTypeError(f"{word!r}: needs the package ml_dtypes (pip install ml_dtypes)")
+    return word
 
 
 def size(word: str) -> int:

@@ -21,8 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sizes = ",".join(map(read.size_text, work.SIZES))
     read.add_activations(parser)
     parser.add_argument(
-        "--dtype", type=read.list_of(read.dtype_of(work.DTYPES + work.HALVES)),
-        default=work.DTYPES, metavar="DTYPE[,DTYPE]",
+        "--dtype", type=read.list_of(read.dtype), default=work.DTYPES, metavar="DTYPE[,DTYPE]",
         help="float32, float64 (both by default), float16, bfloat16 (the package ml_dtypes has it)",
     )  # fmt: skip
     parser.add_argument(

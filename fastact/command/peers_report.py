@@ -7,8 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TimeRemainingColumn
 from rich.table import Table
 
 import fastact as fa
@@ -19,7 +18,7 @@ from ..measure.peers import turns
 from ..measure.peers.turns import Measurement
 from ..measure.peers.worker import WorkerEnded
 from ..measure.work import Cell
-from . import plot
+from . import plot, screen
 from .arguments import size_text
 
 
@@ -57,14 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
 def with_progress(run: turns.Run, names: Sequence[str]) -> list[Measurement]:
     """Measure a run; the bar counts each step by about the time it takes."""
     steps, measured = list(run.steps()), []
-    columns = (
-        TextColumn("{task.description:<45}"), BarColumn(), MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )  # fmt: skip
+    left = TimeRemainingColumn(elapsed_when_finished=True)
     with (
-        Progress(
-            *columns, console=Console(stderr=True), transient=True, speed_estimate_period=3600
-        ) as progress,
+        screen.progress(left, width=45, speed_estimate_period=3600) as progress,
         turns.compared(names, run.seconds, run.rounds) as comparison,
     ):
         task = progress.add_task("", total=sum(_weight(cell) for cell, _ in steps))
@@ -81,9 +75,7 @@ def _weight(cell: Cell) -> int:
 
 def show(measured: Sequence[Measurement], processor: str) -> None:
     """A table for each thread count, what was left out, and the summary."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
+    console = screen.console(160)
     for threads in dict.fromkeys(m.threads for m in measured):
         console.print(_table([m for m in measured if m.threads == threads], threads, processor))
     for line in _disagreements(measured):

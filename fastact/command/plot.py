@@ -10,12 +10,10 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
-import numpy as np
-
 from ..catalog import rows
-from ..measure.clock import geometric_mean
 from ..measure.machine import threads_text
 from ..measure.peers.turns import Measurement
 from ..measure.work import Cell
@@ -102,15 +100,9 @@ def _draw_means(figure: Any, measured: Sequence[Measurement]) -> None:
     for axis, direction in zip(axes, ("forward", "backward"), strict=True):
         axis.axhline(1, color="black", linewidth=1)
         for library in STYLES:
-            means = {}
-            for size in sizes:
-                ratios = [
-                    m.speedup[library]
-                    for m in measured
-                    if (m.size, m.direction) == (size, direction) and library in m.speedup
-                ]
-                if ratios:
-                    means[size] = geometric_mean(ratios)
+            own = [m for m in measured if m.direction == direction and library in m.speedup]
+            ratios = {n: [m.speedup[library] for m in own if m.size == n] for n in sizes}
+            means = {size: geometric_mean(found) for size, found in ratios.items() if found}
             _draw_line(axis, library, means, width=1.8)
         axis.set_title(f"{direction}, all activations, geometric mean", fontsize=10)
         axis.set_yscale("log", base=2)
@@ -159,4 +151,4 @@ def _set_sizes(axis: Any, sizes: Sequence[int]) -> None:
     axis.set_xticks(sizes, [size_text(size) for size in sizes], fontsize=7)
     axis.set_xticks([], minor=True)
     if len(sizes) == 1:
-        axis.set_xlim(np.divide(sizes[0], 2), np.multiply(sizes[0], 2))
+        axis.set_xlim(sizes[0] / 2, sizes[0] * 2)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from itertools import groupby
+from math import nan
+from statistics import geometric_mean
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeElapsedColumn
 from rich.table import Table
 
 import fastact as fa
 
 from ..measure import machine, record, speed, work
-from ..measure.clock import geometric_mean
 from ..measure.machine import threads_text
 from ..measure.speed import Measurement
+from . import screen
 from .arguments import size_text
 
 
@@ -27,8 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     comparison = speed.Comparison(threads, seconds)
     results: list[Measurement] = []
     busy = machine.busy_note()
-    columns = TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with screen.progress(TimeElapsedColumn()) as progress:
         task = progress.add_task("", total=len(cells))
         for cell in cells:
             described = f"{cell.row.name} {cell.direction} {cell.dtype} {size_text(cell.size)}"
@@ -44,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def show(results: Sequence[Measurement], threads: Sequence[int]) -> None:
     """The table, and the means over all cells."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=60 + 34 * len(threads))
+    console = screen.console(60 + 34 * len(threads))
     table = Table(
         title=f"fastact {fa.__version__} in place, {machine.processor()}, level {fa.config()['level']}",
         caption="× NumPy: how many times faster than the best NumPy calls in place, on one thread. "
@@ -65,7 +63,8 @@ def show(results: Sequence[Measurement], threads: Sequence[int]) -> None:
         table.add_section()
     console.print(table)
     for count in threads:
-        mean = geometric_mean([m.speedup_over_numpy for m in results if m.threads == count])
+        ratios = [m.speedup_over_numpy for m in results if m.threads == count and m.speedup_over_numpy]
+        mean = geometric_mean(ratios) if ratios else nan
         console.print(f"{threads_text(count)}: {mean:.1f} times NumPy's speed in the geometric mean")
 
 

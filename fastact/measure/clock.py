@@ -6,7 +6,6 @@ What memory allows meanwhile is timed in the same way: a plain scale of an array
 from __future__ import annotations
 
 import itertools
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -67,9 +66,3 @@ def scale_gb_per_s(dtype: str, size: int, threads: int, seconds: float) -> float
     with ThreadPoolExecutor(len(parts)) as pool:
         best = min(repeated(lambda: once(pool), seconds))
     return 2 * size * np.dtype(dtype).itemsize / best / 1e9
-
-
-def geometric_mean(values: Sequence[float | None]) -> float:
-    """Of the values that there are; NaN of none."""
-    logs = [math.log(value) for value in values if value is not None]
-    return math.exp(sum(logs) / len(logs)) if logs else math.nan

@@ -13,14 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
-from statistics import median
+from statistics import geometric_mean, median
 from time import perf_counter
 from typing import Any
 
 import fastact as fa
 
 from .. import speed, work
-from ..clock import geometric_mean
 from ..work import Cell, Measured
 from .libraries import LIBRARIES
 from .worker import Worker
