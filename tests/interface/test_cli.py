@@ -159,11 +159,18 @@ def test_a_size_is_printed_as_it_can_be_given(size):
     assert arguments.size(arguments.size_text(size)) == size
 
 
-def test_a_missing_rich_is_named(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "rich", None)
-    monkeypatch.setitem(sys.modules, "rich.console", None)
-    assert cli.main(["bench"]) == 1
-    assert capsys.readouterr().err == "fastact bench needs rich; install it with: pip install rich\n"
+def test_a_missing_rich_is_named_before_anything_is_measured(fresh_python):
+    """In a process of its own: in this one it is imported already."""
+    code = """if True:
+        import sys
+        sys.modules["rich"] = None
+        from fastact.command.main import main
+        from fastact.measure import speed
+        speed.Comparison = None
+        print(main(["bench"]))"""
+    run = fresh_python(code)
+    assert run.stdout == "1\n"
+    assert run.stderr == "fastact bench needs rich; install it with: pip install rich\n"
 
 
 def test_measuring_needs_neither_rich_nor_the_command(fresh_python):

@@ -53,7 +53,7 @@ def _share(work: list[accuracy.Batch], contents: int) -> list[accuracy.Batch]:
 def test_the_largest_error_in_every_region(case, request):
     work = accuracy.batches(case)
     if not request.config.getoption("whole_sample"):
-        work = _share(work, len(samples.ROW_CONTENTS) if case.row.kind in accuracy.ROWS else 1)
+        work = _share(work, len(samples.ROW_CONTENTS) if case.row.shape.by_row else 1)
     _assert_within(accuracy.measure(work))
 
 
