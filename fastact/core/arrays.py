@@ -222,8 +222,9 @@ def blocks_in_c_order(
     size = arrays[0].size
     if all(is_ready(a, dtype) for a in arrays):
         flat = [a.reshape(-1) for a in arrays]
-        for start in range(0, size, 64 * span):
-            yield [a[start : start + 64 * span] for a in flat], start
+        many = _dispatch.RANGES_AT_ONCE * span
+        for start in range(0, size, many):
+            yield [a[start : start + many] for a in flat], start
         return
     iterators = [a.flat for a in arrays]
     for start in range(0, size, span):

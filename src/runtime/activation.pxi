@@ -392,7 +392,7 @@ cdef class ChannelsKernels(Kernels):
         call.place.index, call.place.step = 0, 1
         call.group = max(segment, count)
         # The sums of many ranges of many channels would be of the array's size.
-        if call.size > 64 * call.group:
+        if call.size > MOST_RANGES * call.group:
             return self._backward(dy, weight, axis, x, y, out)
         out = output(out, cnp.PyArray_DIMS(<cnp.ndarray>x), dy, x)
         if out is None:

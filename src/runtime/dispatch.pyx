@@ -26,6 +26,10 @@ cdef extern from "runtime/processor.hpp" namespace "fastact" nogil:
 LONGEST_HALF_ROW = longest_half_row
 WEIGHT_SPAN = segment
 """A parameter's gradient is summed over ranges of so many elements."""
+cdef enum:
+    MOST_RANGES = 64
+RANGES_AT_ONCE = MOST_RANGES
+"""So many ranges have their sums in memory at a time: enough for all threads, and little beside the array."""
 
 cdef const Table* table = NULL
 
