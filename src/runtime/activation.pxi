@@ -11,6 +11,38 @@ cdef inline bint is_number(object value) noexcept:
     return PyFloat_CheckExact(value) or PyLong_CheckExact(value)
 
 
+cdef object launch(
+    const Work* work, Call* call, const cnp.npy_intp* shape, cnp.ndarray first, cnp.ndarray saved, out
+):
+    """Run a call on plain arrays of one dtype and give the result; None where `out` cannot take it as it is."""
+    cdef int dtype = dtype_of(first)
+    if work.kernel[dtype] == NULL:
+        return None
+    out = output(out, shape, first, saved)
+    if out is not None:
+        run(work, call, dtype, first, saved, <cnp.ndarray>out)
+    return out
+
+
+cdef object launch_along(const Work* work, Call* call, int dim, cnp.ndarray first, cnp.ndarray saved, out):
+    """As `launch`, for a result of the shape of `first` that is computed along one of its axes."""
+    split(&call.axis, cnp.PyArray_NDIM(first), cnp.PyArray_DIMS(first), dim)
+    # Rows of half precision that are longer than the kernels' buffers are brought as float32.
+    if call.axis.length > longest_half_row and dtype_of(first) >= FLOAT16:
+        return None
+    call.size = cnp.PyArray_SIZE(first)
+    call.place.index, call.place.step = 0, call.axis.inner
+    return launch(work, call, cnp.PyArray_DIMS(first), first, saved, out)
+
+
+cdef object launch_flat(const Work* work, Call* call, cnp.ndarray first, cnp.ndarray saved, out):
+    """As `launch`, for a result of the shape of `first` that no axis matters to."""
+    call.size = cnp.PyArray_SIZE(first)
+    call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
+    call.place.index, call.place.step = 0, 1
+    return launch(work, call, cnp.PyArray_DIMS(first), first, saved, out)
+
+
 cdef class Kernels:
     """The kernels of one activation."""
 
@@ -31,37 +63,6 @@ cdef class Kernels:
             return &self.entry.forward
         return &self.entry.backward_y if direction == "y" else &self.entry.backward_x
 
-    cdef object launch(
-        self, const Work* work, Call* call, const cnp.npy_intp* shape, cnp.ndarray first, cnp.ndarray saved, out
-    ):
-        """Run a call on plain arrays of one dtype and give the result; None where `out` cannot take it as it is."""
-        cdef int dtype = dtype_of(first)
-        if work.kernel[dtype] == NULL:
-            return None
-        out = output(out, shape, first, saved)
-        if out is not None:
-            run(work, call, dtype, first, saved, <cnp.ndarray>out)
-        return out
-
-    cdef object launch_along(
-        self, const Work* work, Call* call, int dim, cnp.ndarray first, cnp.ndarray saved, out
-    ):
-        """As `launch`, for a result of the shape of `first` that is computed along one of its axes."""
-        call.axis = split(cnp.PyArray_NDIM(first), cnp.PyArray_DIMS(first), dim)
-        # Rows of half precision that are longer than the kernels' buffers are brought as float32.
-        if call.axis.length > longest_half_row and dtype_of(first) >= FLOAT16:
-            return None
-        call.size = cnp.PyArray_SIZE(first)
-        call.place.index, call.place.step = 0, call.axis.inner
-        return self.launch(work, call, cnp.PyArray_DIMS(first), first, saved, out)
-
-    cdef object launch_flat(self, const Work* work, Call* call, cnp.ndarray first, cnp.ndarray saved, out):
-        """As `launch`, for a result of the shape of `first` that no axis matters to."""
-        call.size = cnp.PyArray_SIZE(first)
-        call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
-        call.place.index, call.place.step = 0, 1
-        return self.launch(work, call, cnp.PyArray_DIMS(first), first, saved, out)
-
     def run_plain(self, str direction, x, saved, out, tuple parameters, axis=None):
         """The result for arrays that a kernel can run on as they are, with checked parameters; None for others."""
         cdef double values[MOST]
@@ -72,9 +73,9 @@ cdef class Kernels:
         read_numbers(parameters, values)
         call.parameters = values
         if axis is None:
-            return self.launch_flat(self.work(direction), &call, x, saved, out)
+            return launch_flat(self.work(direction), &call, x, saved, out)
         dim = along(x, axis)
-        return None if dim < 0 else self.launch_along(self.work(direction), &call, dim, x, saved, out)
+        return None if dim < 0 else launch_along(self.work(direction), &call, dim, x, saved, out)
 
     def run(
         self, str direction, list inputs, list outputs, tuple parameters=(), axis=None, tuple place=(0, 1),
@@ -210,7 +211,7 @@ cdef class ElementwiseKernels(Kernels):
         cdef Call call
         if plain(x) and self.read(args, kwargs, parameters, 0):
             call.parameters = parameters
-            result = self.launch_flat(&self.entry.forward, &call, x, None, out)
+            result = launch_flat(&self.entry.forward, &call, x, None, out)
             if result is not None:
                 return result
         return self._forward(x, args, kwargs, out)
@@ -226,7 +227,7 @@ cdef class ElementwiseKernels(Kernels):
             and alike(<cnp.ndarray>dy, <cnp.ndarray>saved) and self.read(args, kwargs, parameters, output)
         ):
             call.parameters = parameters
-            result = self.launch_flat(work, &call, dy, saved, out)
+            result = launch_flat(work, &call, dy, saved, out)
             if result is not None:
                 return result
         return self._backward(dy, args, x, y, out, kwargs)
@@ -240,7 +241,7 @@ cdef class RowsKernels(Kernels):
         cdef int dim = along(x, axis) if not kwargs and plain(x) else -1
         if dim >= 0:
             call.parameters = NULL
-            result = self.launch_along(&self.entry.forward, &call, dim, x, None, out)
+            result = launch_along(&self.entry.forward, &call, dim, x, None, out)
             if result is not None:
                 return result
         return self._forward(x, axis, out, kwargs)
@@ -252,78 +253,78 @@ cdef class RowsKernels(Kernels):
             dim = along(dy, axis)
         if dim >= 0:
             call.parameters = NULL
-            result = self.launch_along(&self.entry.backward_y, &call, dim, dy, y, out)
+            result = launch_along(&self.entry.backward_y, &call, dim, dy, y, out)
             if result is not None:
                 return result
         return self._backward(dy, x, y, axis, out, kwargs)
 
 
-cdef class GroupsKernels(Kernels):
-    """The short path where each element of the result takes several of the input along an axis."""
+# Where each element of the result takes several of the input along an axis.
 
-    cdef object launch_smaller(self, x, axis, Py_ssize_t parts, out):
-        """Forward, into an array of 1 / `parts` of the extent along the axis."""
-        cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
-        cdef Call call
-        cdef int i, dim = along(x, axis) if plain(x) else -1
-        if dim < 0:
-            return None
-        cdef cnp.ndarray source = x
-        cdef int dims = cnp.PyArray_NDIM(source)
-        if parts < 1 or cnp.PyArray_DIM(source, dim) % parts:
-            return None
-        for i in range(dims):
-            shape[i] = cnp.PyArray_DIM(source, i)
-        shape[dim] //= parts
-        call.parameters = NULL
-        call.outputs[1] = NULL
-        call.size, call.group = cnp.PyArray_SIZE(source), parts
-        call.axis = split(dims, shape, dim)
-        return self.launch(&self.entry.forward, &call, shape, source, None, out)
-
-    cdef object launch_larger(self, dy, x, axis, Py_ssize_t parts, out):
-        """Backward from x, into an array of its shape."""
-        cdef Call call
-        cdef int i, dim = along(x, axis) if plain(x) and plain(dy) else -1
-        if dim < 0 or parts < 1:
-            return None
-        cdef cnp.ndarray gradient = dy, source = x
-        cdef int dims = cnp.PyArray_NDIM(source)
-        if cnp.PyArray_TYPE(source) != cnp.PyArray_TYPE(gradient) or cnp.PyArray_NDIM(gradient) != dims:
-            return None
-        for i in range(dims):
-            if cnp.PyArray_DIM(source, i) != cnp.PyArray_DIM(gradient, i) * (parts if i == dim else 1):
-                return None
-        call.parameters = NULL
-        call.inputs[2] = NULL
-        call.size, call.group = cnp.PyArray_SIZE(source), parts
-        call.axis = split(dims, cnp.PyArray_DIMS(gradient), dim)
-        return self.launch(&self.entry.backward_x, &call, cnp.PyArray_DIMS(source), gradient, source, out)
+cdef object launch_smaller(const Entry* entry, x, axis, Py_ssize_t parts, out):
+    """Forward, into an array of 1 / `parts` of the extent along the axis."""
+    cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
+    cdef Call call
+    cdef int i, dim = along(<cnp.ndarray>x, axis) if plain(x) else -1
+    if dim < 0:
+        return None
+    cdef cnp.ndarray source = <cnp.ndarray>x
+    cdef int dims = cnp.PyArray_NDIM(source)
+    for i in range(dims):
+        shape[i] = cnp.PyArray_DIM(source, i)
+    shape[dim] = shape[dim] // parts if parts > 0 else 0
+    if shape[dim] * parts != cnp.PyArray_DIM(source, dim):
+        return None
+    call.parameters = NULL
+    call.outputs[1] = NULL
+    call.size, call.group = cnp.PyArray_SIZE(source), parts
+    split(&call.axis, dims, shape, dim)
+    return launch(&entry.forward, &call, shape, source, None, out)
 
 
-cdef class GatedKernels(GroupsKernels):
+cdef object launch_larger(const Entry* entry, dy, x, axis, Py_ssize_t parts, out):
+    """Backward from x, into an array of its shape."""
+    cdef Call call
+    cdef int i, dim = along(<cnp.ndarray>x, axis) if plain(x) and plain(dy) else -1
+    if dim < 0 or parts < 1:
+        return None
+    cdef cnp.ndarray gradient = <cnp.ndarray>dy, source = <cnp.ndarray>x
+    cdef int dims = cnp.PyArray_NDIM(source)
+    if cnp.PyArray_TYPE(source) != cnp.PyArray_TYPE(gradient) or cnp.PyArray_NDIM(gradient) != dims:
+        return None
+    for i in range(dims):
+        if cnp.PyArray_DIM(source, i) != cnp.PyArray_DIM(gradient, i) * (parts if i == dim else 1):
+            return None
+    call.parameters = NULL
+    call.inputs[2] = NULL
+    call.size, call.group = cnp.PyArray_SIZE(source), parts
+    split(&call.axis, dims, cnp.PyArray_DIMS(gradient), dim)
+    return launch(&entry.backward_x, &call, cnp.PyArray_DIMS(source), gradient, source, out)
+
+
+cdef class GatedKernels(Kernels):
     """The short path of a gated activation."""
 
     def __call__(self, x, axis=-1, *, out=None):
-        result = self.launch_smaller(x, axis, 2, out)
+        result = launch_smaller(self.entry, x, axis, 2, out)
         return self._forward(x, axis, out) if result is None else result
 
     def backward(self, dy, *, x=None, y=None, axis=-1, out=None):
-        result = self.launch_larger(dy, x, axis, 2, out) if y is None else None
+        result = launch_larger(self.entry, dy, x, axis, 2, out) if y is None else None
         return self._backward(dy, x, y, axis, out) if result is None else result
 
 
-cdef class PiecesKernels(GroupsKernels):
+cdef class PiecesKernels(Kernels):
     """The short path of a forward call that wants the largest values alone, and of backward from the input."""
 
     def __call__(self, x, pieces, axis=-1, *, out=None, return_which=False):
         cdef Py_ssize_t parts = small(pieces)
-        result = self.launch_smaller(x, axis, parts, out) if return_which is False else None
+        result = launch_smaller(self.entry, x, axis, parts, out) if return_which is False else None
         return self._forward(x, pieces, axis, out, return_which) if result is None else result
 
     def backward(self, dy, *, x=None, y=None, which=None, pieces=None, axis=-1, out=None):
         cdef Py_ssize_t parts = small(pieces)
-        result = self.launch_larger(dy, x, axis, parts, out) if y is None and which is None else None
+        result = launch_larger(self.entry, dy, x, axis, parts, out) if y is None and which is None else None
         return self._backward(dy, x, y, which, pieces, axis, out) if result is None else result
 
 
@@ -337,7 +338,8 @@ cdef inline Py_ssize_t small(object number) noexcept:
 cdef class ChannelsKernels(Kernels):
     """The short path of a call with one weight, or one per position on an axis."""
 
-    cdef bint takes(self, cnp.ndarray x, object weight, object axis, Call* call) noexcept:
+    @staticmethod
+    cdef bint takes(cnp.ndarray x, object weight, object axis, Call* call) noexcept:
         """Whether a plain x has elements and `weight` is an array for it as it is; sets both in the call."""
         cdef int dim, dtype = dtype_of(x)
         if not plain(weight) or cnp.PyArray_NDIM(<cnp.ndarray>weight) != 1:
@@ -353,7 +355,7 @@ cdef class ChannelsKernels(Kernels):
         dim = along(x, axis)
         if dim < 0 or cnp.PyArray_DIM(x, dim) != cnp.PyArray_SIZE(slopes):
             return False
-        call.axis = split(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), dim)
+        split(&call.axis, cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), dim)
         return True
 
     def __call__(self, x, weight, axis=1, *, out=None):
@@ -370,10 +372,11 @@ cdef class ChannelsKernels(Kernels):
             call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
             fits = call.size > 0
         elif plain(x):
-            fits = self.takes(x, weight, axis, &call) and (out is None or plain(out) and disjoint(weight, out))
+            fits = ChannelsKernels.takes(x, weight, axis, &call)
+            fits = fits and (out is None or plain(out) and disjoint(weight, out))
         result = None
         if fits:
-            result = self.launch(&self.entry.forward, &call, cnp.PyArray_DIMS(<cnp.ndarray>x), x, None, out)
+            result = launch(&self.entry.forward, &call, cnp.PyArray_DIMS(<cnp.ndarray>x), x, None, out)
         return self._forward(x, weight, axis, out) if result is None else result
 
     def backward(self, dy, *, weight=None, axis=1, x=None, y=None, out=None):
@@ -383,7 +386,7 @@ cdef class ChannelsKernels(Kernels):
         cdef double[::1] total
         if (
             y is not None or not plain(dy) or not plain(x) or not alike(<cnp.ndarray>dy, <cnp.ndarray>x)
-            or dtype_of(x) >= FLOAT16 or not self.takes(x, weight, axis, &call)
+            or dtype_of(x) >= FLOAT16 or not ChannelsKernels.takes(x, weight, axis, &call)
             or not (out is None or plain(out) and disjoint(weight, out))
         ):
             return self._backward(dy, weight, axis, x, y, out)

@@ -105,16 +105,15 @@ cdef extern from "Python.h":
     long PyLong_AsLongAndOverflow(object, int*) noexcept
 
 
-cdef inline Axis split(int dims, const cnp.npy_intp* shape, int dim) noexcept:
-    """A contiguous array seen along one axis."""
-    cdef Axis axis
+cdef inline void split(Axis* axis, int dims, const cnp.npy_intp* shape, int dim) noexcept:
+    """See a contiguous array along one axis."""
+    cdef Py_ssize_t outer = 1, inner = 1
     cdef int i
-    axis.outer, axis.length, axis.inner = 1, shape[dim], 1
     for i in range(dim):
-        axis.outer *= shape[i]
+        outer *= shape[i]
     for i in range(dim + 1, dims):
-        axis.inner *= shape[i]
-    return axis
+        inner *= shape[i]
+    axis.outer, axis.length, axis.inner = outer, shape[dim], inner
 
 
 cdef inline object flat(cnp.ndarray array):
