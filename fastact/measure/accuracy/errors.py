@@ -107,10 +107,9 @@ class Case:
 
 def cases(names: list[str], dtypes: list[np.dtype]) -> list[Case]:
     """Every case of these activations at the default parameters."""
-    rows = [activations[name].row for name in names]
     return [
         Case(row, direction, dtype)
-        for row in rows
+        for row in (activations[name].row for name in names)
         for dtype in dtypes
         if reference.can_judge(dtype)
         for direction in ("forward", *row.saves)
@@ -174,12 +173,8 @@ def judge(case: Case, inputs: dict[str, np.ndarray], note: str = "") -> dict[str
 
 def near_inner_zero(case: Case, inputs: dict[str, np.ndarray]) -> np.ndarray | None:
     """Which inputs are within 1 of a zero inside the derivative; None where there is not one."""
-    near = None
-    for zero in case.zeros:
-        close = np.abs(inputs["x"] - case.dtype.type(zero)) <= 1
-        if close.any():
-            near = close if near is None else near | close
-    return near
+    near = [np.abs(inputs["x"] - case.dtype.type(zero)) <= 1 for zero in case.zeros]
+    return np.any(near, axis=0) if np.any(near) else None
 
 
 EXHAUSTIVE = {

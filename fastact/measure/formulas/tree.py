@@ -227,14 +227,12 @@ def _at(formula: Node, a: Node, value: Node) -> Node:
 
 def _share_sigmoid(nodes: set[Node], node: Node) -> Node | None:
     """sigmoid(-a) as 1 - sigmoid(a) where both are needed: one exponential less."""
-    if node.op != "sigmoid" or not _is_negative(node.args[0]):
+    if node.op != "sigmoid":
         return None
-    positive = Node("sigmoid", (make("negative", node.args[0]),))
-    return make("subtract", ONE, positive) if positive in nodes else None
-
-
-def _is_negative(a: Node) -> bool:
-    return a.op == "negative" or (a.op == "multiply" and a.args[0].op == "number" and a.args[0].value < 0)
+    (a,) = node.args
+    negative = a.op == "negative" or (a.op == "multiply" and a.args[0].op == "number" and a.args[0].value < 0)
+    positive = Node("sigmoid", (make("negative", a),))
+    return make("subtract", ONE, positive) if negative and positive in nodes else None
 
 
 def spell_sigmoid(node: Node) -> Node | None:
