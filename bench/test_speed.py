@@ -10,20 +10,14 @@ from __future__ import annotations
 
 import pytest
 
-from fastact.catalog import rows
 from fastact.measure import work
 
 SIZE, ROUNDS = 2**16, 30
 
-CELLS = [
-    work.Cell(row, direction, dtype, SIZE)
-    for row in rows
-    for direction in work.DIRECTIONS
-    for dtype in work.DTYPES
-]
 
-
-@pytest.fixture(params=CELLS, ids=lambda cell: f"{cell.row.name}-{cell.direction}-{cell.dtype}")
+@pytest.fixture(
+    params=work.cells(sizes=[SIZE]), ids=lambda cell: f"{cell.row.name}-{cell.direction}-{cell.dtype}"
+)
 def cell(request) -> work.Cell:
     return request.param
 

@@ -108,8 +108,7 @@ class Network:
         dz1 = self.hidden.backward()
         gradients = [(self.w2, dw2), (self.b2, db2), (self.w1, images.T @ dz1), (self.b1, dz1.sum(axis=0))]
         if "weight" in self.settings:
-            weight = self.settings["weight"]
-            gradients.append((weight, self.hidden.weight_gradient))
+            gradients.append((self.settings["weight"], self.hidden.weight_gradient))
         for parameter, gradient in gradients:
             parameter -= RATE * gradient
         return loss

@@ -147,15 +147,11 @@ def advance(body: list[str]) -> int:
         if not line.startswith(("prefetch", "lea", "nop")):
             for base, index, scale in re.findall(r"\((?:%(r\w+))?(?:,%(r\w+),(\d))?\)", line):
                 parts = [(base, 1)] + ([(index, int(scale))] if index else [])
-                addresses.add(
-                    tuple((sums.get(register, (register, 0))[0], factor) for register, factor in parts)
-                )
+                addresses.add(tuple((sums.get(name, (name, 0))[0], factor) for name, factor in parts))
         step(line, sums)
     moves = {origin: offset for register, (origin, offset) in sums.items() if origin == register}
-    return max(
-        (abs(sum(factor * moves.get(register, 0) for register, factor in parts)) for parts in addresses),
-        default=0,
-    )
+    advances = [sum(factor * moves.get(name, 0) for name, factor in parts) for parts in addresses]
+    return max(map(abs, advances), default=0)
 
 
 def hot_loops(name: str, instructions: list[tuple[int, str]]) -> list[Loop]:
@@ -180,8 +176,7 @@ def kernels(module: Path) -> dict[str, list[Loop]]:
     """The hot loops of every kernel in a module, in the order in which they stand there."""
     found: dict[str, list[Loop]] = {}
     for name, instructions in functions(module):
-        loops = hot_loops(name, instructions)
-        if loops:
+        if loops := hot_loops(name, instructions):
             found.setdefault(name, []).extend(loops)
     return dict(sorted(found.items()))
 
@@ -217,15 +212,11 @@ def render(table: Table) -> str:
     rows += [[name, *(show(table[name].get(level, ())) for level in levels)] for name in sorted(table)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return "\n".join(
-        [
-            "# Instructions per element of the hot loops, one number for each loop of a kernel; ! marks one",
-            "# that is narrower than the level's registers. Written by: python tools/instructions.py --write",
-            compiler(),
-            *lines,
-            "",
-        ]
+    about = (
+        "# Instructions per element of the hot loops, one number for each loop of a kernel; ! marks one\n"
+        "# that is narrower than the level's registers. Written by: python tools/instructions.py --write"
     )
+    return "\n".join([about, compiler(), *lines, ""])
 
 
 def differences(found: Table, record: Table, levels: list[str]) -> list[str]:

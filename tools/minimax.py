@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import mpmath
+import numpy as np
 
 mp = mpmath.MPContext()
 mp.dps = 70
@@ -41,14 +42,6 @@ class Fit:
     def points(self, count: int) -> list[Number]:
         """Of the interval, dense towards both ends."""
         return chebyshev_points(*map(mp.mpf, self.interval), count)
-
-
-@dataclass(frozen=True)
-class Table:
-    """The coefficients, lowest first, and their largest weighted error."""
-
-    coefficients: list[Number]
-    error: Number
 
 
 def horner(coefficients: Sequence[Number], u: Number) -> Number:
@@ -100,12 +93,12 @@ def rounded(value: Number, bits: int) -> Number:
         return +value
 
 
-def table(fit: Fit, dtype: str) -> Table:
-    """The coefficients as the dtype holds them, and the error that they have then."""
+def table(fit: Fit, dtype: str) -> tuple[list[Number], Number]:
+    """The coefficients as the dtype holds them, lowest first, and their largest weighted error."""
     coefficients = [rounded(c, BITS[dtype]) for c in minimax(fit, fit.degrees[dtype])]
     points = fit.points(400)
-    error = max(abs(fit.weight(u) * (horner(coefficients, u) - fit.function(u))) for u in points)
-    return Table(coefficients, error)
+    errors = (fit.weight(u) * (horner(coefficients, u) - fit.function(u)) for u in points)
+    return coefficients, max(map(abs, errors))
 
 
 def _exp_tail(r: Number) -> Number:
@@ -114,11 +107,6 @@ def _exp_tail(r: Number) -> Number:
 
 def _expm1_weight(r: Number) -> Number:
     return r**2 / abs(mp.expm1(r))
-
-
-def _tanh_tail(u: Number) -> Number:
-    x = mp.sqrt(u)
-    return (mp.tanh(x) - x) / x**3
 
 
 def _tanhshrink_fit(dtype: str, centre: str, join: str, degree: int) -> Fit:
@@ -138,30 +126,22 @@ def _tanhshrink_fit(dtype: str, centre: str, join: str, degree: int) -> Fit:
     )
 
 
-def _log1p_tail(f: Number) -> Number:
-    return (mp.log1p(f) - f + f**2 / 2) / f**3
-
-
-def _atanh_tail(w: Number) -> Number:
-    s = mp.sqrt(w)
-    return 2 * (mp.atanh(s) - s) / (s * w)
-
-
 def _mills(a: Number) -> Number:
     """The normal distribution's upper tail over e^(-a^2 / 2)."""
     return mp.erfc(a / mp.sqrt(2)) * mp.exp(a * a / 2) / 2
+
+
+def _quotient(centre: str, pole: str) -> tuple[Function, Function]:
+    """t = (a - centre) / (a + pole), and what a is for a t."""
+    c, p = mp.mpf(centre), mp.mpf(pole)
+    return lambda a: (a - c) / (a + p), lambda t: (c + p * t) / (1 - t)
 
 
 def _mills_fall_fit(dtype: str, centre: str, pole: str, end: str, degree: int) -> Fit:
     factor = 1 / mp.sqrt(2 * mp.pi)
     lost = factor - rounded(factor, BITS[dtype])
     distance = mp.mpf(pole)
-
-    def position(a: Number) -> Number:
-        return (a - mp.mpf(centre)) / (a + distance)
-
-    def place(t: Number) -> Number:
-        return (mp.mpf(centre) + distance * t) / (1 - t)
+    position, place = _quotient(centre, pole)
 
     def fall(t: Number) -> Number:
         a = place(t)
@@ -200,12 +180,10 @@ def _normal_near_fit(dtype: str, degree: int) -> Fit:
 
 
 def _normal_far_fit(dtype: str, centre: str, pole: str, end: str, degree: int) -> Fit:
-    def position(a: Number) -> Number:
-        return (a - mp.mpf(centre)) / (a + mp.mpf(pole))
+    position, place = _quotient(centre, pole)
 
     def four_a_mills(t: Number) -> Number:
-        a = (mp.mpf(centre) + mp.mpf(pole) * t) / (1 - t)
-        return 4 * a * _mills(a)
+        return 4 * place(t) * _mills(place(t))
 
     return Fit(
         "normal_far",
@@ -246,7 +224,7 @@ FITS = (
     Fit(
         "tanh_tail",
         "(tanh(x) - x) / x^3 in u = x^2 where |x| <= 0.7, relative to tanh(x)",
-        _tanh_tail,
+        lambda u: (mp.tanh(mp.sqrt(u)) - mp.sqrt(u)) / mp.sqrt(u) ** 3,
         lambda u: u**1.5 / mp.tanh(mp.sqrt(u)),
         ("0", "0.4901"),
         {"float": 5, "double": 11},
@@ -256,7 +234,7 @@ FITS = (
     Fit(
         "log1p_tail",
         "(log(1 + f) - f + f^2 / 2) / f^3 where -1/4 <= f <= 1/2, relative to log(1 + f)",
-        _log1p_tail,
+        lambda f: (mp.log1p(f) - f + f**2 / 2) / f**3,
         lambda f: abs(f**3 / mp.log1p(f)),
         ("-0.25", "0.5"),
         {"float": 7},
@@ -264,7 +242,7 @@ FITS = (
     Fit(
         "atanh_tail",
         "(2 atanh(s) - 2 s) / s^3 in w = s^2 where -1/7 <= s <= 1/5, relative to 2 atanh(s)",
-        _atanh_tail,
+        lambda w: 2 * (mp.atanh(mp.sqrt(w)) - mp.sqrt(w)) / (mp.sqrt(w) * w),
         lambda w: w**1.5 / mp.atanh(mp.sqrt(w)) / 2,
         ("0", "0.04001"),
         {"double": 6},
@@ -278,25 +256,17 @@ FITS = (
 )
 
 
-def literal(value, dtype: str) -> str:
-    return repr_float32(value) + "f" if dtype == "float" else repr(float(value))
-
-
-def repr_float32(value) -> str:
-    """The shortest decimal that float32 reads back as `value`."""
-    for digits in range(1, 10):
-        text = f"{float(value):.{digits}g}"
-        if rounded(mp.mpf(text), 24) == value:
-            break
-    return text if "." in text or "e" in text else text + ".0"
+def literal(value: Number, dtype: str) -> str:
+    """The shortest decimal that the dtype reads back as `value`."""
+    return str(np.float32(float(value))) + "f" if dtype == "float" else repr(float(value))
 
 
 def declaration(fit: Fit, dtype: str) -> str:
     """The C++ lines of one fit."""
-    fitted = table(fit, dtype)
-    lines = ",\n    ".join(literal(c, dtype) for c in fitted.coefficients)
+    coefficients, error = table(fit, dtype)
+    lines = ",\n    ".join(literal(c, dtype) for c in coefficients)
     return (
-        f"// error 2^{mp.nstr(mp.log(fitted.error, 2), 4)}\n"
+        f"// error 2^{mp.nstr(mp.log(error, 2), 4)}\n"
         f"template <> inline constexpr {dtype} {fit.name}<{dtype}>[] = {{\n    {lines}}};"
     )
 

@@ -3,6 +3,7 @@
 from .row import Convention, Parameter, Row
 
 _DIM = "`dim=None` is axis 0 where x has 0, 1 or 3 dimensions, otherwise axis 1, with a warning"
+_OPSET = "before opset 13 axis=1, and all axes from there on are one"
 
 rows = (
     Row(
@@ -42,12 +43,7 @@ rows = (
         keras="softmax(x / temperature, axis)",
         conventions=(
             Convention("torch", "softmax(x, dim=None)", _DIM, "softmax(x, axis=dim)"),
-            Convention(
-                "onnx",
-                "Softmax(x, axis=-1)",
-                "before opset 13 axis=1, and all axes from there on are one",
-                "softmax(x.reshape(len(x), -1))",
-            ),
+            Convention("onnx", "Softmax(x, axis=-1)", _OPSET, "softmax(x.reshape(len(x), -1))"),
             Convention("tensorflow", "nn.softmax(logits, axis=None)"),
             Convention("thinc", "softmax(x, axis=-1, temperature=1.0)"),
         ),
@@ -68,12 +64,7 @@ rows = (
         keras="log_softmax(x, axis)",
         conventions=(
             Convention("torch", "log_softmax(x, dim=None)", _DIM, "log_softmax(x, axis=dim)"),
-            Convention(
-                "onnx",
-                "LogSoftmax(x, axis=-1)",
-                "before opset 13 axis=1, and all axes from there on are one",
-                "log_softmax(x.reshape(len(x), -1))",
-            ),
+            Convention("onnx", "LogSoftmax(x, axis=-1)", _OPSET, "log_softmax(x.reshape(len(x), -1))"),
             Convention("tensorflow", "nn.log_softmax(logits, axis=None)"),
         ),
         scipy="log_softmax(x, axis)",

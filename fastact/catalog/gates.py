@@ -4,6 +4,7 @@ from math import inf
 
 from .row import Convention, Parameter, Row
 
+_GATED = {"kind": "gated", "range": "(-inf, inf)", "monotonic": False, "zero_centered": True}
 _GLU_VARIANTS = "Shazeer (2020), GLU Variants Improve Transformer"
 _GELU_TANH = "sqrt(8 / pi) * (x + 0.044715 * x * x * x)"
 
@@ -58,12 +59,9 @@ rows = (
     ),
     Row(
         name="glu",
-        kind="gated",
+        **_GATED,
         formula="a * sigmoid(b)",
         derivatives={"x": "join(dy * sigmoid(b), dy * a * sigmoid(b) * sigmoid(-b))"},
-        range="(-inf, inf)",
-        monotonic=False,
-        zero_centered=True,
         reference="Dauphin, Fan, Auli, Grangier (2017), Language Modeling with Gated Convolutional Networks",
         torch="glu(x, axis)",
         torch_backward="glu_backward(dy, x, axis)",
@@ -72,27 +70,21 @@ rows = (
     ),
     Row(
         name="reglu",
-        kind="gated",
+        **_GATED,
         formula="a * maximum(b, 0)",
         derivatives={"x": "join(dy * maximum(b, 0), dy * a * where(b > 0, 1, 0))"},
-        range="(-inf, inf)",
-        monotonic=False,
-        zero_centered=True,
         reference=_GLU_VARIANTS,
         torch="a * relu(b)",
         jax="a * relu(b)",
     ),
     Row(
         name="geglu",
-        kind="gated",
+        **_GATED,
         formula="a * (b / 2 * erfc(-b / sqrt(2)))",
         derivatives={
             "x": "join(dy * (b / 2 * erfc(-b / sqrt(2))), "
             "dy * a * (erfc(-b / sqrt(2)) / 2 + b * exp(-b * b / 2) / sqrt(2 * pi)))",
         },
-        range="(-inf, inf)",
-        monotonic=False,
-        zero_centered=True,
         reference=_GLU_VARIANTS,
         torch="a * gelu(b)",
         jax="a * gelu(b, False)",
@@ -107,12 +99,9 @@ rows = (
     ),
     Row(
         name="swiglu",
-        kind="gated",
+        **_GATED,
         formula="a * (b * sigmoid(b))",
         derivatives={"x": "join(dy * (b * sigmoid(b)), dy * a * (sigmoid(b) * (1 + b * sigmoid(-b))))"},
-        range="(-inf, inf)",
-        monotonic=False,
-        zero_centered=True,
         reference=_GLU_VARIANTS,
         torch="a * silu(b)",
         jax="a * silu(b)",

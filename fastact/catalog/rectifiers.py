@@ -2,6 +2,8 @@
 
 from .row import REQUIRED, Convention, Parameter, Row
 
+_ANOTHER = "another parameter, at its default the same"
+
 rows = (
     Row(
         name="relu",
@@ -41,9 +43,7 @@ rows = (
         keras="relu6(x)",
         conventions=(
             Convention("tensorflow", "nn.relu6(features)"),
-            Convention(
-                "thinc", "relu_k(X, n=6.0)", "another parameter, at its default the same", "hardtanh(x, 0, n)"
-            ),
+            Convention("thinc", "relu_k(X, n=6.0)", _ANOTHER, "hardtanh(x, 0, n)"),
         ),
     ),
     Row(
@@ -159,12 +159,7 @@ rows = (
         keras="hard_shrink(x, lambd)",
         conventions=(
             Convention("keras", "hard_shrink(x, threshold=0.5)"),
-            Convention(
-                "onnx",
-                "Shrink(x, lambd=0.5, bias=0.0)",
-                "another parameter, at its default the same",
-                "hardshrink(x, lambd)",
-            ),
+            Convention("onnx", "Shrink(x, lambd=0.5, bias=0.0)", _ANOTHER, "hardshrink(x, lambd)"),
         ),
     ),
     Row(

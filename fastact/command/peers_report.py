@@ -133,13 +133,12 @@ def summary_lines(measured: Sequence[Measurement]) -> list[str]:
     if whole is None:
         return ["No peer has any of these."]
     over = ", ".join(f"{value:.2f} over {name}" for name, value in whole.over.items())
-    return [
-        f"{whole.cells} cells: {whole.over_best:.2f} times as fast as the best peer in the geometric mean "
-        f"({over});",
+    mean = f"{whole.over_best:.2f} times as fast as the best peer in the geometric mean"
+    lines = [
+        f"{whole.cells} cells: {mean} ({over});",
         f"{whole.below_one} cells below 1, {whole.below_noise} of them below {turns.NOISE}. The worst:",
-        *(
-            f"  {m.speedup[m.best_peer]:.2f} of {m.best_peer}: {m} {size_text(m.size)}, "
-            f"{threads_text(m.threads)}"
-            for m in whole.worst
-        ),
     ]
+    for m in whole.worst:
+        place = f"{m} {size_text(m.size)}, {threads_text(m.threads)}"
+        lines.append(f"  {m.speedup[m.best_peer]:.2f} of {m.best_peer}: {place}")
+    return lines

@@ -155,46 +155,35 @@ class Workload:
 
     def expected(self) -> np.ndarray:
         """The result of a call, apart from the arrays of those that are timed."""
-        given, saves = self.arrays, self.cell.saves
-        if self.cell.direction == "forward":
-            return given["y"]
-        gradient = self.activation.backward(given["dy"], **{saves: given[saves]}, **self.settings)
-        return gradient[0] if isinstance(gradient, tuple) else gradient
+        result = self._call(self.arrays)()
+        return result[0] if isinstance(result, tuple) else result
 
     def calls_on(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         """What each call is given, by name, and where its result goes."""
         for copy in self.copies:
             yield {**self.arrays, self.overwritten: copy}, copy if self.out is None else self.out
 
-    def fastact(self) -> list[Callable[[], Any]]:
-        if self.cell.direction == "forward":
-            return [
-                partial(self.activation, given["x"], **self.settings, out=out)
-                for given, out in self.calls_on()
-            ]
+    def _call(self, given: dict[str, np.ndarray]) -> Callable[..., Any]:
         saves = self.cell.saves
-        return [
-            partial(self.activation.backward, given["dy"], **{saves: given[saves]}, **self.settings, out=out)
-            for given, out in self.calls_on()
-        ]
+        if not saves:
+            return partial(self.activation, given["x"], **self.settings)
+        return partial(self.activation.backward, given["dy"], **{saves: given[saves]}, **self.settings)
+
+    def fastact(self) -> list[Callable[[], Any]]:
+        return [partial(self._call(given), out=out) for given, out in self.calls_on()]
 
     def numpy(self, form: str) -> list[Callable[[], Any]]:
         row, saves = self.cell.row, self.cell.saves
         shape = {name: value for name, value in self.settings.items() if name not in (*row.required, "seed")}
         shared = {**shape, "parameters": row.required, "out": self.out, "form": form, "scratch": []}
-        if self.cell.direction == "forward":
-            calls = [
-                numpy_calls.forward(row, given["x"], noise=self.noise, **shared)
-                for given, _ in self.calls_on()
-            ]
-            if self.noise is None:
-                return calls
-            self.drawn = np.empty_like(self.noise)
-            return [partial(self._drawing, call) for call in calls]
-        return [
-            numpy_calls.backward(row, saves, given["dy"], given[saves], **shared)
-            for given, _ in self.calls_on()
-        ]
+        given = [arrays for arrays, _ in self.calls_on()]
+        if saves:
+            return [numpy_calls.backward(row, saves, g["dy"], g[saves], **shared) for g in given]
+        calls = [numpy_calls.forward(row, g["x"], noise=self.noise, **shared) for g in given]
+        if self.noise is None:
+            return calls
+        self.drawn = np.empty_like(self.noise)
+        return [partial(self._drawing, call) for call in calls]
 
     def _drawing(self, call: Callable[[], Any]) -> Any:
         """A call before which NumPy draws noise, as its user has to.

@@ -107,10 +107,9 @@ class Case:
 
 def cases(names: list[str], dtypes: list[np.dtype]) -> list[Case]:
     """Every case of these activations at the default parameters."""
-    rows = [activations[name].row for name in names]
     return [
         Case(row, direction, dtype)
-        for row in rows
+        for row in (activations[name].row for name in names)
         for dtype in dtypes
         if reference.can_judge(dtype)
         for direction in ("forward", *row.saves)
@@ -174,29 +173,18 @@ def judge(case: Case, inputs: dict[str, np.ndarray], note: str = "") -> dict[str
 
 def near_inner_zero(case: Case, inputs: dict[str, np.ndarray]) -> np.ndarray | None:
     """Which inputs are within 1 of a zero inside the derivative; None where there is not one."""
-    near = None
-    for zero in case.zeros:
-        close = np.abs(inputs["x"] - case.dtype.type(zero)) <= 1
-        if close.any():
-            near = close if near is None else near | close
-    return near
+    near = [np.abs(inputs["x"] - case.dtype.type(zero)) <= 1 for zero in case.zeros]
+    return np.any(near, axis=0) if np.any(near) else None
 
 
 EXHAUSTIVE = {
-    "float32": samples.FLOAT32_BATCHES,
-    "float64": 512,
-    "rows": 4 * samples.ROW_BATCHES,
-    "random_rows": 4 * samples.ROW_BATCHES,
-    "pieces": 64,
-}
+    "float32": samples.FLOAT32_BATCHES, "float64": 512,
+    "rows": 4 * samples.ROW_BATCHES, "random_rows": 4 * samples.ROW_BATCHES, "pieces": 64,
+}  # fmt: skip
 SAMPLED = {
-    "float32": 32,
-    "float64": 9,
-    "rows": samples.ROW_BATCHES,
-    "random_rows": samples.ROW_BATCHES,
-    "pieces": 8,
-    "gated": 6,
-}
+    "float32": 32, "float64": 9, "rows": samples.ROW_BATCHES, "random_rows": samples.ROW_BATCHES,
+    "pieces": 8, "gated": 6,
+}  # fmt: skip
 """Numbers of batches, by kind or else by dtype."""
 
 
@@ -210,12 +198,7 @@ class Batch:
 
     def inputs(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
         """Blocks of arguments, each with a note on what they are."""
-        make = {
-            "rows": self._rows,
-            "random_rows": self._rows,
-            "pieces": self._groups,
-            "gated": self._halves,
-        }
+        make = {"rows": self._rows, "random_rows": self._rows, "pieces": self._groups, "gated": self._halves}
         return make.get(self.case.row.kind, self._elements)()
 
     def _halves(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:
@@ -245,17 +228,13 @@ class Batch:
             values = samples.stratified(case.dtype, self.number, case.interval, points)
         # dy is 1 throughout where inputs are exhaustive: one block of it serves all.
         count = BLOCK if whole else values.size
-        dy = (
-            None
-            if case.direction == "forward"
-            else samples.gradients(case.dtype, 0 if whole else self.number, count)
-        )
+        forward = case.direction == "forward"
+        dy = None if forward else samples.gradients(case.dtype, 0 if whole else self.number, count)
         for start in range(0, values.size, BLOCK):
-            saved = values[start : start + BLOCK]
+            saved, first = values[start : start + BLOCK], 0 if whole else start
             if dy is None:
                 yield {"x": saved}, ""
             else:
-                first = 0 if whole else start
                 yield {"dy": dy[first : first + saved.size], case.direction: saved}, ""
 
     def _rows(self) -> Iterator[tuple[dict[str, np.ndarray], str]]:

@@ -7,9 +7,15 @@ pairs whose sums, products and quotients carry what was lost in rounding, until 
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+
+def _of_sums(compare: Callable[[Any, Any], Any]) -> Callable[[Pair, Any], Any]:
+    return lambda self, other: compare(value(self), value(other))
 
 
 class Pair:
@@ -55,20 +61,9 @@ class Pair:
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def __gt__(self, other: Any) -> Any:
-        return value(self) > value(other)
-
-    def __ge__(self, other: Any) -> Any:
-        return value(self) >= value(other)
-
-    def __lt__(self, other: Any) -> Any:
-        return value(self) < value(other)
-
-    def __le__(self, other: Any) -> Any:
-        return value(self) <= value(other)
-
-    def __eq__(self, other: Any) -> Any:
-        return value(self) == value(other)
+    __gt__, __ge__, __lt__, __le__, __eq__ = map(
+        _of_sums, (operator.gt, operator.ge, operator.lt, operator.le, operator.eq)
+    )
 
 
 def parts(number: Any) -> tuple[Any, Any]:

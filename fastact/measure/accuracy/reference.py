@@ -88,28 +88,15 @@ def _sparse_threshold(x: np.ndarray) -> np.ndarray:
     return largest + np.take_along_axis(thresholds, size - 1, axis=-1)
 
 
+_NAMED_AS_IN_NUMPY = (
+    "exp", "expm1", "log", "log1p", "sqrt", "tanh", "abs", "sign", "maximum", "minimum", "where", "float64",
+)  # fmt: skip
 VOCABULARY: dict[str, Any] = {
-    **{
-        function.__name__: function
-        for function in (
-            np.exp,
-            np.expm1,
-            np.log,
-            np.log1p,
-            np.sqrt,
-            np.tanh,
-            np.sign,
-            np.maximum,
-            np.minimum,
-            np.float64,
-        )
-    },
-    "abs": np.abs,
+    **{name: getattr(np, name) for name in _NAMED_AS_IN_NUMPY},
     "sigmoid": _sigmoid,
     "erf": lambda t: 1 - _erfc(t),
     "erfc": _erfc,
     "x_minus_tanh": _x_minus_tanh,
-    "where": np.where,
     "max": partial(np.max, axis=-1, keepdims=True),
     "sum": partial(np.sum, axis=-1, keepdims=True),
     "join": lambda da, db: np.concatenate(np.broadcast_arrays(da, db), axis=-1),

@@ -202,46 +202,34 @@ def forms(text: str) -> tuple[str, ...]:
 
 
 def forward(
-    row: Row,
-    x: np.ndarray,
-    *,
-    out: np.ndarray | None = None,
-    parameters: Mapping[str, float] = NONE,
-    weight: np.ndarray | None = None,
-    noise: np.ndarray | None = None,
-    pieces: int = 1,
-    axis: int = -1,
-    form: str = "expm1",
-    scratch: list[np.ndarray] | None = None,
+    row: Row, x: np.ndarray, *, out: np.ndarray | None = None, noise: np.ndarray | None = None, **options: Any
 ) -> Calls:
     """The NumPy calls of a forward pass, in place on `x` or, where given, into `out`.
 
-    `weight` has one value per position of prelu's `axis`, `noise` is gumbel_softmax's. For maxout `x`
-    is C-contiguous, its last axis holds the groups of `pieces`; for it and gated `out` is needed. Calls
-    that are given the same `scratch` list share its arrays; it grows by what they need.
+    `noise` is gumbel_softmax's; maxout and gated need `out`. The options are those of `bound`.
     """
-    scratch = [] if scratch is None else scratch
-    arrays, constants = {"x": x}, row.names(**parameters)
-    target = x if out is None else out
-    if "pieces" in row.needs:
-        arrays["x"], target, axis = _in_groups(x, pieces), target[..., None], -1
-    if row.shape.halves:
-        arrays = _halves(x, axis)
-    if weight is not None:
-        arrays["weight"] = _along(weight, x.ndim, axis)
-    if noise is not None:
-        arrays["noise"] = noise
-    root = _root(row.formula, tuple(constants.items()), tuple(arrays), form)
-    return _returning(Binder(arrays, target, axis, scratch).bind(root), x if out is None else out)
+    arrays = {"x": x} if noise is None else {"x": x, "noise": noise}
+    return bound(row, "", arrays, x if out is None else out, **options)
 
 
 def backward(
+    row: Row, saves: str, dy: np.ndarray, saved: np.ndarray, *, out: np.ndarray | None = None, **options: Any
+) -> Calls:
+    """The NumPy calls of a backward pass from `saved`, in place (`dy`; maxout, gated: `saved`) or into `out`.
+
+    prelu's calls sum the gradient of its weight too, as fastact's backward does. The options are those of
+    `bound`.
+    """
+    result = out if out is not None else saved if row.shape.shrinks else dy
+    return bound(row, saves, {"dy": dy, saves: saved}, result, **options)
+
+
+def bound(
     row: Row,
     saves: str,
-    dy: np.ndarray,
-    saved: np.ndarray,
+    arrays: dict[str, np.ndarray],
+    result: np.ndarray,
     *,
-    out: np.ndarray | None = None,
     parameters: Mapping[str, float] = NONE,
     weight: np.ndarray | None = None,
     pieces: int = 1,
@@ -249,31 +237,33 @@ def backward(
     form: str = "expm1",
     scratch: list[np.ndarray] | None = None,
 ) -> Calls:
-    """The NumPy calls of a backward pass from `saved`, in place (`dy`; maxout, gated: `saved`) or into `out`.
+    """The calls that compute `result`, forward where nothing is named in `saves`.
 
-    prelu's calls sum the gradient of its weight too, as fastact's backward does.
+    `weight` has one value per position of prelu's `axis`. For maxout `x` is C-contiguous, its last axis
+    holds the groups of `pieces`. Calls that are given the same `scratch` list share its arrays; it grows
+    by what they need.
     """
     scratch = [] if scratch is None else scratch
-    arrays, constants = {"dy": dy, saves: saved}, row.names(**parameters)
-    result = out if out is not None else saved if row.shape.shrinks else dy
-    target, other = result, None
+    x, target, other = arrays[saves or "x"], result, None
     if "pieces" in row.needs:
-        groups = _in_groups(saved, pieces)
-        arrays, axis = {"dy": dy[..., None], saves: groups}, -1
-        target = groups if out is None else _in_groups(out, pieces)
+        groups, axis = x.reshape(*x.shape[:-1], x.shape[-1] // pieces, pieces), -1
+        arrays = {name: groups if array is x else array[..., None] for name, array in arrays.items()}
+        target = groups if result is x else result.reshape(groups.shape) if saves else result[..., None]
     if row.shape.halves:
-        arrays = {"dy": dy, **_halves(saved, axis)}
-        halves = arrays if out is None else _halves(out, axis)
-        target, other = halves["a"], halves["b"]
+        halves = _halves(x, axis)
+        arrays = {name: array for name, array in arrays.items() if array is not x} | halves
+        if saves:
+            target, other = (halves if result is x else _halves(result, axis)).values()
     if weight is not None:
-        arrays["weight"] = _along(weight, dy.ndim, axis)
-    root = _root(row.text(saves), tuple(constants.items()), tuple(arrays), form)
+        arrays["weight"] = weight.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
+    root = _root(row.text(saves), tuple(row.names(**parameters).items()), tuple(arrays), form)
     calls = Binder(arrays, target, axis, scratch, other).bind(root)
-    if weight is not None:
+    if weight is not None and saves:
         first = _weight_gradient(arrays, axis, scratch)
-        steps, lines = first.steps + calls.steps, first.lines + calls.lines
-        calls = Calls(calls.result, steps, lines, first.result.reshape(weight.shape))
-    return _returning(calls, result)
+        calls.steps, calls.lines = first.steps + calls.steps, first.lines + calls.lines
+        calls.weight_gradient = first.result.reshape(weight.shape)
+    calls.result = result
+    return calls
 
 
 def as_defined(row: Row, saves: str, arrays: tuple[str, ...]) -> Node:
@@ -296,19 +286,6 @@ def _weight_gradient(arrays: Mapping[str, np.ndarray], axis: int, scratch: list[
     return Binder({**arrays, "dweight": total}, total, others, scratch).bind(root)
 
 
-def _in_groups(x: np.ndarray, pieces: int) -> np.ndarray:
-    return x.reshape(*x.shape[:-1], x.shape[-1] // pieces, pieces)
-
-
 def _halves(x: np.ndarray, axis: int) -> dict[str, np.ndarray]:
     a, b = np.split(x, 2, axis=axis)
     return {"a": a, "b": b}
-
-
-def _along(weight: np.ndarray, dimensions: int, axis: int) -> np.ndarray:
-    return weight.reshape([-1 if i == axis % dimensions else 1 for i in range(dimensions)])
-
-
-def _returning(calls: Calls, result: np.ndarray) -> Calls:
-    calls.result = result
-    return calls

@@ -16,25 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from ...catalog import VOCABULARY
+
 _OPERATORS: dict[type, str] = {
-    ast.Add: "add",
-    ast.Sub: "subtract",
-    ast.Mult: "multiply",
-    ast.Div: "divide",
-    ast.Gt: "greater",
-    ast.GtE: "greater_equal",
-    ast.Lt: "less",
-    ast.LtE: "less_equal",
-    ast.Eq: "equal",
-}
+    ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide", ast.Gt: "greater",
+    ast.GtE: "greater_equal", ast.Lt: "less", ast.LtE: "less_equal", ast.Eq: "equal",
+}  # fmt: skip
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "logical_not")
 REDUCTIONS = ("max", "sum", "vecdot", "sparse_threshold")
-_FUNCTIONS = {
-    "exp": "exp", "expm1": "expm1", "log": "log", "log1p": "log1p", "sqrt": "sqrt", "tanh": "tanh",
-    "abs": "absolute", "sign": "sign", "maximum": "maximum", "minimum": "minimum", "where": "where",
-    "sigmoid": "sigmoid", "max": "max", "sum": "sum", "join": "join", "erf": "erf", "erfc": "erfc",
-    "float64": "float64", "sparse_threshold": "sparse_threshold",
-}  # fmt: skip
+_FUNCTIONS = {name: name for name in VOCABULARY if name != "pi"} | {"abs": "absolute"}
 
 
 class Unavailable(ImportError):
@@ -237,14 +227,12 @@ def _at(formula: Node, a: Node, value: Node) -> Node:
 
 def _share_sigmoid(nodes: set[Node], node: Node) -> Node | None:
     """sigmoid(-a) as 1 - sigmoid(a) where both are needed: one exponential less."""
-    if node.op != "sigmoid" or not _is_negative(node.args[0]):
+    if node.op != "sigmoid":
         return None
-    positive = Node("sigmoid", (make("negative", node.args[0]),))
-    return make("subtract", ONE, positive) if positive in nodes else None
-
-
-def _is_negative(a: Node) -> bool:
-    return a.op == "negative" or (a.op == "multiply" and a.args[0].op == "number" and a.args[0].value < 0)
+    (a,) = node.args
+    negative = a.op == "negative" or (a.op == "multiply" and a.args[0].op == "number" and a.args[0].value < 0)
+    positive = Node("sigmoid", (make("negative", a),))
+    return make("subtract", ONE, positive) if negative and positive in nodes else None
 
 
 def spell_sigmoid(node: Node) -> Node | None:

@@ -55,11 +55,18 @@ def read_call(text: str, names: dict[str, Any]) -> tuple[str, list[Any], dict[st
     given = [*call.args, *(keyword.value for keyword in call.keywords)]
     if not all(isinstance(node, ast.Name | ast.Constant | ast.Attribute) for node in given):
         return None
+    keywords = {str(k.arg): value(k.value, names) for k in call.keywords}
+    return call.func.id, [value(a, names) for a in call.args], keywords
 
-    def value(node: ast.expr) -> Any:
-        return eval(compile(ast.Expression(node), text, "eval"), {}, names)
 
-    return call.func.id, [value(a) for a in call.args], {str(k.arg): value(k.value) for k in call.keywords}
+def value(node: ast.expr, names: dict[str, Any]) -> Any:
+    """What a part of a text stands for."""
+    return eval(compile(ast.Expression(node), "a row's text", "eval"), {}, names)
+
+
+def weight_of(work: Workload) -> dict[str, np.ndarray]:
+    """prelu's weight as a column, for its channels are the axis before the last; else nothing."""
+    return {name: w.reshape(-1, 1) for name, w in work.settings.items() if name == "weight"}
 
 
 def as_array(result: Any, dtype: np.dtype) -> np.ndarray:
@@ -163,10 +170,9 @@ class NumExpr:
         kind = _NUMEXPR_TYPES[work.cell.dtype]
         expression = self.numexpr.NumExpr(text, [(name, kind) for name in (*arrays, *constants.values())])
         numbers = [np.array(number, work.cell.dtype) for number in constants]
-        weight = {name: w.reshape(-1, 1) for name, w in work.settings.items() if name == "weight"}
         calls = []
         for given, out in work.calls_on():
-            operands = [{**given, **weight}[name] for name in arrays]
+            operands = [(given | weight_of(work))[name] for name in arrays]
             calls.append(partial(expression, *operands, *numbers, out=out, ex_uses_vml=False))
         yield given_array(work), calls
 
@@ -204,14 +210,11 @@ class OnnxRuntime:
         for given, out in work.calls_on():
             binding = session.io_binding()
             for node in session.get_inputs():
-                array = given["x"] if node.name == "x" else self.weight(work)
+                array = (given | weight_of(work))[node.name]
                 binding.bind_input(node.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
             binding.bind_output("out", "cpu", 0, out.dtype, out.shape, out.ctypes.data)
             calls.append(partial(session.run_with_iobinding, binding))
         yield given_array(work), calls
-
-    def weight(self, work: Workload) -> np.ndarray:
-        return work.settings["weight"].reshape(-1, 1)
 
     def session(self, work: Workload) -> Any:
         """The model of the row's text. The runtime takes out operators that do nothing, such as Div(x, 1)."""
@@ -221,19 +224,16 @@ class OnnxRuntime:
         nodes: list[Any] = []
         constants: list[Any] = []
 
-        def value(node: ast.expr) -> Any:
-            return eval(compile(ast.Expression(node), row.onnx, "eval"), {}, names_of(work))
-
         def tensor(node: ast.expr, name: str) -> str:
             """The name of what a text stands for, after its nodes and constants have joined the graph."""
             if isinstance(node, ast.Name) and node.id in arrays:
                 return node.id
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 inputs = [tensor(given, f"{name}_{i}") for i, given in enumerate(node.args)]
-                attributes = {str(k.arg): value(k.value) for k in node.keywords}
+                attributes = {str(k.arg): value(k.value, names_of(work)) for k in node.keywords}
                 nodes.append(helper.make_node(node.func.id, inputs, [name], **attributes))
             else:
-                constants.append(helper.make_tensor(name, kind, [], [value(node)]))
+                constants.append(helper.make_tensor(name, kind, [], [value(node, names_of(work))]))
             return name
 
         tensor(ast.parse(row.onnx, mode="eval").body, "out")
@@ -307,24 +307,20 @@ class Torch:
         text = work.cell.row.torch
         if not text:
             return
-        sets = [(self.names(work, given), self.tensor(out)) for given, out in work.calls_on()]
-        calls = [read_call(text, names) for names, _ in sets]
+        sets = [self.names(work, given) for given, _ in work.calls_on()]
+        outs = [self.tensor(out) for _, out in work.calls_on()]
+        calls = [read_call(text, names) for names in sets]
         if calls[0] is None:
-            yield NEW_ARRAY, [partial(self.evaluate(text, names), names) for names, _ in sets]
+            yield NEW_ARRAY, [partial(self.evaluate(text, names), names) for names in sets]
             return
         name = calls[0][0]
         if work.out is None:
             for function in self.functions(f"{name}_"):
                 yield given_array(work), [partial(function, *args, **keywords) for _, args, keywords in calls]
         for function in self.functions(name):
-            yield (
-                given_array(work),
-                [
-                    partial(function, *args, **keywords, out=out)
-                    for (_, args, keywords), (_, out) in zip(calls, sets, strict=True)
-                ],
-            )
-            yield NEW_ARRAY, [partial(function, *args, **keywords) for _, args, keywords in calls]
+            new = [partial(function, *args, **keywords) for _, args, keywords in calls]
+            yield given_array(work), [partial(call, out=out) for call, out in zip(new, outs, strict=True)]
+            yield NEW_ARRAY, new
 
     def evaluate(self, text: str, names: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
         """A text that computes more than one call, compiled."""
@@ -370,11 +366,7 @@ class Torch:
 
 
 LIBRARIES: dict[str, Any] = {
-    "fastact": Fastact,
-    "torch": Torch,
-    "onnxruntime": OnnxRuntime,
-    "scipy": SciPy,
-    "numexpr": NumExpr,
-    "numpy": NumPy,
-}
+    "fastact": Fastact, "torch": Torch, "onnxruntime": OnnxRuntime,
+    "scipy": SciPy, "numexpr": NumExpr, "numpy": NumPy,
+}  # fmt: skip
 PEERS = tuple(name for name in LIBRARIES if name != "fastact")

@@ -136,6 +136,7 @@ class Comparison:
             worker.tell("prepare", cell, threads)
         prepared = {worker: worker.answer() for worker in self.workers}
         able = [worker for worker, answer in prepared.items() if answer.able]
+        out = {worker: answer for worker, answer in prepared.items() if not answer.able}
         form = {worker.library: worker.ask("choose", self.seconds) for worker in able}
         taken = self._rounds(able)
         own = taken["fastact"]
@@ -146,12 +147,8 @@ class Comparison:
             ns_per_element={name: median(times) / cell.size * 1e9 for name, times in taken.items()},
             form=form,
             speedup={name: speedup(own, times) for name, times in taken.items() if name != "fastact"},
-            disagrees={w.library: answer.reason for w, answer in prepared.items() if answer.disagrees},
-            absent={
-                w.library: answer.reason
-                for w, answer in prepared.items()
-                if not answer.able and not answer.disagrees
-            },
+            disagrees={worker.library: why.reason for worker, why in out.items() if why.disagrees},
+            absent={worker.library: why.reason for worker, why in out.items() if not why.disagrees},
         )
 
     def _rounds(self, able: Sequence[Worker]) -> dict[str, list[float]]:
@@ -211,9 +208,7 @@ def summary(measured: Sequence[Measurement], worst: int = 5) -> Summary | None:
     return Summary(
         cells=len(compared),
         over_best=geometric_mean(best),
-        over={
-            name: geometric_mean([m.speedup[name] for m in compared if name in m.speedup]) for name in names
-        },
+        over={n: geometric_mean([m.speedup[n] for m in compared if n in m.speedup]) for n in names},
         below_one=sum(value < 1 for value in best),
         below_noise=sum(value < NOISE for value in best),
         worst=compared[:worst],
