@@ -14,9 +14,12 @@ cdef inline bint is_number(object value) noexcept:
 cdef object launch(
     const Work* work, Call* call, const cnp.npy_intp* shape, cnp.ndarray first, cnp.ndarray saved, out
 ):
-    """Run a call on plain arrays of one dtype and give the result; None where `out` cannot take it as it is."""
+    """Run a call on plain arrays of one dtype and give the result.
+
+    None where `out` cannot take it as it is, no kernel has that dtype, or there are no elements.
+    """
     cdef int dtype = dtype_of(first)
-    if work.kernel[dtype] == NULL:
+    if call.size == 0 or work.kernel[dtype] == NULL:
         return None
     out = output(out, shape, first, saved)
     if out is not None:
@@ -30,7 +33,7 @@ cdef object launch_along(const Work* work, Call* call, int dim, cnp.ndarray firs
     # Rows of half precision that are longer than the kernels' buffers are brought as float32.
     if call.axis.length > longest_half_row and dtype_of(first) >= FLOAT16:
         return None
-    call.size = cnp.PyArray_SIZE(first)
+    call.size = call.axis.outer * call.axis.length * call.axis.inner
     call.place.index, call.place.step = 0, call.axis.inner
     return launch(work, call, cnp.PyArray_DIMS(first), first, saved, out)
 
@@ -277,8 +280,8 @@ cdef object launch_smaller(const Entry* entry, x, axis, Py_ssize_t parts, out):
         return None
     call.parameters = NULL
     call.outputs[1] = NULL
-    call.size, call.group = cnp.PyArray_SIZE(source), parts
     split(&call.axis, dims, shape, dim)
+    call.size, call.group = call.axis.outer * call.axis.length * call.axis.inner * parts, parts
     return launch(&entry.forward, &call, shape, source, None, out)
 
 
@@ -297,8 +300,8 @@ cdef object launch_larger(const Entry* entry, dy, x, axis, Py_ssize_t parts, out
             return None
     call.parameters = NULL
     call.inputs[2] = NULL
-    call.size, call.group = cnp.PyArray_SIZE(source), parts
     split(&call.axis, dims, cnp.PyArray_DIMS(gradient), dim)
+    call.size, call.group = call.axis.outer * call.axis.length * call.axis.inner * parts, parts
     return launch(&entry.backward_x, &call, cnp.PyArray_DIMS(source), gradient, source, out)
 
 
@@ -328,19 +331,22 @@ cdef class PiecesKernels(Kernels):
         return self._backward(dy, x, y, which, pieces, axis, out) if result is None else result
 
 
-cdef inline Py_ssize_t small(object number) noexcept:
+cdef inline Py_ssize_t small(object number) except? -1:
     """An int as it is; 0 for what is none, or is beyond every extent."""
-    cdef int overflow = 0
-    cdef long value = PyLong_AsLongAndOverflow(number, &overflow) if PyLong_CheckExact(number) else 0
-    return 0 if overflow else value
+    if not PyLong_CheckExact(number):
+        return 0
+    try:
+        return number
+    except OverflowError:
+        return 0
 
 
 cdef class ChannelsKernels(Kernels):
     """The short path of a call with one weight, or one per position on an axis."""
 
     @staticmethod
-    cdef bint takes(cnp.ndarray x, object weight, object axis, Call* call) noexcept:
-        """Whether a plain x has elements and `weight` is an array for it as it is; sets both in the call."""
+    cdef bint takes(cnp.ndarray x, object weight, object axis, Call* call) except -1:
+        """Whether `weight` is an array for a plain x as it is; sets both in the call."""
         cdef int dim, dtype = dtype_of(x)
         if not plain(weight) or cnp.PyArray_NDIM(<cnp.ndarray>weight) != 1:
             return False
@@ -350,10 +356,10 @@ cdef class ChannelsKernels(Kernels):
         call.size = cnp.PyArray_SIZE(x)
         call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
         call.inputs[2] = cnp.PyArray_DATA(slopes)
-        if cnp.PyArray_SIZE(slopes) == 1:
-            return call.size > 0
+        if cnp.PyArray_DIM(slopes, 0) == 1:
+            return True
         dim = along(x, axis)
-        if dim < 0 or cnp.PyArray_DIM(x, dim) != cnp.PyArray_SIZE(slopes):
+        if dim < 0 or cnp.PyArray_DIM(x, dim) != cnp.PyArray_DIM(slopes, 0):
             return False
         split(&call.axis, cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), dim)
         return True
@@ -370,7 +376,7 @@ cdef class ChannelsKernels(Kernels):
             call.inputs[2] = <void*>&wide if dtype_of(x) == FLOAT64 else <void*>&narrow
             call.size = cnp.PyArray_SIZE(<cnp.ndarray>x)
             call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
-            fits = call.size > 0
+            fits = True
         elif plain(x):
             fits = ChannelsKernels.takes(x, weight, axis, &call)
             fits = fits and (out is None or plain(out) and disjoint(weight, out))
@@ -395,7 +401,7 @@ cdef class ChannelsKernels(Kernels):
         call.place.index, call.place.step = 0, 1
         call.group = max(segment, count)
         # The sums of many ranges of many channels would be of the array's size.
-        if call.size > MOST_RANGES * call.group:
+        if call.size == 0 or call.size > MOST_RANGES * call.group:
             return self._backward(dy, weight, axis, x, y, out)
         out = output(out, cnp.PyArray_DIMS(<cnp.ndarray>x), dy, x)
         if out is None:

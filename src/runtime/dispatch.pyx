@@ -12,7 +12,7 @@ from cython.parallel cimport prange
 from libc.math cimport NAN
 from libc.stdlib cimport free, malloc
 from views cimport (
-    FLOAT16, FLOAT32, FLOAT64, UNKNOWN, PyLong_AsLongAndOverflow, along, alike, disjoint, dtype_of, flat, flat_bits,
+    FLOAT16, FLOAT32, FLOAT64, UNKNOWN, along, alike, disjoint, dtype_of, flat, flat_bits,
     know_bfloat16, output, plain, split,
 )
 
