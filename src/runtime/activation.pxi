@@ -5,6 +5,8 @@
 
 cdef enum:
     MOST = 3  # parameters of a formula
+    INPUTS = 3  # of a call
+    OUTPUTS = 2
 
 
 cdef inline bint is_number(object value) noexcept:
@@ -93,10 +95,10 @@ cdef class Kernels:
         cdef double values[MOST]
         cdef Call call
         cdef cnp.ndarray array
-        cdef int i, dtype = dtype_of(inputs[0])
         cdef const Work* work = self.work(direction)
-        if dtype == UNKNOWN or work.kernel[dtype] == NULL:
-            raise TypeError(f"no kernel computes {direction} in {inputs[0].dtype}")
+        cdef int i, dtype = known_dtype(work, inputs[0])
+        if len(inputs) > INPUTS or len(outputs) > OUTPUTS:
+            raise ValueError(f"{len(inputs)} inputs, {len(outputs)} outputs; at most {INPUTS} and {OUTPUTS} are allowed")
         read_numbers(parameters, values)
         call.parameters = values
         call.place.index, call.place.step = place
@@ -140,11 +142,19 @@ cdef class Kernels:
         cdef cnp.ndarray partial = cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE, 0)
         cdef double* sums = <double*>cnp.PyArray_DATA(partial)
         call.outputs[1] = sums
-        run(work, call, dtype_of(x), dy, x, None)
+        run(work, call, known_dtype(work, x), dy, x, None)
         for unit in range(shape[0]):
             for channel in range(shape[1]):
                 total[channel] += sums[unit * shape[1] + channel]
         return 0
+
+
+cdef int known_dtype(const Work* work, cnp.ndarray array) except -1:
+    """The dtype of an array that a kernel of this work computes in."""
+    cdef int dtype = dtype_of(array)
+    if dtype == UNKNOWN or work.kernel[dtype] == NULL:
+        raise TypeError(f"no kernel of this work computes in {array.dtype}")
+    return dtype
 
 
 cdef int read_numbers(tuple parameters, double* values) except -1:

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from cases import CASES, other_parameters, output_determines, same_bits
 
+from fastact import _dispatch
+
 ROOT = Path(__file__).parents[2]
 THREADS, ROUNDS = 6, 3
 TORN = r"""
@@ -109,3 +111,14 @@ def test_parameters_that_were_checked_together_are_read_together(tmp_path):
     )
     assert mixed == 0
     assert whole > 0
+
+
+def test_nothing_is_written_past_the_arrays_of_a_call():
+    """More parameters or arrays than a call has room for would be."""
+    kernels, x = _dispatch.Kernels("silu"), np.ones(8)
+    with pytest.raises(ValueError, match="4 parameters"):
+        kernels.run("forward", [x], [x.copy()], (1.0, 2.0, 3.0, 4.0))
+    with pytest.raises(ValueError, match="4 inputs, 1 outputs"):
+        kernels.run("forward", [x] * 4, [x.copy()])
+    with pytest.raises(TypeError, match="int32"):
+        kernels.run("forward", [x.astype(np.int32)], [x.copy()])

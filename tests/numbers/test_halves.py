@@ -159,3 +159,23 @@ def test_the_first_bfloat16_array_and_the_next(fresh_python):
     first, second = fresh_python(code).stdout.splitlines()
     assert first == second
     assert first.endswith("bfloat16")
+
+
+def test_no_other_dtype_is_taken_for_bfloat16(fresh_python):
+    """Neither one that is met before it, nor one of that name that is not ml_dtypes' own."""
+    pytest.importorskip("ml_dtypes")
+    code = """if True:
+        import ml_dtypes, numpy as np
+        import fastact as fa
+        x, own = np.ones(8, ml_dtypes.bfloat16), ml_dtypes.bfloat16
+        def refused(array):
+            try:
+                fa.relu(array)
+            except TypeError as error:
+                return str(array.dtype) in str(error)
+        ml_dtypes.bfloat16 = type("bfloat16", (), {})
+        print(refused(np.ones(8, ml_dtypes.float8_e4m3fn)), refused(x))
+        ml_dtypes.bfloat16 = own
+        print(fa.relu(x).dtype, refused(np.ones(8, ml_dtypes.float8_e4m3fn)))"""
+    run = fresh_python(code)
+    assert run.stdout.split() == ["True", "True", "bfloat16", "True"], run.stderr
