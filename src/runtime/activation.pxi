@@ -98,7 +98,7 @@ cdef class Kernels:
         cdef const Work* work = self.work(direction)
         cdef int i, dtype = known_dtype(work, inputs[0])
         if len(inputs) > INPUTS or len(outputs) > OUTPUTS:
-            raise ValueError(f"{len(inputs)} inputs, {len(outputs)} outputs; at most {INPUTS} and {OUTPUTS} are allowed")
+            raise ValueError(f"{len(inputs)} inputs, {len(outputs)} outputs; allowed are {INPUTS} and {OUTPUTS}")
         read_numbers(parameters, values)
         call.parameters = values
         call.place.index, call.place.step = place
