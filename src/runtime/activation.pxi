@@ -341,14 +341,25 @@ cdef class PiecesKernels(Kernels):
         return self._backward(dy, x, y, which, pieces, axis, out) if result is None else result
 
 
-cdef inline Py_ssize_t small(object number) except? -1:
-    """An int as it is; 0 for what is none, or is beyond every extent."""
-    if not PyLong_CheckExact(number):
-        return 0
-    try:
-        return number
-    except OverflowError:
-        return 0
+cdef extern from *:
+    """
+    // An int of one digit as it is, 0 for a longer one, which is left to Python: a conversion that may fail
+    // takes a twentieth of a small call.
+    static inline Py_ssize_t one_digit(PyObject* number) {
+    #if PY_VERSION_HEX >= 0x030C0000
+        PyLongObject* integer = reinterpret_cast<PyLongObject*>(number);
+        return PyUnstable_Long_IsCompact(integer) ? PyUnstable_Long_CompactValue(integer) : 0;
+    #else
+        return Py_SIZE(number) == 1 ? Py_ssize_t(reinterpret_cast<PyLongObject*>(number)->ob_digit[0]) : 0;
+    #endif
+    }
+    """
+    Py_ssize_t one_digit(object) noexcept
+
+
+cdef inline Py_ssize_t small(object number) noexcept:
+    """A number of pieces; 0 for what is no int, or too large for the short path."""
+    return one_digit(number) if PyLong_CheckExact(number) else 0
 
 
 cdef class ChannelsKernels(Kernels):
