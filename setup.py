@@ -56,10 +56,10 @@ DIRECTIVES = {
 }
 
 
-def extension(module: str, source: str, flags: list[str]) -> Extension:
+def extension(module: str, sources: list[str], flags: list[str]) -> Extension:
     return Extension(
         f"fastact.{module}",
-        [f"src/{source}.pyx"],
+        [f"src/{source}" for source in sources],
         language="c++",
         include_dirs=["src", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
@@ -111,9 +111,9 @@ class BuildExtensions(build_ext):
 
 MODULES = cythonize(
     [
-        extension("_dispatch", "runtime/dispatch", []),
+        extension("_dispatch", ["runtime/dispatch.pyx", "runtime/team.cpp"], []),
         *(
-            extension(f"_kernels_{level}", f"levels/kernels_{level}", flags)
+            extension(f"_kernels_{level}", [f"levels/kernels_{level}.pyx"], flags)
             for level, flags in LEVELS.items()
         ),
     ],

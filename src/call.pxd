@@ -26,17 +26,29 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
     cppclass Table:
         const Entry* named(const char*)
 
+cdef extern from "runtime/threads.hpp" namespace "fastact" nogil:
+    void set_process_threads "fastact::process_threads.store" (int) noexcept
+    int available_threads(int) noexcept
+    cppclass Processors:
+        void add(int)
+    void settle_in(const Processors&, bint)
+
+cdef extern from "runtime/team.hpp" namespace "fastact" nogil:
+    int workers(int) noexcept
+
 cdef extern from "runtime/plan.hpp" namespace "fastact" nogil:
-    Py_ssize_t sample_size
-    int current_threads() noexcept
-    void watch_forks() noexcept
-    void set_count "fastact::set_process_threads" (int) noexcept
-    int exchange_scoped_threads(int) noexcept
+    void set_judged "fastact::judged.store" (bint) noexcept
+    bint one_thread_will_do(const Work&, int, Py_ssize_t) noexcept
     cppclass Plan:
         int threads
         Py_ssize_t units, stages
-        Py_ssize_t bound(int) noexcept
-    Plan plan(const Work&, int, const Call&) noexcept
+        bint shares(const Work&, int, const Call&, int) noexcept
+        void begin_stage() noexcept
+        void reduce(int) noexcept
+        void end() noexcept
+    void take_part(Kernel, const Call&, Plan&, int) noexcept
+
+cdef extern from "runtime/checked.hpp" namespace "fastact" nogil:
     cppclass CheckedParameters "fastact::Checked<3>":
         bint equal(const double*, int) noexcept
         void keep(const double*, int) noexcept

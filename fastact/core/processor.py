@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator
+from contextvars import Token
 from functools import cache
 from math import ceil
 from typing import SupportsIndex
@@ -101,14 +101,16 @@ def get_num_threads() -> int:
     return _dispatch.threads()
 
 
-@contextmanager
-def num_threads(n: int) -> Iterator[None]:
-    """Set the number of threads for the ``with`` block, in the calling thread only.
+class num_threads(ContextDecorator):
+    """Set the number of threads for the ``with`` block, in the current context only.
+
+    Tasks of an event loop, threads and suspended generators do not see each other's. A task that was
+    started in the block keeps the number.
 
     Parameters
     ----------
     n : int
-        From 1 to 1024.
+        At least 1.
 
     Raises
     ------
@@ -122,11 +124,33 @@ def num_threads(n: int) -> Iterator[None]:
     ...     fa.get_num_threads()
     1
     """
-    before = _dispatch.set_scoped_threads(_thread_count(n, "n", n))
-    try:
-        yield
-    finally:
-        _dispatch.set_scoped_threads(before)
+
+    def __init__(self, n: int) -> None:
+        self.count = _thread_count(n, "n", n)
+        self.entered: list[tuple[_dispatch.Scope, Token]] = []
+
+    def __enter__(self) -> None:
+        scope = _dispatch.Scope(self.count)
+        others = tuple(other for other in _dispatch.scopes.get() if other.active)
+        self.entered.append((scope, _dispatch.scopes.set((*others, scope))))
+
+    def __exit__(self, *_: object) -> None:
+        here = _dispatch.scopes.get()
+        # The last one entered here; where there is none, it is left elsewhere than it was entered.
+        left = next((entry for entry in reversed(self.entered) if entry[0] in here), self.entered[-1])
+        self.entered.remove(left)
+        scope, token = left
+        try:
+            _dispatch.scopes.reset(token)
+        except ValueError:
+            # Another context, which cannot be changed from here.
+            scope.active = False
+        else:
+            _dispatch.scopes.set(tuple(other for other in here if other is not scope))
+
+    def _recreate_cm(self) -> num_threads:
+        # A decorated function may run in several threads.
+        return num_threads(self.count)
 
 
 @cache
@@ -177,4 +201,5 @@ def show_config() -> None:
 
 level = chosen_level()
 _dispatch.load(importlib.import_module(f"fastact._kernels_{level}").capsule)
+_dispatch.know_processors(os.sched_getaffinity(0), True)
 _dispatch.set_process_threads(_initial_threads())

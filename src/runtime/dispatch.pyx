@@ -2,9 +2,11 @@
 
 cimport numpy as cnp
 from call cimport (
-    Call, CheckedParameters, Entry, Kernel, Plan, Segment, Table, Work, current_threads, exchange_scoped_threads,
-    longest_half_row, plan, sample_size, segment, set_count, watch_forks,
+    Call, CheckedParameters, Entry, Kernel, Plan, Processors, Segment, Table, Work, available_threads,
+    longest_half_row, one_thread_will_do, segment, set_judged, set_process_threads as store_process_threads, settle_in,
+    take_part, workers,
 )
+from cpython.contextvars cimport get_value
 from cpython.float cimport PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -15,6 +17,9 @@ from views cimport (
     FLOAT16, FLOAT32, FLOAT64, UNKNOWN, along, alike, disjoint, dtype_of, flat, flat_bits,
     know_bfloat16, output, plain, split,
 )
+
+import warnings
+from contextvars import ContextVar
 
 cnp.import_array()
 
@@ -32,8 +37,6 @@ RANGES_AT_ONCE = MOST_RANGES
 """So many ranges have their sums in memory at a time: enough for all threads, and little beside the array."""
 
 cdef const Table* table = NULL
-
-watch_forks()
 
 
 def load(capsule):
@@ -54,17 +57,25 @@ def build():
 
 def threads():
     """The number of threads that a call from this thread may use."""
-    return current_threads()
+    return available_threads(scoped_threads())
 
 
 def set_process_threads(int count):
     """Set the number of threads for the process."""
-    set_count(count)
+    store_process_threads(count)
 
 
-def set_scoped_threads(int count):
-    """Set the number of threads for the calling thread alone, 0 to undo; gives the one before."""
-    return exchange_scoped_threads(count)
+def judge_threads(bint judge):
+    """Whether threads are used where they have paid (True at first), or wherever there is work for them."""
+    set_judged(judge)
+
+
+def know_processors(processors, bint followed):
+    """Take the processors of the process; `followed`: a thread that has others was narrowed to them."""
+    cdef Processors known
+    for processor in processors:
+        known.add(processor)
+    settle_in(known, followed)
 
 
 def take_bfloat16(dtype):
@@ -72,5 +83,6 @@ def take_bfloat16(dtype):
     know_bfloat16(dtype.num)
 
 
+include "scopes.pxi"
 include "share.pxi"
 include "activation.pxi"

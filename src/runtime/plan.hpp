@@ -4,43 +4,27 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
+#include <cfenv>
 #include <cstring>
-#include <utility>
-
-#if defined(__unix__) || defined(__APPLE__)
-#include <pthread.h>
-#endif
 
 #include "call.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/judgement.hpp"
+#include "runtime/shares.hpp"
+#include "runtime/team.hpp"
 
 namespace fastact {
 
-// Thread counts: one for the process, and one for the calling thread inside
-// `with num_threads(n)`. In a forked child the OpenMP runtime's threads are gone
-// and a parallel region would wait for them for ever (GCC PR 60035), so the child
-// computes on one thread.
-inline std::atomic<int> process_threads{1};
-inline thread_local int scoped_threads = 0;
-inline std::atomic<bool> forked{false};
+// A thread is worth this many nanoseconds of work where it is awake, since the last call is a moment ago:
+// entering a parallel region costs about two microseconds. One that sleeps takes tens of them to come, so a
+// call of less only wakes it, if another one has just ended, for those that follow.
+inline constexpr float share_ns = 4000, waking_share_ns = 20000;
 
-inline int current_threads() {
-    if (forked.load(std::memory_order_relaxed)) return 1;
-    return scoped_threads ? scoped_threads : process_threads.load(std::memory_order_relaxed);
-}
+// Threads' shares are cut in pieces of at least so long, which others take from one that is late.
+inline constexpr float piece_ns = 50000;
+inline constexpr int most_pieces = 8;
 
-inline void set_process_threads(int count) { process_threads = count; }
-inline int exchange_scoped_threads(int count) { return std::exchange(scoped_threads, count); }
-
-inline void watch_forks() {
-#if defined(__unix__) || defined(__APPLE__)
-    pthread_atfork(nullptr, nullptr, [] { forked = true; });
-#endif
-}
-
-// A thread is worth waking for this many nanoseconds of work: entering a parallel
-// region costs about two microseconds.
-inline constexpr float share_ns = 4000;
+inline constexpr float often_interrupted_ns = 100000;
 
 // Elements on which a kernel's cost is measured; arrays no larger run on one thread.
 inline constexpr Size sample_size = 512;
@@ -61,16 +45,15 @@ inline float measured_cost(const Work& work, int dtype, const double* parameters
     if (work.units == Units::outputs) call.axis = {1, sample_size / 2, 1}, call.in[2] = nullptr;
     if (work.units == Units::columns) call.axis = {1, sample_size, 1};
     if (work.units == Units::ranges) call.group = sample_size, call.out[1] = result;
-    using Clock = std::chrono::steady_clock;
     constexpr int runs = 4, calls = 4;
-    Clock::duration least = Clock::duration::max();
+    Time least = 1'000'000'000;
     for (int run = 0; run < runs; ++run) {
-        const Clock::time_point start = Clock::now();
+        const Time start = now();
         for (int repeat = 0; repeat < calls; ++repeat) work.kernel[dtype](call, 0, work.count(call));
-        least = std::min(least, Clock::now() - start);
+        least = std::min(least, now() - start);
     }
     // Not 0, by the coarsest of clocks: that means not measured.
-    return std::max(std::chrono::duration<float, std::nano>(least).count(), 1.0f) / float(calls * sample_size);
+    return float(std::max(least, Time(1))) / float(calls * sample_size);
 }
 
 inline float cost(const Work& work, int dtype, const double* parameters) {
@@ -82,53 +65,128 @@ inline float cost(const Work& work, int dtype, const double* parameters) {
     return known;
 }
 
-// Threads, and the units of each: where they share one row after another, its segments, in `stages`
-// that all of them end before the next begins.
-struct Plan {
-    int threads;
-    Size units, grain, stages;
-
-    Size bound(int thread) const {
-        return thread == threads ? units : units / grain * thread / threads * grain;
-    }
-};
-
-inline Plan plan(const Work& work, int dtype, const Call& call) {
-    const Size units = work.count(call);
-    const int available = current_threads();
-    if (available == 1 || call.size <= sample_size) return {1, units, 1, 1};
-    const float shares = float(call.size) * cost(work, dtype, call.parameters) / share_ns;
-    const int worth = shares < 2 ? 1 : int(std::min(shares, float(available)));
-    if (work.phases && units < worth && call.axis.inner == 1 && call.axis.length >= worth * segment)
-        return {worth, (call.axis.length + segment - 1) / segment, 1, call.axis.outer * work.phases};
-    return {int(std::min(units, Size(worth))), units, work.grain, 1};
+// No thread is worth asking for; what is not measured yet may be.
+inline bool one_thread_will_do(const Work& work, int dtype, Size size) {
+    const float known = work.cost[dtype].load(std::memory_order_relaxed);
+    return size <= sample_size || (known != 0 && float(size) * known < 2 * share_ns);
 }
 
-// Parameters that were checked last, so that the next call with the same need not check them. A
-// reader that meets a writer sees that the count is odd or has moved on, and takes nothing of what it
-// read: half of one pair and half of another was never checked.
-template <int most> class Checked {
-  public:
-    bool equal(const double* values, int count) const {
-        const unsigned before = sequence.load(std::memory_order_acquire);
-        bool same = before % 2 == 0;
-        for (int i = 0; i < count; ++i) same &= numbers[i].load(std::memory_order_relaxed) == values[i];
-        std::atomic_thread_fence(std::memory_order_acquire);
-        return same && sequence.load(std::memory_order_relaxed) == before;
-    }
+inline Accounts accounts;
 
-    // One writer at a time; what another one would have kept is checked again when it is next met.
-    void keep(const double* values, int count) {
-        unsigned before = sequence.load(std::memory_order_relaxed);
-        if (before % 2 || !sequence.compare_exchange_strong(before, before + 1, std::memory_order_acquire)) return;
-        std::atomic_thread_fence(std::memory_order_release);
-        for (int i = 0; i < count; ++i) numbers[i].store(values[i], std::memory_order_relaxed);
-        sequence.store(before + 2, std::memory_order_release);
+// False where threads shall be used wherever there is work for them, so that a test of their bits tests them
+// on a busy machine too.
+inline std::atomic<bool> judged{true};
+
+inline std::atomic<Time> last_end{0};
+
+// The caller's floating-point mode (rounding, flushing to zero) holds on all threads of a call, so that
+// bits do not depend on who computes them.
+class FloatMode {
+  public:
+    FloatMode(const std::fenv_t& wanted, bool differs) : differs(differs) {
+        if (differs) std::fegetenv(&own), std::fesetenv(&wanted);
+    }
+    ~FloatMode() {
+        if (differs) std::fesetenv(&own);
     }
 
   private:
-    std::atomic<unsigned> sequence{0};
-    std::atomic<double> numbers[most] = {};
+    bool differs;
+    std::fenv_t own;
 };
+
+// The threads of a call, and the units of each piece of it. Where threads share one row after another,
+// the units are its segments, in `stages` that all of them end before the next begins.
+class Plan {
+  public:
+    int threads = 1;
+    Size units, grain = 1, stages = 1;
+    std::fenv_t mode;
+
+    // Whether the call is worth more than one thread, of those available.
+    bool shares(const Work& work, int dtype, const Call& call, int available) {
+        one_thread = float(call.size) * cost(work, dtype, call.parameters);
+        if (one_thread < 2 * share_ns) return false;
+        start = now();
+        const int most = std::min({int(one_thread / share_ns), available, most_shares});
+        Account& account = accounts.of(one_thread);
+        if (!judged.load(std::memory_order_relaxed)) {
+            divide(work, call, most);
+        } else if (!account.trusts(one_thread)) {
+            return false;
+        } else if (awake_workers() || one_thread >= 2 * waking_share_ns) {
+            divide(work, call, awake_workers() ? most : std::min(most, int(one_thread / waking_share_ns)));
+        } else if (start - last_end.load(std::memory_order_relaxed) < linger_ns) {
+            workers(most - 1);
+            const Time begin = now();
+            wake_workers();
+            account.settle(0, float(now() - begin));
+        }
+        if (threads > 1) std::fegetenv(&mode);
+        return threads > 1;
+    }
+
+    // The next piece for a thread; -1 where all are taken.
+    int take(int thread) { return pieces.take(int(Size(thread) * pieces.size() / threads)); }
+
+    Size bound(int piece) const {
+        return piece == pieces.size() ? units : units / grain * piece / pieces.size() * grain;
+    }
+
+    void begin_stage() { pieces.open(count); }
+
+    // Where the system gives fewer. That workers had to be started first is nothing to judge them by.
+    void reduce(int available) {
+        threads = std::min(threads, available);
+        start = now();
+    }
+
+    // By the calling thread: how much it did in how long says what the call would have taken on it alone, at
+    // the memory's speed. Interruptions are left out, since threads bring them about: where there is just one
+    // processor to spare, the caller itself has to wait for it. Asking for that takes longer than to read a
+    // clock, and is worth it where a call is long enough to be interrupted often.
+    Time own_clock() const { return one_thread > often_interrupted_ns ? computed() : now(); }
+    void note(Time begin, int done) { own_time += own_clock() - begin, own_pieces += done; }
+
+    void end() {
+        if (!start) return;
+        const Time time = now();
+        last_end.store(time, std::memory_order_relaxed);
+        if (own_pieces) {
+            const float alone = float(own_time) * float(stages) * float(count) / float(own_pieces);
+            accounts.of(one_thread).settle(alone, float(time - start));
+        }
+    }
+
+  private:
+    Shares pieces;
+    int count = 1, own_pieces = 0;
+    float one_thread = 0;
+    Time start = 0, own_time = 0;
+
+    void divide(const Work& work, const Call& call, int worth) {
+        units = work.count(call);
+        threads = worth;
+        if (work.phases && units < worth && call.axis.inner == 1 && call.axis.length >= worth * segment) {
+            units = (call.axis.length + segment - 1) / segment;
+            stages = call.axis.outer * work.phases;
+            count = threads;
+            return;
+        }
+        threads = int(std::min(units, Size(worth)));
+        grain = work.grain;
+        const float cuts = std::clamp(one_thread / float(threads) / piece_ns, 1.0f, float(most_pieces));
+        count = int(std::min(units, Size(std::min(threads * int(cuts), most_shares))));
+    }
+};
+
+// A thread's part in the parallel region: pieces until all are taken.
+inline void take_part(Kernel kernel, const Call& call, Plan& plan, int thread) {
+    const FloatMode mode(plan.mode, thread != 0);
+    const Time begin = thread ? 0 : plan.own_clock();
+    int done = 0;
+    for (int piece; (piece = plan.take(thread)) >= 0; ++done) kernel(call, plan.bound(piece), plan.bound(piece + 1));
+    if (thread == 0) plan.note(begin, done);
+}
 
 }  // namespace fastact

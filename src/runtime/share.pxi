@@ -8,9 +8,11 @@ ctypedef fused stored:
 # Below this many elements, releasing the GIL costs more than it gives.
 cdef Py_ssize_t GIL_SIZE = 2048
 
+cdef bint warned = False
+
 
 cdef int share(
-    Kernel kernel, Call* call, const Plan* plan,
+    Kernel kernel, Call* call, Plan* plan,
     const stored[::1] first,                   # IN
     const stored[::1] saved,                   # IN, or None
     stored[::1] out,                           # OUT, or None
@@ -23,51 +25,80 @@ cdef int share(
         call.inputs[1] = &saved[0]
     if out is not None:
         call.outputs[0] = &out[0]
-    for stage in range(plan.stages):
-        call.stage = stage
-        for thread in prange(threads, nogil=True, schedule="static", chunksize=1, num_threads=threads):
-            kernel(call[0], plan.bound(thread), plan.bound(thread + 1))
+    with nogil:
+        for stage in range(plan.stages):
+            call.stage = stage
+            plan.begin_stage()
+            for thread in prange(threads, schedule="static", chunksize=1, num_threads=threads):
+                take_part(kernel, call[0], plan[0], thread)
     return 0
 
 
 cdef int run(const Work* work, Call* call, int dtype, cnp.ndarray first, cnp.ndarray saved, cnp.ndarray out) except -1:
     """Run a call on contiguous arrays of one dtype; `saved` and `out` may be None. All else is in the call."""
-    cdef Kernel kernel = work.kernel[dtype]
-    cdef Py_ssize_t units
-    cdef Plan how
     call.inputs[0] = cnp.PyArray_DATA(first)
     if saved is not None:
         call.inputs[1] = cnp.PyArray_DATA(saved)
     if out is not None:
         call.outputs[0] = cnp.PyArray_DATA(out)
     call.segments = NULL
-    if call.size > sample_size:
-        how = plan(work[0], dtype, call[0])
-        if how.threads > 1:
-            return run_shared(kernel, call, &how, dtype, first, saved, out)
-    units = work.count(call[0])
-    if call.size < GIL_SIZE:
-        kernel(call[0], 0, units)
+    if one_thread_will_do(work[0], dtype, call.size):
+        return run_alone(work, call, dtype)
+    return run_planned(work, call, dtype, first, saved, out)
+
+
+cdef int run_planned(
+    const Work* work, Call* call, int dtype, cnp.ndarray first, cnp.ndarray saved, cnp.ndarray out
+) except -1:
+    cdef Plan plan
+    cdef int available = available_threads(scoped_threads())
+    if available > 1 and plan.shares(work[0], dtype, call[0], available) and find_workers(&plan):
+        run_shared(work.kernel[dtype], call, &plan, dtype, first, saved, out)
     else:
-        with nogil:
-            kernel(call[0], 0, units)
+        run_alone(work, call, dtype)
+    plan.end()
     return 0
 
 
+cdef int run_alone(const Work* work, Call* call, int dtype) except -1:
+    cdef Py_ssize_t units = work.count(call[0])
+    if call.size < GIL_SIZE:
+        work.kernel[dtype](call[0], 0, units)
+    else:
+        with nogil:
+            work.kernel[dtype](call[0], 0, units)
+    return 0
+
+
+cdef bint find_workers(Plan* plan) except -1:
+    """Whether there are threads for the plan, of which the system may give fewer; says so once."""
+    global warned
+    cdef int got = 1 + workers(plan.threads - 1)
+    if got < plan.threads:
+        if not warned:
+            warned = True
+            warnings.warn(
+                f"the system gives fastact {got} of the {plan.threads} threads that a call asked for"
+                " (a limit of processes or memory?): it computes on these", RuntimeWarning, stacklevel=2,
+            )
+    plan.reduce(got)
+    return plan.threads > 1
+
+
 cdef int run_shared(
-    Kernel kernel, Call* call, const Plan* how, int dtype, cnp.ndarray first, cnp.ndarray saved, cnp.ndarray out
+    Kernel kernel, Call* call, Plan* plan, int dtype, cnp.ndarray first, cnp.ndarray saved, cnp.ndarray out
 ) except -1:
-    if how.stages > 1:
-        call.segments = <Segment*>malloc(how.units * sizeof(Segment))
+    if plan.stages > 1:
+        call.segments = <Segment*>malloc(plan.units * sizeof(Segment))
         if call.segments == NULL:
             raise MemoryError
     try:
         if dtype == FLOAT32:
-            share[float](kernel, call, how, flat(first), flat(saved), flat(out))
+            share[float](kernel, call, plan, flat(first), flat(saved), flat(out))
         elif dtype == FLOAT64:
-            share[double](kernel, call, how, flat(first), flat(saved), flat(out))
+            share[double](kernel, call, plan, flat(first), flat(saved), flat(out))
         else:
-            share[cnp.uint16_t](kernel, call, how, flat_bits(first), flat_bits(saved), flat_bits(out))
+            share[cnp.uint16_t](kernel, call, plan, flat_bits(first), flat_bits(saved), flat_bits(out))
     finally:
         free(call.segments)
     return 0

@@ -59,3 +59,44 @@ def test_no_input_raises_a_warning(case):
                 blocks = list(batch.inputs())
             for inputs, _ in blocks:
                 case.compute(inputs)
+
+
+FLUSHING = """if True:
+    import ctypes
+    libm = ctypes.CDLL(None)
+    import numpy as np
+    import fastact as fa
+    from fastact import _dispatch
+    _dispatch.judge_threads(False)
+
+    def flush(on):
+        state = ctypes.create_string_buffer(64)
+        libm.fegetenv(state)
+        mxcsr = int.from_bytes(state.raw[28:32], "little")
+        mode = 0x8040  # results that are subnormal become zero, and inputs
+        state[28:32] = (mxcsr | mode if on else mxcsr & ~mode).to_bytes(4, "little")
+        libm.fesetenv(state)
+
+    x = np.full(400_000, -1e-37, np.float32)
+    def bits(threads):
+        with fa.num_threads(threads):
+            return {fa.leaky_relu(x).tobytes() for _ in range(100)}
+    """
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64") or sys.platform != "linux",
+    reason="sets glibc's x86-64 fenv_t",
+)
+@pytest.mark.parametrize("first", [True, False], ids=["workers start flushing", "workers start as usual"])
+def test_the_callers_mode_holds_on_all_threads(fresh_python, first):
+    """Whenever they were started: onnxruntime PR 5391."""
+    code = f"""
+    for on in ({first}, {not first}, {first}):
+        flush(on)
+        one, three = bits(1), bits(3)
+        flush(False)
+        (only,) = one
+        print(one == three, np.frombuffer(only, np.float32).any() == (not on))"""
+    run = fresh_python(FLUSHING + code)
+    assert run.stdout.split() == ["True"] * 6, run.stderr

@@ -20,7 +20,7 @@ THREADS, ROUNDS = 6, 3
 TORN = r"""
 #include <cstdio>
 #include <thread>
-#include "runtime/plan.hpp"
+#include "runtime/checked.hpp"
 
 // Writers keep triples of one number; a reader that accepts a mixed one has read a torn pair.
 int main() {

@@ -1,4 +1,4 @@
-"""Threads: their count, where it comes from, several Python threads at once, and a forked child."""
+"""Threads: their count, where it comes from, and several Python threads at once."""
 
 from __future__ import annotations
 
@@ -28,12 +28,6 @@ def test_the_context_manager_restores_the_count():
             assert fa.get_num_threads() == 1
         assert fa.get_num_threads() == 3
     assert fa.get_num_threads() == 2
-
-
-def test_the_context_manager_is_for_the_thread_that_enters_it():
-    fa.set_num_threads(2)
-    with fa.num_threads(3), ThreadPoolExecutor(1) as pool:
-        assert pool.submit(fa.get_num_threads).result() == 2
 
 
 def test_the_context_manager_restores_the_count_after_an_error():
@@ -122,48 +116,3 @@ def test_a_large_call_releases_the_gil():
     finally:
         sys.setswitchinterval(interval)
     assert ran_meanwhile
-
-
-FORK = """if True:
-    import os, sys
-    import numpy as np
-    import fastact as fa
-    fa.set_num_threads(2)
-    x = np.linspace(-5, 5, 2_000_000).astype(np.float32)
-    rows = x.reshape(1000, 2000)
-    w = np.linspace(0, 1, 2000).astype(np.float32)
-    def compute():
-        y = fa.softmax(rows)
-        return [fa.tanh(x), y, fa.softmax.backward(rows, y=y), *fa.prelu.backward(rows, x=rows, weight=w)]
-    expected = compute()
-    child = os.fork()
-    if child == 0:
-        same = all(np.array_equal(a, b) for a, b in zip(compute(), expected))
-        fa.set_num_threads(2)
-        same &= all(np.array_equal(a, b) for a, b in zip(compute(), expected))
-        os._exit(0 if same else 3)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    assert fa.get_num_threads() == 2
-    assert all(np.array_equal(a, b) for a, b in zip(compute(), expected))"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_a_child_forked_after_openmp_was_used_computes_and_ends(fresh_python):
-    """Even when it asks for threads again; libgomp's would hang for ever: scikit-learn 7650, gcc PR60035."""
-    run = fresh_python(FORK)
-    assert (run.returncode, run.stdout.strip()) == (0, "0"), run.stderr
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_a_pool_of_forked_workers_computes_and_ends(fresh_python):
-    code = """if True:
-        import multiprocessing
-        import numpy as np
-        import fastact as fa
-        fa.set_num_threads(2)
-        x = np.linspace(-5, 5, 500_000)
-        expected = float(fa.silu(x).sum())
-        with multiprocessing.get_context("fork").Pool(2) as pool:
-            print(all(abs(float(y.sum()) - expected) < 1e-6 for y in pool.map(fa.silu.__call__, [x] * 4)))"""
-    run = fresh_python(code)
-    assert run.stdout.strip() == "True", run.stderr
