@@ -17,8 +17,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .core import affinity as _affinity  # before what loads an OpenMP runtime
+
 try:
-    from . import _dispatch  # noqa: F401
+    with _affinity.restored():
+        from . import _dispatch  # noqa: F401
 except ImportError as error:
     from pathlib import Path as _Path
 
@@ -36,7 +39,8 @@ from .core import activation as _activation  # noqa: F401  its classes are those
 from .core import processor as _processor
 from .core import random as _random  # noqa: F401
 from .core.described import KINDS
-from .core.processor import config, get_num_threads, num_threads, set_num_threads, show_config
+from .core.processor import config, show_config
+from .core.threads import get_num_threads, num_threads, set_num_threads
 
 activations: dict[str, Any] = {row.name: KINDS[row.kind](row) for row in rows}
 """Every activation by name."""

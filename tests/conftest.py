@@ -25,7 +25,10 @@ from cases import CASES, DTYPES, ELEMENTWISE, FLOATS, SAME_SHAPE
 import fastact as fa
 from fastact import catalog
 
-OF_THREADS = ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS", "OMP_WAIT_POLICY")
+OF_THREADS = (
+    *("FASTACT_NUM_THREADS", "OMP_NUM_THREADS", "OMP_WAIT_POLICY"),
+    *("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY"),
+)
 
 settings.register_profile("contract", max_examples=25, deadline=None, derandomize=True, database=None)
 settings.load_profile("contract")

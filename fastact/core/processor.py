@@ -1,19 +1,16 @@
-"""Which kernels run, and on how many threads: chosen at import, shown by `show_config`."""
+"""Which kernels run: chosen at import, shown by `show_config`."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
-from math import ceil
-from typing import SupportsIndex
 
 import numpy as np
 
 from .. import _dispatch
+from .threads import get_num_threads
 
 LEVELS = {"v1": 1, "v3": 3, "v4": 4}
 """x86-64 microarchitecture levels by the name that FASTACT_CPU takes."""
@@ -34,99 +31,6 @@ def chosen_level() -> str:
     if cap not in LEVELS:
         raise ValueError(f"FASTACT_CPU={cap!r}: allowed are {', '.join(LEVELS)}")
     return [name for name in levels if LEVELS.get(name, 0) <= LEVELS[cap]][-1]
-
-
-def _thread_count(value: object, name: str, given: object) -> int:
-    """`value` as a thread count; ValueError names where it came from and what was given."""
-    if not isinstance(value, SupportsIndex) or not 1 <= value.__index__() <= 1024:
-        raise ValueError(f"{name}={given!r}: allowed is a whole number from 1 to 1024")
-    return value.__index__()
-
-
-def _cgroup_quota() -> float:
-    """CPUs that the control group may use (version 2, then 1); inf where there is no limit."""
-    try:
-        quota, period = _words("/sys/fs/cgroup/cpu.max")
-    except (OSError, ValueError):
-        try:
-            (quota,) = _words("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-            (period,) = _words("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
-        except (OSError, ValueError):
-            return float("inf")
-    if quota == "max" or int(quota) <= 0:
-        return float("inf")
-    return int(quota) / int(period)
-
-
-def _words(path: str) -> list[str]:
-    with open(path) as file:
-        return file.read().split()
-
-
-def _initial_threads() -> int:
-    for name in ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS"):
-        value = os.environ.get(name)
-        if value:
-            # OpenMP allows a list, one count per nesting level.
-            first = value.split(",")[0] if name == "OMP_NUM_THREADS" else value
-            return _thread_count(int(first) if first.strip().isdecimal() else value, name, value)
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, ceil(min(affinity, _cgroup_quota())))
-
-
-def set_num_threads(n: int) -> None:
-    """Set the number of threads that calls may use, for the whole process.
-
-    Parameters
-    ----------
-    n : int
-        From 1 to 1024. Small arrays use one thread whatever is set.
-
-    Raises
-    ------
-    ValueError
-        If `n` is not such a number.
-    """
-    _dispatch.set_process_threads(_thread_count(n, "n", n))
-
-
-def get_num_threads() -> int:
-    """Number of threads that a call from this thread may use.
-
-    Returns
-    -------
-    int
-        1 in a process that was forked, whatever was set.
-    """
-    return _dispatch.threads()
-
-
-@contextmanager
-def num_threads(n: int) -> Iterator[None]:
-    """Set the number of threads for the ``with`` block, in the calling thread only.
-
-    Parameters
-    ----------
-    n : int
-        From 1 to 1024.
-
-    Raises
-    ------
-    ValueError
-        If `n` is not such a number.
-
-    Examples
-    --------
-    >>> import fastact as fa
-    >>> with fa.num_threads(1):
-    ...     fa.get_num_threads()
-    1
-    """
-    before = _dispatch.set_scoped_threads(_thread_count(n, "n", n))
-    try:
-        yield
-    finally:
-        _dispatch.set_scoped_threads(before)
 
 
 @cache
@@ -177,4 +81,3 @@ def show_config() -> None:
 
 level = chosen_level()
 _dispatch.load(importlib.import_module(f"fastact._kernels_{level}").capsule)
-_dispatch.set_process_threads(_initial_threads())
