@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from functools import cache
@@ -31,6 +30,23 @@ def chosen_level() -> str:
     if cap not in LEVELS:
         raise ValueError(f"FASTACT_CPU={cap!r}: allowed are {', '.join(LEVELS)}")
     return [name for name in levels if LEVELS.get(name, 0) <= LEVELS[cap]][-1]
+
+
+def kernels(level: str) -> object:
+    """The table of a level's kernels.
+
+    A statement for each module: what freezes an application (PyInstaller, Nuitka) finds the modules that
+    import statements name, and no others.
+    """
+    if level == "v4":
+        from .._kernels_v4 import capsule
+    elif level == "v3":
+        from .._kernels_v3 import capsule
+    elif level == "v1":
+        from .._kernels_v1 import capsule
+    else:
+        from .._kernels_base import capsule
+    return capsule
 
 
 @cache
@@ -80,4 +96,4 @@ def show_config() -> None:
 
 
 level = chosen_level()
-_dispatch.load(importlib.import_module(f"fastact._kernels_{level}").capsule)
+_dispatch.load(kernels(level))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import fastact as fa
+
+PACKAGE = Path(fa.__file__).parent
 
 
 def test_the_version_is_that_of_the_distribution():
@@ -69,6 +72,18 @@ def test_missing_kernels_are_named_with_what_to_do(tmp_path):
     assert "\nImportError" in error
     message = error[error.rindex("\nImportError") :]
     assert all(word in message for word in ("compiled", str(package), "pip install"))
+
+
+def test_every_module_of_kernels_has_its_import_statement():
+    """What freezes an application finds no others; .ci/nightly freezes one."""
+    levels = Path(__file__).parents[2] / "src" / "levels"
+    built = {f"_{path.stem}" for path in levels.glob("kernels_*.pyx")}
+    trees = [ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")]
+    statements = {
+        node.module for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+    }
+    assert len(built) == 4
+    assert built <= statements
 
 
 def test_subnormal_numbers_survive_the_import_and_a_call(fresh_python):
