@@ -23,16 +23,11 @@ try:
     with _affinity.restored():
         from . import _dispatch  # noqa: F401
 except ImportError as error:
-    from pathlib import Path as _Path
+    from .core.unloadable import reason as _reason
 
-    _here = _Path(__file__).parent
-    if list(_here.glob("_dispatch*.so")) + list(_here.glob("_dispatch*.pyd")):
-        raise
-    raise ImportError(
-        f"fastact was imported from {_here}, where its compiled kernels are missing: this is a source "
-        "tree and Python found it before any installed fastact. Build into it with "
-        "`pip install -e .`, or start Python from another directory to use the installed wheel."
-    ) from error
+    if _why := _reason(__file__):
+        raise ImportError(_why, name=error.name, path=error.path) from error
+    raise
 
 from .catalog import rows
 from .core import activation as _activation  # noqa: F401  its classes are those of the objects
