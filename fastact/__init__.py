@@ -17,26 +17,25 @@ from __future__ import annotations
 
 from typing import Any
 
-try:
-    from . import _dispatch  # noqa: F401
-except ImportError as error:
-    from pathlib import Path as _Path
+from .core import affinity as _affinity  # before what loads an OpenMP runtime
 
-    _here = _Path(__file__).parent
-    if list(_here.glob("_dispatch*.so")) + list(_here.glob("_dispatch*.pyd")):
-        raise
-    raise ImportError(
-        f"fastact was imported from {_here}, where its compiled kernels are missing: this is a source "
-        "tree and Python found it before any installed fastact. Build into it with "
-        "`pip install -e .`, or start Python from another directory to use the installed wheel."
-    ) from error
+try:
+    with _affinity.restored():
+        from . import _dispatch  # noqa: F401
+except ImportError as error:
+    from .core.unloadable import reason as _reason
+
+    if _why := _reason(__file__):
+        raise ImportError(_why, name=error.name, path=error.path) from error
+    raise
 
 from .catalog import rows
 from .core import activation as _activation  # noqa: F401  its classes are those of the objects
 from .core import processor as _processor
 from .core import random as _random  # noqa: F401
 from .core.described import KINDS
-from .core.processor import config, get_num_threads, num_threads, set_num_threads, show_config
+from .core.processor import config, show_config
+from .core.threads import get_num_threads, num_threads, set_num_threads
 
 activations: dict[str, Any] = {row.name: KINDS[row.kind](row) for row in rows}
 """Every activation by name."""

@@ -22,7 +22,10 @@ from cases import CASES, DTYPES, ELEMENTWISE, FLOATS, SAME_SHAPE
 import fastact as fa
 from fastact import _dispatch, catalog
 
-OF_THREADS = ("FASTACT_NUM_THREADS", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_DYNAMIC")
+OF_THREADS = (
+    *("FASTACT_NUM_THREADS", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_DYNAMIC"),
+    *("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY"),
+)
 
 # On a busy machine threads would not pay, and what they compute would go untested.
 _dispatch.judge_threads(False)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import fastact as fa
 
+from ..core.threads import MOST
 from ..measure import work
 
 T = TypeVar("T")
@@ -70,8 +71,8 @@ def size_text(size: int) -> str:
 
 
 def threads(word: str) -> int:
-    if not (word.isascii() and word.isdigit() and 1 <= int(word) <= 1024):
-        raise argparse.ArgumentTypeError(f"{word!r}: allowed are whole numbers from 1 to 1024")
+    if not (word.isascii() and word.isdigit() and 1 <= int(word) <= MOST):
+        raise argparse.ArgumentTypeError(f"{word!r}: allowed are whole numbers from 1 to {MOST}")
     return int(word)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
 
 import fastact as fa
+
+PACKAGE = Path(fa.__file__).parent
 
 
 def test_the_version_is_that_of_the_distribution():
@@ -52,23 +56,75 @@ def test_the_version_is_read_when_it_is_asked_for(fresh_python):
     assert run.stdout.split() == ["False", "True", "True"], run.stderr
 
 
-def test_missing_kernels_are_named_with_what_to_do(tmp_path):
-    """-S: without site-packages, where an editable install would lend its own kernels."""
-    package = tmp_path / "fastact"
+@pytest.fixture
+def import_error(tmp_path):
+    """What ``import fastact`` says where it is the package at `place`, below which sys.path begins.
+
+    -S: without site-packages, where an editable install would lend its own kernels.
+    """
+
+    def message(place: Path) -> str:
+        run = subprocess.run(
+            [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(place)!r}); import fastact"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        error = run.stderr.strip()
+        assert run.returncode != 0
+        assert "\nImportError" in error, error
+        return error[error.rindex("\nImportError") :]
+
+    return message
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """A copy of the package without anything compiled."""
     compiled = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
-    shutil.copytree(Path(fa.__file__).parent, package, ignore=compiled)
-    run = subprocess.run(
-        [sys.executable, "-S", "-c", "import fastact"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    error = run.stderr.strip()
-    assert run.returncode != 0
-    assert "\nImportError" in error
-    message = error[error.rindex("\nImportError") :]
-    assert all(word in message for word in ("compiled", str(package), "pip install"))
+    return shutil.copytree(PACKAGE, tmp_path / "copy" / "fastact", ignore=compiled)
+
+
+def test_missing_kernels_are_named_with_what_to_do(sources, import_error):
+    message = import_error(sources.parent)
+    assert all(word in message for word in ("compiled", str(sources), "source tree", "pip install"))
+
+
+@pytest.mark.parametrize("suffix", [".cpython-38-x86_64-linux-gnu.so", ".cp311-win_amd64.pyd"])
+def test_modules_for_another_python_are_named_with_what_to_do(sources, import_error, suffix):
+    """A wheel that was unpacked by hand, or a folder that two machines share."""
+    (sources / f"_dispatch{suffix}").touch()
+    message = import_error(sources.parent)
+    words = (str(sources), f"_dispatch{suffix}", "another Python", EXTENSION_SUFFIXES[0], "pip")
+    assert all(word in message for word in words), message
+
+
+def test_an_archive_on_the_path_is_named_with_what_to_do(sources, import_error):
+    (sources / f"_dispatch{EXTENSION_SUFFIXES[0]}").touch()
+    zipped = Path(shutil.make_archive(str(sources.parent), "zip", sources.parent))
+    archive = zipped.rename(zipped.with_name("fastact-0.1.0.whl"))
+    message = import_error(archive)
+    assert all(word in message for word in (f"archive {archive}", "no compiled modules", "pip install"))
+
+
+def test_modules_that_are_there_and_fail_say_so_themselves(sources, import_error):
+    (sources / f"_dispatch{EXTENSION_SUFFIXES[0]}").write_text("no library")
+    message = import_error(sources.parent)
+    assert EXTENSION_SUFFIXES[0] in message
+    assert "pip" not in message
+
+
+def test_every_module_of_kernels_has_its_import_statement():
+    """What freezes an application finds no others; .ci/nightly freezes one."""
+    levels = Path(__file__).parents[2] / "src" / "levels"
+    built = {f"_{path.stem}" for path in levels.glob("kernels_*.pyx")}
+    trees = [ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")]
+    statements = {
+        node.module for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+    }
+    assert len(built) == 4
+    assert built <= statements
 
 
 def test_subnormal_numbers_survive_the_import_and_a_call(fresh_python):

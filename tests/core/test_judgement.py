@@ -42,9 +42,10 @@ void kernel(const Call& call, Size first, Size last) { turned += last - first; }
 
 Work work{{kernel, kernel, kernel, kernel}, Units::elements, 1, 0, {}};
 
-// Calls of so many elements, each of which begins `gap` after the last one. Where threads share it, the caller
-// does its half and waits until all is over: after `late` more, or at once. Prints what share of the calls
-// had two threads, how long all of them took to what one thread takes, and how often workers were woken.
+// Calls of so many elements, each of which begins `gap` after the last one. Where threads share it, the
+// caller does its half and waits until all is over: after `late` more, or at once. Prints what share of the
+// calls had two threads, how long all of them took to what one thread takes, and how often workers were
+// woken.
 void calls(int count, Size size, Time late, Time gap) {
     Time spent = 0;
     int shared = 0;

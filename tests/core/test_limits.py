@@ -1,4 +1,4 @@
-"""The limits that others set while a program runs: threadpoolctl, OpenMP's own, a narrowed affinity, no threads."""
+"""Limits that others set while a program runs: threadpoolctl, OpenMP, a narrowed affinity, no threads."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ START = """if True:
 """
 
 
+PRINT = "    print(fa.get_num_threads(), started())"
+
+
 def answers(run: subprocess.CompletedProcess[str]) -> list[str]:
     assert run.returncode == 0, run.stderr
     return run.stdout.split()
@@ -34,7 +37,7 @@ def answers(run: subprocess.CompletedProcess[str]) -> list[str]:
 
 @LINUX
 def test_without_a_limit_a_call_has_the_threads_that_were_set(fresh_python):
-    run = fresh_python(START + "    print(fa.get_num_threads(), started())", FASTACT_NUM_THREADS="3")
+    run = fresh_python(START + PRINT, FASTACT_NUM_THREADS="3")
     assert answers(run) == ["3", "2"]
 
 
@@ -86,7 +89,9 @@ def test_omp_set_num_threads_limits_the_calls_of_its_thread(fresh_python):
 @pytest.mark.parametrize(("variable", "count"), [("1", "1"), ("2", "2"), ("9", "3")])
 def test_omp_thread_limit_is_kept(fresh_python, variable, count):
     run = fresh_python(
-        START + "    print(fa.get_num_threads(), started())", FASTACT_NUM_THREADS="3", OMP_THREAD_LIMIT=variable
+        START + PRINT,
+        FASTACT_NUM_THREADS="3",
+        OMP_THREAD_LIMIT=variable,
     )
     assert answers(run) == [count, str(int(count) - 1)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -35,33 +34,6 @@ def test_the_context_manager_restores_the_count_after_an_error():
     with pytest.raises(RuntimeError, match="inside"), fa.num_threads(1):
         raise RuntimeError("inside")
     assert fa.get_num_threads() == 2
-
-
-PRINT_COUNT = "import fastact as fa; print(fa.get_num_threads())"
-
-
-@pytest.mark.parametrize(
-    ("environment", "count"),
-    [
-        ({"FASTACT_NUM_THREADS": "3"}, 3),
-        ({"OMP_NUM_THREADS": "3"}, 3),
-        ({"FASTACT_NUM_THREADS": "1", "OMP_NUM_THREADS": "3"}, 1),
-        ({"FASTACT_NUM_THREADS": "", "OMP_NUM_THREADS": "3"}, 3),
-    ],
-    ids=str,
-)
-def test_the_environment_sets_the_first_count(fresh_python, environment, count):
-    run = fresh_python(PRINT_COUNT, **environment)
-    assert run.stdout.strip() == str(count), run.stderr
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs a CPU affinity that can be set")
-def test_without_them_the_affinity_bounds_the_count(fresh_python):
-    one = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}}); "
-    run = fresh_python(one + PRINT_COUNT)
-    assert run.stdout.strip() == "1", run.stderr
-    run = fresh_python(PRINT_COUNT)
-    assert 1 <= int(run.stdout) <= len(os.sched_getaffinity(0)), run.stderr
 
 
 @pytest.mark.parametrize("level", ["v1", "v3", "v4"])

@@ -177,23 +177,6 @@ def test_float16_tanh_reaches_one():
     assert fa.tanh(np.float16(10)) == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "count"), [("100000 100000", 1), ("150000 100000", 2), ("max 100000", None)]
-)
-def test_a_cgroup_quota_bounds_the_threads(fresh_python, text, count):
-    """28 s instead of 0.3 s where OpenMP ignored it: xgboost 7653, scikit-learn 35017."""
-    code = f"""if True:
-        import builtins, io, os
-        opened = builtins.open
-        builtins.open = lambda file, *args, **kwargs: (
-            io.StringIO({text!r}) if file == "/sys/fs/cgroup/cpu.max" else opened(file, *args, **kwargs))
-        os.sched_getaffinity = lambda pid: set(range(8))
-        import fastact as fa
-        print(fa.get_num_threads())"""
-    run = fresh_python(code)
-    assert run.stdout.strip() == str(count or 8), run.stderr
-
-
 def test_no_function_without_the_gil_takes_it_back():
     """Without noexcept each call does, and slices of memoryviews in a prange: cython 5564, 2987."""
     sources = Path(__file__).parents[2] / "src"
