@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <atomic>
@@ -102,14 +103,19 @@ void* work(void* argument) {
     }
 }
 
+// Signals are the business of the program's own threads: no worker takes one from a thread that waits for it.
 bool start(int place) {
     pthread_attr_t attributes;
     pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, stack_size);
     const bool given = pthread_create(&thread, &attributes, work, reinterpret_cast<void*>(long(place))) == 0;
     pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return given;
 }
 
