@@ -109,18 +109,17 @@ class Plan {
         if (one_thread < 2 * share_ns) return false;
         start = now();
         const int most = std::min({int(one_thread / share_ns), available, most_shares});
-        Account& account = accounts.of(one_thread);
         if (!judged.load(std::memory_order_relaxed)) {
             divide(work, call, most);
-        } else if (!account.trusts(one_thread)) {
-            return false;
-        } else if (awake_workers() || one_thread >= 2 * waking_share_ns) {
-            divide(work, call, awake_workers() ? most : std::min(most, int(one_thread / waking_share_ns)));
-        } else if (start - last_end.load(std::memory_order_relaxed) < linger_ns) {
-            workers(most - 1);
-            const Time begin = now();
-            wake_workers();
-            account.settle(0, float(now() - begin));
+        } else if (Account& account = accounts.of(one_thread); account.trusts(one_thread)) {
+            const int worth = std::max(1 + awake_workers(), int(one_thread / waking_share_ns));
+            if (worth < most && start - last_end.load(std::memory_order_relaxed) < linger_ns) {
+                workers(most - 1);
+                const Time begin = now();
+                wake_workers();
+                account.settle(0, float(now() - begin));
+            }
+            divide(work, call, std::min(worth, most));
         }
         if (threads > 1) std::fegetenv(&mode);
         return threads > 1;
