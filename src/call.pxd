@@ -34,6 +34,7 @@ cdef extern from "runtime/threads.hpp" namespace "fastact" nogil:
     void settle_in(const Processors&, bint)
 
 cdef extern from "runtime/team.hpp" namespace "fastact" nogil:
+    bint own_threads "FASTACT_TEAM"
     int workers(int) noexcept
 
 cdef extern from "runtime/plan.hpp" namespace "fastact" nogil:

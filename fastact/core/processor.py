@@ -69,14 +69,14 @@ def config() -> dict[str, object]:
         Keys ``version``, ``level``, ``levels``, ``threads``, ``compiler``, ``openmp``, ``numpy``
         and ``python``.
     """
-    compiler, openmp = _dispatch.build()
+    compiler, openmp, whose = _dispatch.build()
     return {
         "version": version(),
         "level": level,
         "levels": available_levels(),
         "threads": get_num_threads(),
         "compiler": compiler,
-        "openmp": f"OpenMP {openmp}" if openmp else "none (one thread)",
+        "openmp": f"OpenMP {openmp} on {whose} threads" if openmp else "none (one thread)",
         "numpy": np.__version__,
         "python": sys.version.split()[0],
     }

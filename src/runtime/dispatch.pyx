@@ -3,8 +3,8 @@
 cimport numpy as cnp
 from call cimport (
     Call, CheckedParameters, Entry, Kernel, Plan, Processors, Segment, Table, Work, available_threads,
-    longest_half_row, one_thread_will_do, segment, set_judged, set_process_threads as store_process_threads, settle_in,
-    take_part, workers,
+    longest_half_row, one_thread_will_do, own_threads, segment, set_judged,
+    set_process_threads as store_process_threads, settle_in, take_part, workers,
 )
 from cpython.contextvars cimport get_value
 from cpython.float cimport PyFloat_CheckExact
@@ -51,8 +51,8 @@ def processor_level():
 
 
 def build():
-    """The compiler's version and the OpenMP specification's date (0: built without)."""
-    return compiler().decode(), openmp()
+    """The compiler's version, the OpenMP specification's date (0: built without), and whose threads compute."""
+    return compiler().decode(), openmp(), "fastact's" if own_threads else "the compiler's"
 
 
 def threads():

@@ -9,7 +9,13 @@ import sys
 
 import pytest
 
+import fastact as fa
+
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for threads and processors")
+
+OWN_THREADS = pytest.mark.skipif(
+    "fastact's" not in str(fa.config()["openmp"]), reason="the compiler's runtime has its own ways"
+)
 
 START = """if True:
     import os, sys, time
@@ -118,6 +124,7 @@ def test_an_affinity_that_is_narrowed_later_is_kept(fresh_python):
 
 
 @LINUX
+@OWN_THREADS
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 def test_a_call_within_a_parallel_region_of_others_takes_one_thread(fresh_python, tmp_path):
     """The region's threads have the processors already."""
@@ -144,6 +151,7 @@ NO_MORE = """
 
 
 @LINUX
+@OWN_THREADS
 @pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_NPROC"])
 def test_where_no_thread_is_to_be_had_one_computes_and_a_warning_says_so_once(fresh_python, limit):
     """libgomp ends the process: metaeuk 80, numpy 21376."""
@@ -167,6 +175,7 @@ def test_where_no_thread_is_to_be_had_one_computes_and_a_warning_says_so_once(fr
 
 
 @LINUX
+@OWN_THREADS
 def test_that_warning_as_an_error_comes_before_anything_is_written(fresh_python):
     code = """
     warnings.simplefilter("error")
