@@ -14,7 +14,7 @@ from rich.table import Table
 import fastact as fa
 
 from ..measure import busy, machine, record, work
-from ..measure.busy import PROMISE, Measurement, Spread
+from ..measure.busy import PROMISE, Measurement, Spread, processes_text
 from ..measure.machine import threads_text
 from ..measure.worker import WorkerEnded
 from . import screen
@@ -68,7 +68,7 @@ def show(measured: Sequence[Measurement], count: int) -> None:
 def _table(measured: Sequence[Measurement], dtype: str, count: int) -> Table:
     table = Table(
         title=f"fastact {fa.__version__}, {machine.processor()}, level {fa.config()['level']}, {dtype}, "
-        f"beside {_processes(count)}",
+        f"beside {processes_text(count)}",
         caption="µs of a call in place: mean, median and 95th percentile on one thread and on the default "
         "threads. ratio: the means, default over one.",
         box=box.SIMPLE_HEAD,
@@ -101,14 +101,10 @@ def _ratio(m: Measurement) -> str:
     return f"[bold red]{text}[/]" if m.ratio > PROMISE else f"[yellow]{text}[/]" if m.ratio > 1 else text
 
 
-def _processes(count: int) -> str:
-    return f"{count} busy process{'' if count == 1 else 'es'}"
-
-
 def summary_lines(measured: Sequence[Measurement], count: int) -> list[str]:
     """The run in a few lines."""
     whole = busy.summary(measured)
-    beside, threads = _processes(count), threads_text(measured[0].threads)
+    beside, threads = processes_text(count), threads_text(measured[0].threads)
     return [
         f"{whole.cells} cells beside {beside}: {threads} take {whole.mean:.2f} times as long as one",
         f"in the geometric mean, more than {PROMISE} times in {whole.beyond} cells. The worst:",

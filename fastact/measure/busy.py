@@ -139,6 +139,10 @@ def processes(count: int) -> Iterator[list[Worker]]:
         yield found
 
 
+def processes_text(count: int) -> str:
+    return f"{count} busy process{'' if count == 1 else 'es'}"
+
+
 class Comparison:
     """A run over cells."""
 

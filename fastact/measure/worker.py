@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from time import process_time, sleep
@@ -34,12 +35,11 @@ def serve(make: Callable[..., Any], arguments: tuple[Any, ...], connection: Conn
     """What the process runs: methods of its object, as they are asked for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     served = make(*arguments)
-    while True:
-        try:
+    # The end of the pipe, whichever side of it a killed process leaves.
+    with suppress(EOFError, ConnectionError):
+        while True:
             method, *given = connection.recv()
-        except EOFError:
-            return
-        connection.send(getattr(served, method)(*given))
+            connection.send(getattr(served, method)(*given))
 
 
 class Worker:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import busy_table
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ import fastact as fa
 from fastact import catalog
 from fastact.command import busy_report
 from fastact.command import main as cli
-from fastact.measure import busy, work
+from fastact.measure import busy, record, work
 from fastact.measure.busy import Effort, Measurement, Spread
 
 FEW = Effort(seconds=0.0, calls=2, turn=0.0)
@@ -62,16 +63,16 @@ def test_a_run_measures_both_sides_of_every_cell(tmp_path, capsys):
     file = tmp_path / "measured.json"
     chosen = "--activation", "relu,softmax", "--size", "16,2K"
     assert cli.main(["bench", "--busy", "1", "--quick", *chosen, "--json", str(file)]) == 0
-    record = json.loads(file.read_text())
-    assert record["busy"] == 1
-    assert record["level"] == fa.config()["level"]
-    assert {(m["activation"], m["direction"], m["dtype"], m["size"]) for m in record["measurements"]} == {
+    written = json.loads(file.read_text())
+    assert written["busy"] == 1
+    assert written["level"] == fa.config()["level"]
+    assert {(m["activation"], m["direction"], m["dtype"], m["size"]) for m in written["measurements"]} == {
         (activation, direction, "float32", size)
         for activation in ("relu", "softmax")
         for direction in work.DIRECTIONS
         for size in (16, 2048)
     }
-    for m in record["measurements"]:
+    for m in written["measurements"]:
         for side in (m["one"], m["default"]):
             assert side["calls"] >= FEW.calls
             assert 0 < side["median"] <= side["high"]
@@ -202,6 +203,29 @@ def test_the_summary_counts_and_averages():
     assert "4 cells beside 2 busy processes: 2 threads take 1.29 times as long as one" in lines
     assert "more than 1.15 times in 2 cells" in lines
     assert "4.00: silu backward y= float32 16K" in lines
+
+
+def test_the_table_of_the_docs_has_a_column_for_each_run(monkeypatch, tmp_path):
+    about = {"machine": "a machine", "level": "v3", "version": "1", "numpy": "2", "python": "3.11"}
+    runs = {0: [measured(0.5), measured(0.5, "tanh")], 2: [measured(2.0)]}
+    files = [tmp_path / f"{count}.json" for count in (2, 0)]
+    for file, count in zip(files, (2, 0), strict=True):
+        record.write(file, runs[count], **about, busy=count)
+    document = tmp_path / "threads.md"
+    document.write_text("<!-- busy -->\n<!-- /busy -->\n")
+    monkeypatch.setattr(busy_table, "DOCUMENT", document)
+    busy_table.main(list(map(str, files)))
+    lines = document.read_text().splitlines()
+    assert "| 0 | 2 | 0.50 | 0 | 0.50 |" in lines
+    assert "| 2 | 1 | 2.00 | 1 | 2.00 |" in lines
+    assert "| relu | backward from y | float32 | 16,384 | 0.50 | 2.00 |" in lines
+    assert "| tanh | backward from y | float32 | 16,384 | 0.50 | – |" in lines
+
+
+@pytest.mark.parametrize("name", ["busy", "networks", "scaling"])
+def test_the_page_of_threads_has_the_places_of_its_tables(name):
+    page = busy_table.DOCUMENT.read_text(encoding="utf-8")
+    assert page.count(f"<!-- {name} -->") == page.count(f"<!-- /{name} -->") == 1
 
 
 def test_a_process_that_ends_is_named(monkeypatch, capsys):
