@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -152,24 +153,26 @@ ValueError
         left_out = self._left_out(where, source.shape)
         axis = normalize_axis_index(axis, source.ndim)
         result = arrays.as_output(out, source.shape, arrays.result_dtype(source))
-        np.copyto(result, source)
-        np.copyto(result, -np.inf, where=left_out)
-        layouts.along_rows(kernels, "forward", [result], result, parameters, axis)
-        np.copyto(result, 0, where=left_out)
+        assign = np.asarray(result).__setitem__
+        arrays.write(
+            partial(assign, ..., source),
+            partial(assign, left_out, -np.inf),
+            layouts.rows_step(kernels, "forward", [result], result, parameters, axis),
+            partial(assign, left_out, 0),
+        )
         return arrays.finish(result, out)
 
     def _left_out(self, where: Any, shape: tuple[int, ...]) -> np.ndarray:
-        """Which elements do not count, in the shape of `where`."""
+        """Which elements do not count."""
         mask = np.asarray(where)
         if mask.dtype != np.bool_:
             raise TypeError(f"{self.name}: where has dtype {mask.dtype}; allowed is bool")
         try:
-            np.broadcast_to(mask, shape)
+            return np.broadcast_to(~mask, shape)
         except ValueError:
             raise ValueError(
                 f"{self.name}: where has shape {mask.shape}; allowed is what broadcasts to x's {shape}"
             ) from None
-        return ~mask
 
     def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
         kernels, parameters = self._kernels(kwargs)
@@ -243,14 +246,12 @@ dweight : numpy.ndarray or scalar
         kind: np.dtype,
     ) -> None:
         """Run a kernel on arrays of any layout, brought to it as `kind`."""
-        saved = [None] * (2 - len(inputs))
-        given, dtypes = [np.atleast_1d(array) for array in inputs], [kind] * (len(inputs) + 1)
-        arrays.along_axis(
-            given, [np.atleast_1d(result)], axis, dtypes,
-            lambda ins, outs: self.run(
-                direction, [*ins, *saved, slopes], outs, (), self._split(ins[0].shape, axis, slopes)
-            ),
-        )  # fmt: skip
+        given = [*map(np.atleast_1d, inputs), *[None] * (2 - len(inputs))]
+        arrays.write(
+            arrays.along_axis(
+                self, direction, given, [np.atleast_1d(result)], axis, [kind] * 3, weight=slopes
+            )
+        )
 
     def _weights(self, weight: Any, x: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
         """The slopes as a 1-d array, and the axis they belong to."""
@@ -309,13 +310,9 @@ numpy.ndarray
         dtype = arrays.result_dtype(source)
         result = arrays.as_output(out, shape, dtype)
         which = np.empty(shape, np.int32) if return_which else None
-        arrays.along_axis(
-            [source], [result] if which is None else [result, which], axis,
-            [arrays.computing_dtype(dtype)] * 2 + ([] if which is None else [which.dtype]),
-            lambda ins, outs: self.run(
-                "forward", ins, [*outs, None][:2], (), arrays.split_axis(outs[0].shape, axis), group=pieces
-            ),
-        )  # fmt: skip
+        dtypes = [arrays.computing_dtype(dtype)] * 2 + [np.dtype(np.int32)]
+        outputs = [result, which]
+        arrays.write(arrays.along_axis(self, "forward", [source], outputs, axis, dtypes, group=pieces))
         finished = arrays.finish(result, out)
         return (finished, which) if return_which else finished
 
@@ -340,14 +337,9 @@ numpy.ndarray
         shape = (*expected[:axis], expected[axis] * pieces, *expected[axis + 1 :])
         result = arrays.as_output(out, shape, dtype)
         compute = arrays.computing_dtype(dtype)
-        arrays.along_axis(
-            [gradient, saved], [result], axis,
-            [compute, compute if which is None else saved.dtype, compute],
-            lambda ins, outs: self.run(
-                "x", [ins[0], *((ins[1], None) if which is None else (None, ins[1]))], outs, (),
-                arrays.split_axis(ins[0].shape, axis), group=pieces,
-            ),
-        )  # fmt: skip
+        inputs = [gradient, saved, None] if which is None else [gradient, None, saved]
+        dtypes = [compute, compute, saved.dtype, compute]
+        arrays.write(arrays.along_axis(self, "x", inputs, [result], axis, dtypes, group=pieces))
         return arrays.finish(result, out)
 
     def _grouped(self, shape: tuple[int, ...], axis: int, pieces: int) -> tuple[int, ...]:
@@ -422,12 +414,7 @@ ValueError
         self, direction: str, inputs: list[np.ndarray], result: np.ndarray, axis: int, out: Any
     ) -> Any:
         dtypes = [arrays.native(result.dtype)] * (len(inputs) + 1)
-        smaller = 0 if direction == "x" else -1
-
-        def run(ins: list[np.ndarray], outs: list[np.ndarray]) -> None:
-            self.run(direction, ins, outs, (), arrays.split_axis([*ins, *outs][smaller].shape, axis))
-
-        arrays.along_axis(inputs, [result], axis, dtypes, run)
+        arrays.write(arrays.along_axis(self, direction, inputs, [result], axis, dtypes))
         return arrays.finish(result, out)
 
     def _halved(self, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,34 +113,43 @@ def finish(result: np.ndarray, out: Any) -> Any:
     return result[()] if result.ndim == 0 else result
 
 
+def write(*steps: partial[object]) -> None:
+    """Take the steps of a call that write; each is compiled.
+
+    The handler of a signal runs before them all or after them all, whatever it raises.
+    """
+    if _dispatch.run_slabs not in [step.func for step in steps]:
+        _dispatch.in_turn(steps)
+        return
+    # A kernel says nothing of NaN or of results beyond the dtype's range; nor do the copies around it.
+    with np.errstate(all="ignore"):
+        _dispatch.in_turn(steps)
+
+
 def each_chunk(
-    arrays: list[np.ndarray], run: Callable[[list[np.ndarray], int], object], in_c_order: bool
-) -> None:
-    """Call ``run(chunks, index)`` on contiguous, native pieces of all arrays; the last is written.
+    kernels: _dispatch.Kernels,
+    direction: str,
+    inputs: list[np.ndarray],
+    output: np.ndarray,
+    parameters: tuple[float, ...],
+    in_c_order: bool,
+) -> partial[object]:
+    """A step that runs kernels which look at each element for itself on arrays of one shape.
 
     NumPy's iterator casts and copies through buffers of a fixed size where an
     array needs it, hands out dense arrays whole in whatever order they lie in
     memory, and makes a copy where the output partly overlaps an input.
     """
-    if arrays[-1].size == 0:
-        return
-    layout = ["contig", "aligned", "nbo"]
-    readonly = ["readonly", "overlap_assume_elementwise", *layout]
-    writeonly = ["writeonly", "overlap_assume_elementwise", *layout]
-    iterator = np.nditer(
-        arrays,  # type: ignore[arg-type]
-        flags=["external_loop", "buffered", "grow_inner", "copy_if_overlap"],
-        op_flags=[readonly] * (len(arrays) - 1) + [writeonly],  # type: ignore[list-item]
-        op_dtypes=[native(arrays[-1].dtype)] * len(arrays),
-        order="C" if in_c_order else "K",
-        casting="safe",
-        buffersize=CHUNK,
-    )
-    index = 0
-    with iterator:
-        for chunks in iterator:
-            run(list(chunks), index)
-            index += chunks[-1].size
+    layout = ["overlap_assume_elementwise", "contig", "aligned", "nbo"]
+    options = {
+        "flags": ["external_loop", "buffered", "grow_inner", "copy_if_overlap", "zerosize_ok"],
+        "op_flags": [["readonly", *layout]] * len(inputs) + [["writeonly", *layout]],
+        "op_dtypes": [native(output.dtype)] * (len(inputs) + 1),
+        "order": "C" if in_c_order else "K",
+        "casting": "safe",
+        "buffersize": CHUNK,
+    }
+    return partial(_dispatch.run_chunks, kernels, direction, [*inputs, output], parameters, options)
 
 
 def split_axis(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
@@ -153,21 +163,25 @@ def is_ready(array: np.ndarray, dtype: np.dtype) -> bool:
     return array.dtype == dtype and array.dtype.isnative and flags.c_contiguous and flags.aligned
 
 
-def _slabs(
-    shape: tuple[int, ...], axis: int, limit: int, in_c_order: bool = False
-) -> Iterator[tuple[slice, ...]]:
-    """Index expressions that cut an array into slabs of about `limit` elements, whole along `axis`.
+Slab = tuple[tuple[slice, ...], int]
+"""An index, and the flat position of its first element."""
+
+
+def _slabs(shape: tuple[int, ...], axis: int, limit: int, in_c_order: bool = False) -> Iterator[Slab]:
+    """Cut an array into slabs of about `limit` elements, whole along `axis` however long that is.
 
     In C order, what is before the axis and what is behind it are each a range of flat positions.
     """
-    whole = tuple(slice(0, n) for n in shape)
-    pending = [whole]
+    pending = [tuple(slice(0, n) for n in shape)]
     while pending:
         slab = pending.pop()
         sizes = [part.stop - part.start for part in slab]
         dims = [i for i, n in enumerate(sizes) if i != axis and n > 1]
         if math.prod(sizes) <= limit or not dims:
-            yield slab
+            first = 0
+            for part, n in zip(slab, shape, strict=True):
+                first = first * n + part.start
+            yield (*slab[:axis], slice(None), *slab[axis + 1 :]), first
             continue
         dim = dims[0] if in_c_order else max(dims, key=lambda i: sizes[i])
         middle = slab[dim].start + sizes[dim] // 2
@@ -176,39 +190,42 @@ def _slabs(
 
 
 def along_axis(
-    inputs: list[np.ndarray],
-    outputs: list[np.ndarray],
+    kernels: _dispatch.Kernels,
+    direction: str,
+    inputs: list[np.ndarray | None],
+    outputs: list[np.ndarray | None],
     axis: int,
-    dtypes: list[np.dtype],
-    run: Callable[..., object],
+    dtypes: list[np.dtype | None],
+    parameters: tuple[float, ...] = (),
+    weight: np.ndarray | None = None,
+    group: int = 0,
     in_c_order: bool = False,
-) -> None:
-    """Call ``run(inputs, outputs)`` on contiguous arrays of `dtypes`, whole along `axis`.
+) -> partial[object]:
+    """A step that runs kernels which look at the whole of `axis` on arrays, brought to them as `dtypes`.
 
     Arrays that are ready go as they are. Others go through slabs of a fixed size
-    (or of one column, where a column is longer), copied in and out; with `in_c_order`,
-    `run` is given the position of a slab's first element too.
+    (or of one column, where a column is longer), copied in and out. The axis may
+    have another length in some arrays; every other extent is shared.
     """
-    if outputs[0].size == 0:
-        return
-    inputs = [a.copy() if any(_overlap_partly(a, out) for out in outputs) else a for a in inputs]
-    arrays = [*inputs, *outputs]
-    if all(is_ready(a, t) for a, t in zip(arrays, dtypes, strict=True)):
-        run(inputs, outputs)
-        return
-    shape = arrays[0].shape
-    for slab in _slabs(shape, axis, 8 * CHUNK, in_c_order):
-        # The axis has another length in maxout's other arrays; every other extent is shared.
-        views = [a[(*slab[:axis], slice(None), *slab[axis + 1 :])] for a in arrays]
-        first = [int(np.ravel_multi_index([part.start for part in slab], shape))] if in_c_order else []
-        # A kernel says nothing of NaN or of results beyond the dtype's range; nor do these copies.
-        with np.errstate(all="ignore"):
-            typed = list(zip(views, dtypes, strict=True))
-            ins = [np.array(view, dtype, order="C") for view, dtype in typed[: len(inputs)]]
-            outs = [np.empty(view.shape, dtype) for view, dtype in typed[len(inputs) :]]
-            run(ins, outs, *first)
-            for view, result in zip(views[len(inputs) :], outs, strict=True):
-                view[...] = result
+    written = [None if out is None else np.asarray(out) for out in outputs]
+    read = list(inputs)
+    for k, a in enumerate(read):
+        for out in written:
+            if _overlap_partly(a, out):
+                read[k] = a.copy()
+    call = kernels, direction, read, written, axis, parameters, weight, group
+    ready = True
+    for a, dtype in zip(read + written, dtypes, strict=True):
+        ready = ready and (a is None or is_ready(a, dtype))
+    if ready:
+        return partial(_dispatch.run_along, *call)
+    slabs = list(_slabs(read[0].shape, axis, 8 * CHUNK, in_c_order))
+    columns = max([read[0][slab].size for slab, _ in slabs]) // max(read[0].shape[axis], 1)
+    buffers = [
+        None if a is None else np.empty(columns * a.shape[axis], dtype)
+        for a, dtype in zip(read + written, dtypes, strict=True)
+    ]
+    return partial(_dispatch.run_slabs, *call, slabs, buffers)
 
 
 def blocks_in_c_order(
@@ -233,9 +250,9 @@ def blocks_in_c_order(
         yield copies, start
 
 
-def _overlap_partly(a: np.ndarray, out: np.ndarray) -> bool:
+def _overlap_partly(a: np.ndarray | None, out: np.ndarray | None) -> bool:
     """Whether writing `out` could change elements of `a` that are read later."""
-    if not np.may_share_memory(a, out):
+    if a is out or a is None or out is None or not np.may_share_memory(a, out):
         return False
     return not (
         a.__array_interface__["data"] == out.__array_interface__["data"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,7 @@ def elementwise(
     """Run kernels that look at each element for itself on arrays of one shape."""
     dtype = arrays.result_dtype(*inputs)
     result = arrays.as_output(out, inputs[0].shape, dtype, like=inputs[0])
-    arrays.each_chunk(
-        [*inputs, result],
-        lambda chunks, index: kernels.run(direction, chunks[:-1], chunks[-1:], parameters, None, (index, 1)),
-        in_c_order,
-    )
+    arrays.each_chunk(kernels, direction, inputs, result, parameters, in_c_order)()
     return arrays.finish(result, out)
 
 
@@ -46,17 +42,26 @@ def along_rows(
     )
     if plain is not None:
         return plain
-    shape, dtype = inputs[0].shape, arrays.result_dtype(*inputs)
-    axis = normalize_axis_index(axis, len(shape))
-    result = arrays.as_output(out, shape, dtype)
-    step = math.prod(shape[axis + 1 :])
-    computing = dtype_along(shape[axis], dtype)
-
-    def run(ins: list[np.ndarray], outs: list[np.ndarray], index: int = 0) -> None:
-        kernels.run(direction, ins, outs, parameters, arrays.split_axis(ins[0].shape, axis), (index, step))
-
-    arrays.along_axis(inputs, [result], axis, [computing] * (len(inputs) + 1), run, in_c_order)
+    result = arrays.as_output(out, inputs[0].shape, arrays.result_dtype(*inputs))
+    arrays.write(rows_step(kernels, direction, inputs, result, parameters, axis, in_c_order))
     return arrays.finish(result, out)
+
+
+def rows_step(
+    kernels: _dispatch.Kernels,
+    direction: str,
+    inputs: list[np.ndarray],
+    result: np.ndarray,
+    parameters: tuple[float, ...],
+    axis: int,
+    in_c_order: bool = False,
+) -> partial[object]:
+    """A step that does the same with a result which is there already."""
+    axis = normalize_axis_index(axis, result.ndim)
+    dtypes = [dtype_along(result.shape[axis], arrays.native(result.dtype))] * (len(inputs) + 1)
+    return arrays.along_axis(
+        kernels, direction, inputs, [result], axis, dtypes, parameters, in_c_order=in_c_order
+    )
 
 
 def dtype_along(length: int, dtype: np.dtype) -> np.dtype:

@@ -104,12 +104,19 @@ class RandomRows(Described, kind="random_rows"):
         self, x: Any, tau: float = 1.0, hard: bool = False, axis: int = -1, *, seed: Any, out: Any = None
     ) -> Any:
         parameters = (*self._read_tau(tau), _seed_as_parameter(self.name, seed))
-        result = layouts.along_rows(
-            self._soft, "forward", [arrays.as_input(x, "x")], out, parameters, axis, in_c_order=True
-        )
-        if not hard:
-            return result
-        return layouts.along_rows(self._one_hot, "forward", [result], result, (), axis)
+        source = arrays.as_input(x, "x")
+        then = self._one_hot if hard else None
+        plain = self._soft.run_plain("forward", source, None, out, parameters, axis, then)
+        if plain is not None:
+            return plain
+        result = arrays.as_output(out, source.shape, arrays.result_dtype(source))
+        steps = [
+            layouts.rows_step(self._soft, "forward", [source], result, parameters, axis, in_c_order=True)
+        ]
+        if hard:
+            steps.append(layouts.rows_step(self._one_hot, "forward", [result], result, (), axis))
+        arrays.write(*steps)
+        return arrays.finish(result, out)
 
     def backward(
         self,

@@ -68,8 +68,11 @@ cdef class Kernels:
             return &self.entry.forward
         return &self.entry.backward_y if direction == "y" else &self.entry.backward_x
 
-    def run_plain(self, str direction, x, saved, out, tuple parameters, axis=None):
-        """The result for arrays that a kernel can run on as they are, with checked parameters; None for others."""
+    def run_plain(self, str direction, x, saved, out, tuple parameters, axis=None, Kernels then=None):
+        """The result for arrays that a kernel can run on as they are, with checked parameters; None for others.
+
+        Along an axis, `then` is run forward on the result, without parameters and in place.
+        """
         cdef double values[MOST]
         cdef Call call
         cdef int dim
@@ -80,7 +83,10 @@ cdef class Kernels:
         if axis is None:
             return launch_flat(self.work(direction), &call, x, saved, out)
         dim = along(x, axis)
-        return None if dim < 0 else launch_along(self.work(direction), &call, dim, x, saved, out)
+        result = None if dim < 0 else launch_along(self.work(direction), &call, dim, x, saved, out)
+        if result is not None and then is not None:
+            launch_along(&then.entry.forward, &call, dim, result, None, result)
+        return result
 
     def run(
         self, str direction, list inputs, list outputs, tuple parameters=(), axis=None, tuple place=(0, 1),

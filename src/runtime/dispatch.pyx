@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 from call cimport (
-    Call, CheckedParameters, Entry, Kernel, Plan, Processors, Segment, Table, Work, available_threads,
+    Axis, Call, CheckedParameters, Entry, Kernel, Plan, Processors, Segment, Table, Work, available_threads,
     longest_half_row, one_thread_will_do, own_threads, segment, set_judged,
     set_process_threads as store_process_threads, settle_in, take_part, workers,
 )
@@ -20,6 +20,8 @@ from views cimport (
 
 import warnings
 from contextvars import ContextVar
+
+from numpy import nditer
 
 cnp.import_array()
 
@@ -86,3 +88,4 @@ def take_bfloat16(dtype):
 include "scopes.pxi"
 include "share.pxi"
 include "activation.pxi"
+include "layouts.pxi"

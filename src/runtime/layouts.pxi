@@ -1,0 +1,85 @@
+# Arrays of any layout on their way to a kernel: copied in, computed and copied out, a part of them at a time. These
+# loops are not Python's because a signal's handler runs between its bytecodes. Whatever such a handler raises, as
+# Ctrl-C's does, comes before a call has written anything, or after it has written all. So nothing here calls what is
+# written in Python, a warning's machinery included: `arrays.write` turns NumPy's off.
+
+
+def run_chunks(Kernels kernels, str direction, list arrays, tuple parameters, dict options):
+    """Run what looks at each element for itself on the chunks of a numpy.nditer; the last array is written.
+
+    The iterator is made here, too: one that is dropped writes what it has back, which may be nothing yet.
+    """
+    cdef Py_ssize_t index = 0
+    cdef list chunks
+    iterator = nditer(arrays, **options)
+    with iterator:
+        for parts in iterator:
+            chunks = list(parts)
+            out = chunks.pop()
+            kernels.run(direction, chunks, [out], parameters, None, (index, 1))
+            index += cnp.PyArray_SIZE(out)
+
+
+def run_along(
+    Kernels kernels, str direction, list inputs, list outputs, int dim, tuple parameters, weight, Py_ssize_t group,
+):
+    """Run what looks at the whole of an axis on arrays that are ready for it, None for what there is not."""
+    cdef tuple axis = split_of(inputs[0], outputs[0], dim)
+    if cnp.PyArray_SIZE(outputs[0]):
+        run_parts(kernels, direction, inputs, outputs, axis, parameters, weight, group, (0, axis[2]))
+
+
+def run_slabs(
+    Kernels kernels, str direction, list inputs, list outputs, int dim, tuple parameters, weight, Py_ssize_t group,
+    list slabs, list buffers,
+):
+    """The same for arrays of any layout and dtype, slab after slab.
+
+    A slab is an index and the flat position of its first element. The buffers, one for each array, are flat, of
+    the kernel's dtype and have room for any slab.
+    """
+    cdef Py_ssize_t step = split_of(inputs[0], outputs[0], dim)[2]
+    cdef Py_ssize_t k, count = len(inputs)
+    for slab, first in slabs:
+        views = [None if array is None else array[slab] for array in inputs + outputs]
+        parts = [None if view is None else room(view, buffers[k]) for k, view in enumerate(views)]
+        for k in range(count):
+            if views[k] is not None:
+                cnp.PyArray_CopyInto(parts[k], views[k])
+        axis = split_of(parts[0], parts[count], dim)
+        run_parts(
+            kernels, direction, parts[:count], parts[count:], axis, parameters, weight, group, (first, step))
+        for k in range(count, len(views)):
+            if views[k] is not None:
+                cnp.PyArray_CopyInto(views[k], parts[k])
+
+
+def in_turn(steps):
+    """Call one after another what is compiled, with no signal's handler in between."""
+    for step in steps:
+        step()
+
+
+cdef object room(cnp.ndarray view, buffer):
+    """As much of a flat buffer as a view takes, in its shape."""
+    return buffer[:cnp.PyArray_SIZE(view)].reshape((<object>view).shape)
+
+
+cdef tuple split_of(cnp.ndarray a, cnp.ndarray b, int dim):
+    """Two arrays seen along an axis on which one may be the shorter, as if they were contiguous."""
+    cdef Axis axis
+    split(&axis, cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), dim)
+    return axis.outer, min(axis.length, <Py_ssize_t>cnp.PyArray_DIM(b, dim)), axis.inner
+
+
+cdef int run_parts(
+    Kernels kernels, str direction, list inputs, list outputs, tuple axis, tuple parameters, weight, Py_ssize_t group,
+    tuple place,
+) except -1:
+    """Run a kernel on contiguous arrays; one weight alone is for all elements, wherever they are on the axis."""
+    if weight is not None:
+        inputs = [*inputs, weight]
+        if cnp.PyArray_SIZE(weight) == 1:
+            axis = (1, 1, axis[0] * axis[1] * axis[2])
+    kernels.run(direction, inputs, outputs, parameters, axis, place, group)
+    return 0
