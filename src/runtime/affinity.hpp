@@ -23,6 +23,9 @@ struct Processors {
     void add(int processor) {
         if (processor < most) words[processor / bits] |= 1ul << processor % bits;
     }
+    void remove(int processor) {
+        if (0 <= processor && processor < most) words[processor / bits] &= ~(1ul << processor % bits);
+    }
     int count() const {
         return std::accumulate(words.begin(), words.end(), 0,
                                [](int sum, unsigned long word) { return sum + std::popcount(word); });
@@ -37,12 +40,6 @@ inline Processors processors_of_thread() {
     if (syscall(SYS_sched_getaffinity, 0, sizeof processors.words, processors.words.data()) < 0) return {};
 #endif
     return processors;
-}
-
-inline void keep_thread_to([[maybe_unused]] const Processors& processors) {
-#if defined(__linux__)
-    syscall(SYS_sched_setaffinity, 0, sizeof processors.words, processors.words.data());
-#endif
 }
 
 // Those of the process, and what the importing thread was left with by an OpenMP runtime that binds its

@@ -29,7 +29,6 @@ struct Region {
     void (*body)(void*);
     void* data;
     Shares threads;  // the numbers that the body sees, each run once
-    Processors processors;
 };
 
 Region region;
@@ -84,7 +83,6 @@ bool enter() {
 
 void* work(void* argument) {
     const int place = int(reinterpret_cast<long>(argument));
-    Processors allowed{};
     awake.fetch_add(1, std::memory_order_relaxed);
     for (;;) {
         const unsigned heard = bell.load(std::memory_order_acquire);
@@ -96,24 +94,45 @@ void* work(void* argument) {
             called.store(false, std::memory_order_relaxed);
             continue;
         }
-        if (allowed != region.processors) keep_thread_to(allowed = region.processors);
         others = region.threads.size();
         run(place);
         if (seats.fetch_sub(1, std::memory_order_release) == 1) seats.notify_one();
     }
 }
 
+// Where workers may run: on the processors that the call may use, but for the caller's. Linux puts a thread
+// that is woken on its waker's processor where the two have no cache in common, as in many virtual machines,
+// and there it waits for the caller, or the caller for it. While the workers are taken.
+struct Places {
+    pthread_t workers[most_shares];
+    Processors processors;
+    int callers = -1, placed = 0;
+
+    void choose() {
+        const Processors& allowed = allowed_processors();
+        const int here = sched_getcpu(), count = started.load(std::memory_order_relaxed);
+        if (here == callers && count == placed && allowed == processors) return;
+        callers = here, placed = count, processors = allowed;
+        Processors apart = allowed;
+        apart.remove(here);
+        const Processors& where = apart.count() ? apart : allowed;
+        if (where.count() == 0) return;
+        for (int k = 0; k < count; ++k)
+            pthread_setaffinity_np(workers[k], sizeof where.words, reinterpret_cast<const cpu_set_t*>(&where.words));
+    }
+} places;
+
 // Signals are the business of the program's own threads: no worker takes one from a thread that waits for it.
 bool start(int place) {
     pthread_attr_t attributes;
-    pthread_t thread;
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, stack_size);
-    const bool given = pthread_create(&thread, &attributes, work, reinterpret_cast<void*>(long(place))) == 0;
+    void* const argument = reinterpret_cast<void*>(long(place));
+    const bool given = pthread_create(&places.workers[place - 1], &attributes, work, argument) == 0;
     pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return given;
@@ -138,9 +157,12 @@ int workers(int wanted) {
 int awake_workers() { return awake.load(std::memory_order_relaxed); }
 
 void wake_workers() {
-    if (called.exchange(true, std::memory_order_relaxed)) return;
+    if (called.load(std::memory_order_relaxed) || taken.exchange(true, std::memory_order_acquire)) return;
+    called.store(true, std::memory_order_relaxed);
+    places.choose();
     bell.fetch_add(1, std::memory_order_release);
     bell.notify_all();
+    taken.store(false, std::memory_order_release);
 }
 
 }  // namespace fastact
@@ -165,8 +187,9 @@ void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned) 
         number = 0, others = 1;
         return;
     }
-    region.body = body, region.data = data, region.processors = allowed_processors();
+    region.body = body, region.data = data;
     region.threads.open(int(threads));
+    places.choose();
     seats.store(hands * seat, std::memory_order_release);
     bell.fetch_add(1, std::memory_order_release);
     if (awake_workers() < int(hands)) bell.notify_all();

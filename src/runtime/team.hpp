@@ -18,7 +18,7 @@ namespace fastact {
 // A worker waits so long for another region before it sleeps, and lets whoever wants its processor go
 // first: a product of matrices that follows a call finds it free, and calls that follow each other find the
 // workers awake.
-inline constexpr Time linger_ns = 50'000;
+inline constexpr Time linger_ns = 200'000;
 
 #if FASTACT_TEAM
 // Starts workers until there are so many, where the system gives them; how many there are.
