@@ -56,8 +56,14 @@ def run_slabs(
 
 def in_turn(steps):
     """Call one after another what is compiled, with no signal's handler in between."""
-    for step in steps:
-        step()
+    global steps_taken
+    steps_taken += 1
+    try:
+        for step in steps:
+            step()
+    finally:
+        steps_taken -= 1
+    tell_shortage()
 
 
 cdef object room(cnp.ndarray view, buffer):

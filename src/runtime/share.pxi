@@ -8,8 +8,6 @@ ctypedef fused stored:
 # Below this many elements, releasing the GIL costs more than it gives.
 cdef Py_ssize_t GIL_SIZE = 2048
 
-cdef bint warned = False
-
 
 cdef int share(
     Kernel kernel, Call* call, Plan* plan,
@@ -71,18 +69,32 @@ cdef int run_alone(const Work* work, Call* call, int dtype) except -1:
 
 
 cdef bint find_workers(Plan* plan) except -1:
-    """Whether there are threads for the plan, of which the system may give fewer; says so once."""
-    global warned
+    """Whether there are threads for the plan, of which the system may give fewer."""
+    global shortage
     cdef int got = 1 + workers(plan.threads - 1)
-    if got < plan.threads:
-        if not warned:
-            warned = True
-            warnings.warn(
-                f"the system gives fastact {got} of the {plan.threads} threads that a call asked for"
-                " (a limit of processes or memory?): it computes on these", RuntimeWarning, stacklevel=2,
-            )
+    if got < plan.threads and shortage is None:
+        shortage = (
+            f"the system gives fastact {got} of the {plan.threads} threads that a call asked for"
+            " (a limit of processes or memory?): it computes on these"
+        )
+        if not steps_taken:
+            tell_shortage()
     plan.reduce(got)
     return plan.threads > 1
+
+
+# What is to be said of missing threads, and said once: before a call writes, or after all of its steps.
+cdef object shortage = None
+cdef bint told = False
+cdef int steps_taken = 0
+
+
+cdef int tell_shortage() except -1:
+    global told
+    if shortage is not None and not told:
+        told = True
+        warnings.warn(shortage, RuntimeWarning, stacklevel=2)
+    return 0
 
 
 cdef int run_shared(

@@ -188,3 +188,22 @@ def test_that_warning_as_an_error_comes_before_anything_is_written(fresh_python)
     except RuntimeWarning:
         print((out == 7).all())"""
     assert answers(fresh_python(START + NO_MORE + code, FASTACT_NUM_THREADS="3")) == ["True"]
+
+
+@LINUX
+@OWN_THREADS
+def test_where_a_call_takes_several_steps_it_comes_after_all_of_them(fresh_python):
+    """An array of another layout is written part by part: half of it would be neither one nor the other."""
+    code = """
+    warnings.simplefilter("error")
+    if os.getuid() == 0:
+        os.setresuid(65534, 65534, 65534)
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+    swapped = x.reshape(400, 1000).astype(x.dtype.newbyteorder())
+    with fa.num_threads(1):
+        expected = fa.softmax(swapped)
+    try:
+        fa.softmax(swapped, out=swapped)
+    except RuntimeWarning:
+        print(np.array_equal(swapped, expected))"""
+    assert answers(fresh_python(START + NO_MORE + code, FASTACT_NUM_THREADS="3")) == ["True"]
