@@ -121,7 +121,12 @@ def test_one_array_as_gradient_and_saved(case, dtype):
 
 
 def _peak(call) -> int:
+    """The least of two, since what else the process does (the test runner's messages) is counted too."""
     call()
+    return min(_traced(call), _traced(call))
+
+
+def _traced(call) -> int:
     tracemalloc.start()
     try:
         call()
