@@ -23,7 +23,7 @@ def elementwise(
     """Run kernels that look at each element for itself on arrays of one shape."""
     dtype = arrays.result_dtype(*inputs)
     result = arrays.as_output(out, inputs[0].shape, dtype, like=inputs[0])
-    arrays.each_chunk(kernels, direction, inputs, result, parameters, in_c_order)()
+    arrays.write(arrays.each_chunk(kernels, direction, inputs, result, parameters, in_c_order))
     return arrays.finish(result, out)
 
 

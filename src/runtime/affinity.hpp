@@ -55,7 +55,6 @@ inline const Processors& allowed_processors() {
     constexpr Time fresh = 1'000'000;
     struct Known {
         Processors processors;
-        int count;
         Time since = -fresh;
     };
     thread_local Known known;

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 
 #include "runtime/affinity.hpp"
 #include "runtime/clock.hpp"
@@ -38,16 +39,18 @@ std::atomic<bool> taken{false};
 constexpr unsigned seat = 1u << 16, inside = seat - 1;
 std::atomic<unsigned> seats{0};
 std::atomic<unsigned> bell{0};
+// Whether the bell has rung since a worker went to sleep: once is enough, however late they wake.
 std::atomic<bool> called{false};
 
 std::atomic<int> started{0}, awake{0};
-std::atomic<Time> refused{0};
+std::mutex starting;
+Time refused = 0;
 constexpr Time before_another_try = 1'000'000'000;
 // Ours is 32 KiB; where the stack holds the threads' static storage too, that is glibc's.
 constexpr size_t stack_size = 512 * 1024;
 
 thread_local int number = 0;
-thread_local int others = 1;
+thread_local int team_size = 1;
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -89,12 +92,12 @@ void* work(void* argument) {
         if (!enter()) {
             if (changes(bell, heard)) continue;
             awake.fetch_sub(1, std::memory_order_relaxed);
+            called.store(false, std::memory_order_relaxed);
             bell.wait(heard, std::memory_order_acquire);
             awake.fetch_add(1, std::memory_order_relaxed);
-            called.store(false, std::memory_order_relaxed);
             continue;
         }
-        others = region.threads.size();
+        team_size = region.threads.size();
         run(place);
         if (seats.fetch_sub(1, std::memory_order_release) == 1) seats.notify_one();
     }
@@ -110,7 +113,7 @@ struct Places {
 
     void choose() {
         const Processors& allowed = allowed_processors();
-        const int here = sched_getcpu(), count = started.load(std::memory_order_relaxed);
+        const int here = sched_getcpu(), count = started.load(std::memory_order_acquire);
         if (here == callers && count == placed && allowed == processors) return;
         callers = here, placed = count, processors = allowed;
         Processors apart = allowed;
@@ -123,10 +126,12 @@ struct Places {
 } places;
 
 // Signals are the business of the program's own threads: no worker takes one from a thread that waits for it.
+// Its own faults are a worker's, so that who reports them (faulthandler) can.
 bool start(int place) {
     pthread_attr_t attributes;
     sigset_t all, before;
     sigfillset(&all);
+    for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, fault);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -141,16 +146,14 @@ bool start(int place) {
 }  // namespace
 
 int workers(int wanted) {
-    if (started.load(std::memory_order_acquire) >= wanted) return wanted;
-    if (taken.exchange(true, std::memory_order_acquire)) return started;
-    int count = started;
     wanted = std::min(wanted, most_shares - 1);
+    if (started.load(std::memory_order_acquire) >= wanted) return wanted;
+    const std::lock_guard<std::mutex> alone(starting);
+    int count = started;
     if (!refused || now() - refused > before_another_try) {
-        while (count < wanted && start(count + 1)) ++count;
+        while (count < wanted && start(count + 1)) started = ++count;
         refused = count < wanted ? now() : 0;
-        started = count;
     }
-    taken.store(false, std::memory_order_release);
     return std::min(count, wanted);
 }
 
@@ -170,7 +173,7 @@ void wake_workers() {
 extern "C" {
 
 int omp_get_thread_num() { return fastact::number; }
-int omp_get_num_threads() { return fastact::others; }
+int omp_get_num_threads() { return fastact::team_size; }
 
 // Orders what each thread reads of the loop's index before what the last one writes of it, a value that
 // nobody reads.
@@ -181,10 +184,10 @@ void GOMP_barrier() {}
 void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned) {
     using namespace fastact;
     const unsigned hands = std::min(int(threads) - 1, started.load(std::memory_order_relaxed));
-    others = int(threads);
+    team_size = int(threads);
     if (hands == 0 || taken.exchange(true, std::memory_order_acquire)) {
         for (number = 0; number < int(threads); ++number) body(data);
-        number = 0, others = 1;
+        number = 0, team_size = 1;
         return;
     }
     region.body = body, region.data = data;
@@ -198,7 +201,7 @@ void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned) 
          left = seats.load(std::memory_order_acquire))
         if (!changes(seats, left)) seats.wait(left, std::memory_order_acquire);
     taken.store(false, std::memory_order_release);
-    others = 1;
+    team_size = 1;
 }
 
 }  // extern "C"

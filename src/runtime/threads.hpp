@@ -43,7 +43,7 @@ inline int openmp_threads_at_import = 0;
 inline int within_openmp([[maybe_unused]] int wanted) {
 #if defined(_OPENMP)
     if (omp_in_parallel()) return 1;
-    const int given = omp_get_max_threads();
+    const int given = openmp_threads();
     if (given != openmp_threads_at_import) wanted = std::min(wanted, given);
     if (omp_get_dynamic()) wanted = std::min(wanted, omp_get_num_procs());
     return std::min(wanted, omp_get_thread_limit());

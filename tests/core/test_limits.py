@@ -143,32 +143,32 @@ def test_a_call_within_a_parallel_region_of_others_takes_one_thread(fresh_python
     assert answers(fresh_python(START + code, FASTACT_NUM_THREADS="3")) == ["1", "3"]
 
 
-NO_MORE = """
+OUT = """
     import resource, warnings
-    warnings.simplefilter("always")
-    out, small = np.empty_like(x), fa.gelu(x[:100])
+    out, expected = np.empty_like(x), fa.gelu(x[:100])
+"""
+NO_MEMORY = f"""{OUT}
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 400_000, resource.RLIM_INFINITY))
+"""
+NO_PROCESS = f"""{OUT}
+    if os.getuid() == 0:  # the superuser has no such limit
+        os.setresuid(65534, 65534, 65534)
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
 """
 
 
 @LINUX
 @OWN_THREADS
-@pytest.mark.parametrize("limit", ["RLIMIT_AS", "RLIMIT_NPROC"])
+@pytest.mark.parametrize("limit", [NO_MEMORY, NO_PROCESS], ids=["memory", "processes"])
 def test_where_no_thread_is_to_be_had_one_computes_and_a_warning_says_so_once(fresh_python, limit):
     """libgomp ends the process: metaeuk 80, numpy 21376."""
     code = """
-    if name == "RLIMIT_AS":
-        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-        limits = used + 400_000, resource.RLIM_INFINITY
-    else:
-        # The superuser has no such limit.
-        if os.getuid() == 0:
-            os.setresuid(65534, 65534, 65534)
-        limits = 1, 1
-    resource.setrlimit(getattr(resource, name), limits)
+    warnings.simplefilter("always")
     for _ in range(3):
         fa.gelu(x, out=out)
-    print(np.array_equal(out[:100], small), threads() - before)"""
-    run = fresh_python(START + NO_MORE + f"    name = {limit!r}" + code, FASTACT_NUM_THREADS="3")
+    print(np.array_equal(out[:100], expected), threads() - before)"""
+    run = fresh_python(START + limit + code, FASTACT_NUM_THREADS="3")
     assert answers(run) == ["True", "0"]
     assert run.stderr.count("RuntimeWarning") == 1, run.stderr
     assert "1 of the 3 threads" in run.stderr
@@ -176,34 +176,41 @@ def test_where_no_thread_is_to_be_had_one_computes_and_a_warning_says_so_once(fr
 
 @LINUX
 @OWN_THREADS
-def test_that_warning_as_an_error_comes_before_anything_is_written(fresh_python):
-    code = """
+@pytest.mark.parametrize(
+    ("array", "state"), [("rows.copy()", ["True", "False"]), ("rows.astype('>f4')", ["False", "True"])]
+)
+def test_that_warning_as_an_error_comes_before_a_call_writes_or_after_all_of_it(fresh_python, array, state):
+    """What is written part by part is not left half written."""
+    code = f"""
     warnings.simplefilter("error")
-    if os.getuid() == 0:
-        os.setresuid(65534, 65534, 65534)
-    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
-    out[:] = 7
+    rows = x.reshape(400, 1000)
+    array = {array}
+    with fa.num_threads(1):
+        expected = fa.softmax(rows)
     try:
-        fa.gelu(x, out=out)
+        fa.softmax(array, out=array)
     except RuntimeWarning:
-        print((out == 7).all())"""
-    assert answers(fresh_python(START + NO_MORE + code, FASTACT_NUM_THREADS="3")) == ["True"]
+        print(np.array_equal(array, rows), np.array_equal(array, expected))"""
+    assert answers(fresh_python(START + NO_PROCESS + code, FASTACT_NUM_THREADS="3")) == state
 
 
 @LINUX
 @OWN_THREADS
-def test_where_a_call_takes_several_steps_it_comes_after_all_of_them(fresh_python):
-    """An array of another layout is written part by part: half of it would be neither one nor the other."""
+def test_that_another_call_has_the_threads_is_no_reason_to_warn(fresh_python):
     code = """
+    import warnings
+    from threading import Thread
     warnings.simplefilter("error")
-    if os.getuid() == 0:
-        os.setresuid(65534, 65534, 65534)
-    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
-    swapped = x.reshape(400, 1000).astype(x.dtype.newbyteorder())
-    with fa.num_threads(1):
-        expected = fa.softmax(swapped)
-    try:
-        fa.softmax(swapped, out=swapped)
-    except RuntimeWarning:
-        print(np.array_equal(swapped, expected))"""
-    assert answers(fresh_python(START + NO_MORE + code, FASTACT_NUM_THREADS="3")) == ["True"]
+    long, over = np.zeros(50_000_000, np.float32), []
+    def work():
+        with fa.num_threads(2):
+            fa.gelu(long, out=long)
+        over.append(True)
+    other = Thread(target=work)
+    other.start()
+    while not over:
+        with fa.num_threads(3):
+            fa.gelu(x)
+    other.join()
+    print(threads() - before)"""
+    assert answers(fresh_python(START + code)) == ["2"]
