@@ -91,8 +91,9 @@ void* work(void* argument) {
         const unsigned heard = bell.load(std::memory_order_acquire);
         if (!enter()) {
             if (changes(bell, heard)) continue;
-            awake.fetch_sub(1, std::memory_order_relaxed);
+            // In this order: who sees it asleep may call it.
             called.store(false, std::memory_order_relaxed);
+            awake.fetch_sub(1, std::memory_order_release);
             bell.wait(heard, std::memory_order_acquire);
             awake.fetch_add(1, std::memory_order_relaxed);
             continue;
@@ -157,7 +158,7 @@ int workers(int wanted) {
     return std::min(count, wanted);
 }
 
-int awake_workers() { return awake.load(std::memory_order_relaxed); }
+int awake_workers() { return awake.load(std::memory_order_acquire); }
 
 void wake_workers() {
     if (called.load(std::memory_order_relaxed) || taken.exchange(true, std::memory_order_acquire)) return;

@@ -25,12 +25,14 @@ bool awake_in_time(int count) {
     return false;
 }
 
-// A worker lingers for 200 microseconds: who waits for it must not sleep.
+// A worker lingers for 200 microseconds: who waits for it must not sleep, and calls again, since it may have
+// been put aside for longer than that.
 bool wakes() {
-    fastact::wake_workers();
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-    while (std::chrono::steady_clock::now() < end)
+    while (std::chrono::steady_clock::now() < end) {
+        fastact::wake_workers();
         if (fastact::awake_workers() > 0) return true;
+    }
     return false;
 }
 
