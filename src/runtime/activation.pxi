@@ -3,6 +3,14 @@
 # arrays it hands the call to `_forward` or `_backward` of its Python subclass (fastact/core), which see
 # every case and raise every error.
 
+cdef extern from "Python.h":
+    ctypedef struct PyMethodDef:
+        const char* ml_name
+        const char* ml_doc
+    int Py_tp_methods
+    void* PyType_GetSlot(type, int)
+    object PyCFunction_New(PyMethodDef*, object)
+
 cdef enum:
     MOST = 3  # parameters of a formula
     INPUTS = 3  # of a call
@@ -52,11 +60,31 @@ cdef class Kernels:
     """The kernels of one activation."""
 
     cdef const Entry* entry
+    cdef PyMethodDef described
+    cdef bytes description
 
     def __init__(self, str kernel):
         self.entry = table.named(kernel.encode())
         if self.entry == NULL:
             raise LookupError(f"no kernel is declared for {kernel!r}")
+
+    def described_backward(self, str text):
+        """`backward` of this object, as a function that has this signature and docstring.
+
+        A method has those of its class, which serves many activations. The interpreter reads both from a text
+        when they are asked for, and a call goes to the compiled code as it does otherwise.
+        """
+        cdef const PyMethodDef* method
+        for base in type(self).__mro__:
+            method = <const PyMethodDef*>PyType_GetSlot(base, Py_tp_methods)
+            while method != NULL and method.ml_name != NULL:
+                if strcmp(method.ml_name, b"backward") == 0:
+                    self.description = text.encode()
+                    self.described = method[0]
+                    self.described.ml_doc = self.description
+                    return PyCFunction_New(&self.described, self)
+                method += 1
+        raise TypeError(f"{type(self).__name__} has no compiled backward")
 
     @property
     def kernel_saves(self):
