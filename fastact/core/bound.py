@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from ..catalog import Row
 
 
 class Activation:
     """What is called on arrays, and has a `backward`: an activation, or one with parameters bound."""
+
+    name: str
+    row: Row
+    parameters: dict[str, Any]
+    formula: str
+    range: str
+    reference: str
+    monotonic: bool
+    saturates: bool
+    zero_centered: bool
+    saves: tuple[str, ...]
+
+    if TYPE_CHECKING:
+
+        def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any: ...
+        def backward(self, dy: Any, *args: Any, **kwargs: Any) -> Any: ...
+        def bind(self, *args: Any, **kwargs: Any) -> Bound: ...
 
 
 class Bound(Activation):
