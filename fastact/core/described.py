@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache, lru_cache
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,23 @@ class WhenAsked:
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self.of_class
-        made = instance.__dict__[self.name] = self.make(instance)
+        made = self.make(instance)
+        # Not through __dict__: an object that has shown it is slower to read from.
+        setattr(instance, self.name, made)
         return made
+
+
+class OfItsClass:
+    """`backward` where it was not asked for yet: then it becomes a method of the activation's own class.
+
+    A method has the signature and the docstring of its class, and is found faster than what an object holds.
+    """
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        owner.backward = instance._backward_of_its_own()  # type: ignore[attr-defined]
+        return instance.backward
 
 
 class Described(Activation):
@@ -51,13 +66,20 @@ class Described(Activation):
     # A call's numbers are mostly those of the last; checking them takes longer than a small array.
     _violated = WhenAsked(lambda self: lru_cache(maxsize=32)(self._first_violated))
 
-    backward = WhenAsked(lambda self: self._backward_of_its_own())
+    backward = OfItsClass()
 
-    def __init_subclass__(cls, kind: str) -> None:
+    def __init_subclass__(cls, kind: str = "") -> None:
+        if not kind:
+            return  # the class of one activation
         KINDS[kind] = cls
         lazily = WhenAsked(lambda self: docstring.forward(self.row, self.__signature__), cls.__doc__)
         lazily.__set_name__(cls, "__doc__")
         cls.__doc__ = lazily  # type: ignore[assignment]
+
+    def __new__(cls, row: Row) -> Described:
+        """An object of a class that is its own, for the sake of `backward`."""
+        names = {"__doc__": vars(cls)["__doc__"], "__module__": cls.__module__}
+        return super().__new__(type(cls.__name__, (cls,), names))
 
     def _describe(self, row: Row) -> None:
         self.row = row
@@ -73,13 +95,13 @@ class Described(Activation):
         }
 
     def _backward_of_its_own(self) -> Any:
-        """`backward`, with the signature and the docstring of this activation."""
+        """`backward` for a class that has this activation alone, with its signature and docstring."""
         arguments = self.row.backward_arguments
         text = docstring.backward(self.row, self.gradients)
         if isinstance(self, _dispatch.Kernels):
             # The interpreter takes the signature from a first line of this form.
             words = ", ".join(["$self", "dy", "*", *map(_as_written, arguments)])
-            return self.described_backward(f"backward({words})\n--\n\n{text}")
+            return _dispatch.Described(type(self), f"backward({words})\n--\n\n{text}").method
         shared = type(self)._backward  # type: ignore[attr-defined]
         own = FunctionType(
             shared.__code__, shared.__globals__, "backward", shared.__defaults__, shared.__closure__
@@ -87,7 +109,7 @@ class Described(Activation):
         own.__kwdefaults__, own.__doc__, own.__module__ = shared.__kwdefaults__, text, shared.__module__
         own.__qualname__ = f"{type(self).__qualname__}.backward"
         own.__signature__ = docstring.signature(["self", "dy"], arguments, True)  # type: ignore[attr-defined]
-        return MethodType(own, self)
+        return own
 
     def __dir__(self) -> list[str]:
         """Public names alone: what a session completes."""

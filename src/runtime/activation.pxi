@@ -9,7 +9,7 @@ cdef extern from "Python.h":
         const char* ml_doc
     int Py_tp_methods
     void* PyType_GetSlot(type, int)
-    object PyCFunction_New(PyMethodDef*, object)
+    object PyDescr_NewMethod(type, PyMethodDef*)
 
 cdef enum:
     MOST = 3  # parameters of a formula
@@ -56,35 +56,44 @@ cdef object launch_flat(const Work* work, Call* call, cnp.ndarray first, cnp.nda
     return launch(work, call, cnp.PyArray_DIMS(first), first, saved, out)
 
 
+cdef list for_good = []  # methods that were taken from a class know where these lie
+
+
+cdef class Described:
+    """The compiled `backward` of a class under a text of its own: the signature and docstring of one activation.
+
+    The interpreter reads both from the text when they are asked for, and a call goes to the same code.
+    """
+
+    cdef PyMethodDef definition
+    cdef bytes text
+    cdef readonly object method
+
+    def __init__(self, type kind, str text):
+        cdef const PyMethodDef* method
+        self.text = text.encode()
+        for base in kind.__mro__:
+            method = <const PyMethodDef*>PyType_GetSlot(base, Py_tp_methods)
+            while method != NULL and method.ml_name != NULL:
+                if strcmp(method.ml_name, b"backward") == 0:
+                    self.definition = method[0]
+                    self.definition.ml_doc = self.text
+                    self.method = PyDescr_NewMethod(kind, &self.definition)
+                    for_good.append(self)
+                    return
+                method += 1
+        raise TypeError(f"{kind.__name__} has no compiled backward")
+
+
 cdef class Kernels:
     """The kernels of one activation."""
 
     cdef const Entry* entry
-    cdef PyMethodDef described
-    cdef bytes description
 
     def __init__(self, str kernel):
         self.entry = table.named(kernel.encode())
         if self.entry == NULL:
             raise LookupError(f"no kernel is declared for {kernel!r}")
-
-    def described_backward(self, str text):
-        """`backward` of this object, as a function that has this signature and docstring.
-
-        A method has those of its class, which serves many activations. The interpreter reads both from a text
-        when they are asked for, and a call goes to the compiled code as it does otherwise.
-        """
-        cdef const PyMethodDef* method
-        for base in type(self).__mro__:
-            method = <const PyMethodDef*>PyType_GetSlot(base, Py_tp_methods)
-            while method != NULL and method.ml_name != NULL:
-                if strcmp(method.ml_name, b"backward") == 0:
-                    self.description = text.encode()
-                    self.described = method[0]
-                    self.described.ml_doc = self.description
-                    return PyCFunction_New(&self.described, self)
-                method += 1
-        raise TypeError(f"{type(self).__name__} has no compiled backward")
 
     @property
     def kernel_saves(self):
