@@ -1,10 +1,12 @@
 """Build of the extension modules; everything else about the package is in pyproject.toml."""
 
+import importlib.util
 import os
 import platform
 import tempfile
 import warnings
 from pathlib import Path
+from types import ModuleType
 
 import numpy
 from Cython.Build import cythonize
@@ -77,8 +79,20 @@ def without_own_headers(template: Extension, options: dict) -> tuple[Extension, 
     return module, metadata
 
 
+def stubs() -> ModuleType:
+    """tools/stubs.py, which no package holds."""
+    spec = importlib.util.spec_from_file_location("stubs", Path("tools", "stubs.py").resolve())
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 class BuildExtensions(build_ext):
-    """Builds the modules in parallel, with OpenMP where the compiler has it."""
+    """Builds the modules in parallel, with OpenMP where the compiler has it; the stub lies beside them."""
+
+    def run(self) -> None:
+        super().run()
+        stubs().write(Path(self.get_ext_fullpath("fastact._dispatch")).parent)
 
     def finalize_options(self) -> None:
         super().finalize_options()

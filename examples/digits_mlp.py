@@ -15,7 +15,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ TOLERANCE = 1e-5
 class FastactLayer:
     """An activation on fixed arrays of pre-activations `z` and gradients `dy`, by fastact."""
 
-    def __init__(self, name: str, z: np.ndarray, settings: dict) -> None:
+    def __init__(self, name: str, z: np.ndarray, settings: dict[str, Any]) -> None:
         self.activation, self.z, self.settings = fa.get(name), z, settings
         self.from_output = self.activation.saves[0] == "y"
         # A derivative that needs x must find it again, so y goes elsewhere.
@@ -38,28 +38,29 @@ class FastactLayer:
         self.weight_gradient = None
 
     def forward(self) -> np.ndarray:
-        return self.activation(self.z, **self.settings, out=self.y)
+        self.activation(self.z, **self.settings, out=self.y)
+        return self.y
 
     def backward(self) -> np.ndarray:
         saved = {"y": self.y} if self.from_output else {"x": self.z}
         out = self.dy if self.dy.shape == self.z.shape else self.z
-        dx = self.activation.backward(self.dy, **saved, **self.settings, out=out)
+        result = self.activation.backward(self.dy, **saved, **self.settings, out=out)
         if "weight" in self.settings:
-            dx, self.weight_gradient = dx
-        return dx
+            _, self.weight_gradient = result
+        return out
 
 
 class NumpyLayer:
     """The same by NumPy calls in place, made from the activation's formula."""
 
-    def __init__(self, name: str, z: np.ndarray, settings: dict) -> None:
+    def __init__(self, name: str, z: np.ndarray, settings: dict[str, Any]) -> None:
         row = fa.get(name).row
         saves = row.saves[0]
         self.y = z if saves == "y" else output_like(name, z)
         self.dy = np.empty_like(self.y)
         arrays = {key: value for key, value in settings.items() if key not in {*row.numbers, "seed"}}
         arrays["parameters"] = {key: value for key, value in settings.items() if key in row.numbers}
-        noise = fa.get(name).noise(z.shape, seed=settings["seed"]) if "seed" in settings else None
+        noise = fa.gumbel_softmax.noise(z.shape, seed=settings["seed"]) if "seed" in settings else None
         self.forward = numpy_calls.forward(row, z, out=self.y, noise=noise, **arrays)
         saved = self.y if saves == "y" else z
         self.backward = numpy_calls.backward(row, saves, self.dy, saved, **arrays)
@@ -67,6 +68,9 @@ class NumpyLayer:
     @property
     def weight_gradient(self) -> np.ndarray | None:
         return self.backward.weight_gradient
+
+
+Layer = type[FastactLayer] | type[NumpyLayer]
 
 
 def output_like(name: str, z: np.ndarray) -> np.ndarray:
@@ -81,7 +85,7 @@ def inputs_of_a_unit(name: str) -> int:
 class Network:
     """64 pixels, one hidden layer, a log_softmax over ten digits; trained on the cross-entropy."""
 
-    def __init__(self, layer: type[FastactLayer] | type[NumpyLayer], hidden: str, batch: int) -> None:
+    def __init__(self, layer: Layer, hidden: str, batch: int) -> None:
         random = np.random.default_rng(0)
         self.settings = settings_of(hidden)
         width = UNITS * inputs_of_a_unit(hidden)
@@ -101,7 +105,7 @@ class Network:
     def step(self, images: np.ndarray, digits: np.ndarray) -> float:
         """One step of gradient descent; returns the mean loss before it."""
         chosen = np.arange(len(digits)), digits
-        loss = -self.forward(images)[chosen].mean()
+        loss = -float(self.forward(images)[chosen].mean())
         self.output.dy[:] = 0
         self.output.dy[chosen] = -1 / len(digits)
         dz2 = self.output.backward()
@@ -122,14 +126,14 @@ class Network:
             self.settings["weight"][:] = other.settings["weight"]
 
 
-def settings_of(hidden: str) -> dict:
+def settings_of(hidden: str) -> dict[str, Any]:
     """What the activation is called with beside its input."""
-    special = {
+    special: dict[str, dict[str, Any]] = {
         "prelu": {"weight": np.full(UNITS, 0.25)},
         "maxout": {"pieces": PIECES},
         "gumbel_softmax": {"seed": 0},
     }
-    return special.get(hidden, fa.get(hidden).row.required)
+    return special.get(hidden) or dict(fa.get(hidden).row.required)
 
 
 class Outcome(NamedTuple):
@@ -141,17 +145,18 @@ class Outcome(NamedTuple):
 class Training:
     """A network, what it has learned so far and the seconds that took."""
 
-    def __init__(self, layer: type[FastactLayer] | type[NumpyLayer], hidden: str) -> None:
+    def __init__(self, layer: Layer, hidden: str) -> None:
         self.layer, self.network = layer, Network(layer, hidden, BATCH)
         self.order, self.hidden = np.random.default_rng(1), hidden
-        self.loss, self.seconds = np.nan, 0.0
+        self.loss, self.seconds = float("nan"), 0.0
 
     def epoch(self, images: np.ndarray, digits: np.ndarray) -> None:
         """Learn from every image once, in an order that is the same for all networks."""
         start = perf_counter()
         shuffled = self.order.permutation(len(images))
         batches = shuffled[: len(shuffled) // BATCH * BATCH].reshape(-1, BATCH)
-        self.loss = np.mean([self.network.step(images[batch], digits[batch]) for batch in batches])
+        losses = [self.network.step(images[batch], digits[batch]) for batch in batches]
+        self.loss = float(np.mean(losses))
         self.seconds += perf_counter() - start
 
     def outcome(self, images: np.ndarray, digits: np.ndarray) -> Outcome:
@@ -159,17 +164,22 @@ class Training:
         trained = Network(self.layer, self.hidden, len(images))
         trained.copy_weights(self.network)
         accuracy = np.mean(trained.forward(images).argmax(axis=1) == digits)
-        return Outcome(float(self.loss), float(accuracy), self.seconds)
+        return Outcome(self.loss, float(accuracy), self.seconds)
 
 
-def train(layers: Iterable[type], hidden: str, epochs: int, data: tuple[np.ndarray, ...]) -> list[Outcome]:
+def train(
+    layers: Iterable[type[FastactLayer] | type[NumpyLayer]],
+    hidden: str,
+    epochs: int,
+    data: tuple[np.ndarray, ...],
+) -> list[Outcome]:
     """Train on the first arrays, the networks in turn; count right answers on the others."""
-    images, digits, *test = data
+    images, digits, test_images, test_digits = data
     trainings = [Training(layer, hidden) for layer in layers]
     for _ in range(epochs):
         for training in trainings:
             training.epoch(images, digits)
-    return [training.outcome(*test) for training in trainings]
+    return [training.outcome(test_images, test_digits) for training in trainings]
 
 
 def digits_data() -> tuple[np.ndarray, ...]:
@@ -197,7 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--epochs", type=positive, default=20, help="default: 20")
     chosen = parser.parse_args(arguments)
     data = digits_data()
-    layers = {"fastact": FastactLayer, "NumPy": NumpyLayer}
+    layers: dict[str, Layer] = {"fastact": FastactLayer, "NumPy": NumpyLayer}
     outcomes = dict(zip(layers, train(layers.values(), chosen.hidden, chosen.epochs, data), strict=True))
     print(f"{chosen.hidden}, {chosen.epochs} epochs")
     print(f"{'':8} {'loss':>11} {'accuracy':>9} {'seconds':>8}")

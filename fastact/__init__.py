@@ -13,76 +13,82 @@ True
 `fa.activations` maps every name to its object; `fa.show_config()` says what runs.
 """
 
-from __future__ import annotations
-
-from typing import Any
-
 from .core import affinity as _affinity  # before what loads an OpenMP runtime
 
 try:
     with _affinity.restored():
         from . import _dispatch  # noqa: F401
-except ImportError as error:
+except ImportError as _error:
     from .core.unloadable import reason as _reason
 
     if _why := _reason(__file__):
-        raise ImportError(_why, name=error.name, path=error.path) from error
+        raise ImportError(_why, name=_error.name, path=_error.path) from _error
     raise
 
-from .catalog import rows
+from .catalog import rows as _rows
 from .core import activation as _activation  # noqa: F401  its classes are those of the objects
 from .core import processor as _processor
 from .core import random as _random  # noqa: F401
-from .core.described import KINDS
+from .core.bound import Activation
+from .core.described import KINDS as _KINDS
 from .core.processor import config, show_config
 from .core.threads import get_num_threads, num_threads, set_num_threads
 
-activations: dict[str, Any] = {row.name: KINDS[row.kind](row) for row in rows}
+activations: dict[str, Activation] = {row.name: _KINDS[row.kind](row) for row in _rows}
 """Every activation by name."""
 
 globals().update(activations)
 
 
-def get(name: str) -> Any:
-    """Look up an activation by name.
+def get(name: str) -> Activation:
+    """Look up an activation by its name, here or in another library.
 
     Parameters
     ----------
     name : str
-        One of `fa.activations`.
+        One of `fa.activations`; or what torch (functions and modules), jax, onnx, keras, sklearn or
+        huggingface (configurations) call it: ``"SiLU"``, ``"logistic"``, ``"gelu_new"``. A name that is one
+        of `fa.activations` means that one; ``"keras:leaky_relu"`` means that of the library.
 
     Returns
     -------
     activation
-        The object, the same as the attribute of that name.
+        The object, the same as the attribute of that name. Where the library's defaults differ, it has
+        theirs bound, and its `repr` says which.
 
     Raises
     ------
     ValueError
-        If there is none; the message names the closest ones.
+        If there is none, then the message names the closest ones; or if libraries mean different things
+        by it, then it says which.
 
     Examples
     --------
     >>> import fastact as fa
-    >>> fa.get("silu") is fa.silu
+    >>> fa.get("silu") is fa.get("SiLU") is fa.silu
     True
+    >>> fa.get("HardSigmoid")
+    fastact.hardsigmoid.bind(slope=0.2)
     """
     if name in activations:
         return activations[name]
-    import difflib  # by itself a tenth of the time that the rest of fastact takes to import
+    from .core.lookup import elsewhere  # which few ask for
 
-    close = difflib.get_close_matches(str(name).lower(), activations, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    raise ValueError(f"there is no activation {name!r}; {hint}Known are {', '.join(sorted(activations))}")
+    return elsewhere(str(name))
 
 
-def __getattr__(name: str) -> Any:
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def __getattr__(name: str) -> str:
     if name == "__version__":
         return _processor.version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [
+    "Activation",
     "__version__",
     "activations",
     "config",

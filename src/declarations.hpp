@@ -105,6 +105,7 @@ template <class... H> constexpr Entry channels_of(const char* name) {
 inline constinit Entry entries[] = {
     elementwise<Sigmoid>("sigmoid"),
     elementwise<Tanh>("tanh"),
+    elementwise<Identity>("identity"),
     elementwise<Relu>("relu"),
     elementwise<LeakyRelu>("leaky_relu"),
     elementwise<RRelu>("rrelu"),

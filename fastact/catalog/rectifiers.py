@@ -1,10 +1,22 @@
 """Of straight pieces, or of parabolas: clipped, gated, shrunk, or with a slope where x is negative."""
 
-from .row import REQUIRED, Convention, Parameter, Row
+from .arguments import REQUIRED
+from .row import Convention, Parameter, Row
 
 _ANOTHER = "another parameter, at its default the same"
 
 rows = (
+    Row(
+        name="identity",
+        formula="x",
+        derivatives={"y": "1", "x": "1"},
+        range="(-inf, inf)",
+        zero_centered=True,
+        reference="Widrow, Hoff (1960), Adaptive Switching Circuits",
+        jax="identity(x)",
+        onnx="Identity(x)",
+        keras="linear(x)",
+    ),
     Row(
         name="relu",
         formula="maximum(x, 0)",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from .arguments import OUT, REQUIRED, WHERE, Argument
 from .shapes import SHAPES, Shape
 
 VOCABULARY = (
@@ -22,8 +21,13 @@ is 1; ``join(da, db)`` puts two halves together along it. The halves of a gated 
 and ``b``. ``x_minus_tanh(x)`` is ``x - tanh(x)`` without its cancellation, ``float64`` rounds to that type.
 """
 
-REQUIRED: Any = inspect.Parameter.empty
-"""The default of a parameter that every call must give; a class, so that it is itself after pickling too."""
+
+SAVED = {
+    "x": "The forward input.",
+    "y": "The forward output.",
+    "which": "The positions of the largest values, from ``return_which=True``.",
+}
+"""What backward may be given of the forward call."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,13 @@ class Parameter:
         if self.default is REQUIRED:
             return self.example
         return self.none if self.default is None else self.default  # type: ignore[return-value]
+
+    @property
+    def kind(self) -> str:
+        """Its type, in the words of a docstring."""
+        if self.choices:
+            return f"{{{', '.join(map(repr, self.choices))}}}"
+        return "float" if self.none is None else "float or None"
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,36 @@ class Row:
         names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
         # Where a derivative names dy, that is the whole already.
         return text if "dy" in names else f"dy * ({text})"
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """What a call takes beside x, in the order of its signature."""
+        own = self._own(self.shape.parameters_by_name)
+        others = [a for a in self.shape.arguments if a.only != "backward"]
+        by_position = [a for a in others if not a.by_name]
+        by_name = [a for a in others if a.by_name] + [WHERE] * self.takes_where
+        return tuple(sorted([*own, *by_position, OUT, *by_name], key=lambda argument: argument.by_name))
+
+    @property
+    def backward_arguments(self) -> tuple[Argument, ...]:
+        """What backward takes beside dy, by name: first what was saved, of which a call gives exactly one."""
+        names = (*self.saves, *(name for name in self.shape.also_saves if name not in self.saves))
+        needed = REQUIRED if len(names) == 1 else None
+        saved = [Argument(name, needed, "array_like", SAVED[name]) for name in names]
+        learnt = [
+            Argument(f"{p.name}_grad", False, "bool", f"Whether to return the gradient of {p.name} too.")
+            for p in self.parameters
+            if p.gradient
+        ]
+        others = [a for a in self.shape.arguments if a.only != "forward"]
+        return (*saved, *self._own(), *learnt, *others, OUT)
+
+    def _own(self, by_name: bool = True) -> list[Argument]:
+        allowed = {p.name: f" Allowed: ``{p.constraint}``." if p.constraint else "" for p in self.parameters}
+        return [
+            Argument(p.name, p.default, p.kind, f"{p.meaning.capitalize()}.{allowed[p.name]}", by_name)
+            for p in self.parameters
+        ]
 
     @property
     def required(self) -> dict[str, float]:

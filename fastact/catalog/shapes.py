@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .arguments import REQUIRED, Argument
+
 
 @dataclass(frozen=True, eq=False)
 class Shape:
@@ -28,6 +30,12 @@ class Shape:
     """Arguments that a call must give beside the row's own, with examples."""
     may_have: Mapping[str, float] = field(default_factory=dict)
     """Those that make another computation of it where they are given, with examples."""
+    arguments: tuple[Argument, ...] = ()
+    """What calls take beside the row's parameters, which come before these."""
+    parameters_by_name: bool = False
+    """Whether forward takes the row's parameters by name only."""
+    also_saves: tuple[str, ...] = ()
+    """What backward takes in place of what the row says that it saves."""
     names: tuple[str, ...] = ()
     """What the texts may name beside x, y and the parameters."""
     sums: bool = False
@@ -42,19 +50,76 @@ class Shape:
 
 
 _OF_ROWS = "of each row along an axis"
+_AXIS = Argument(
+    "axis",
+    -1,
+    "int",
+    "Axis along which a row or both halves lie, counted from the end where negative.",
+)
 
 SHAPES = {
     "elementwise": Shape(by_element=True),
-    "channels": Shape(by_element=True, along_axis=True, needs={"weight": 0.25}, names=("weight",)),
-    "random": Shape(by_element=True, draws_slopes=True, may_have={"seed": 7}, names=("slope",)),
-    "rows": Shape(_OF_ROWS, along_axis=True, by_row=True, names=("dy",), sums=True, allowed=(4, 4)),
+    "channels": Shape(
+        by_element=True, along_axis=True, needs={"weight": 0.25}, names=("weight",),
+        arguments=(
+            Argument(
+                "weight", REQUIRED, "float or array_like", "One slope, or one per position along `axis`.",
+            ),
+            Argument(
+                "axis", 1, "int", "Axis that the weights lie along, counted from the end where negative.",
+            ),
+        ),
+    ),
+    "random": Shape(
+        by_element=True, draws_slopes=True, may_have={"seed": 7}, names=("slope",),
+        arguments=(
+            Argument(
+                "seed", None, "int or None",
+                "None for evaluation (the mean slope); an integer for training (each its own slope).",
+            ),
+        ),
+    ),
+    "rows": Shape(
+        _OF_ROWS, along_axis=True, by_row=True, names=("dy",), sums=True, allowed=(4, 4),
+        arguments=(_AXIS,), parameters_by_name=True,
+    ),
     "random_rows": Shape(
         _OF_ROWS, along_axis=True, by_row=True, needs={"seed": 7}, names=("dy", "noise"),
-        sums=True, allowed=(4, 4),
+        sums=True, allowed=(4, 4), also_saves=("x",),
+        arguments=(
+            Argument(
+                "hard", False, "bool",
+                "Whether to give 1 to the largest value of a row and 0 to the others.",
+            ),
+            _AXIS,
+            Argument(
+                "seed", REQUIRED, "int",
+                "What the noise is made of, with each element's position in C order.",
+                by_name=True, only="forward",
+            ),
+            Argument(
+                "seed", None, "int or None", "Seed of the forward call; needed where `hard` is.",
+                only="backward",
+            ),
+        ),
     ),
-    "pieces": Shape(_OF_ROWS, along_axis=True, inputs=4, needs={"pieces": 4}, allowed=(0, 0)),
+    "pieces": Shape(
+        _OF_ROWS, along_axis=True, inputs=4, needs={"pieces": 4}, allowed=(0, 0), also_saves=("which",),
+        arguments=(
+            Argument(
+                "pieces", REQUIRED, "int",
+                "Size of a group of consecutive values; divides the extent along `axis`.",
+            ),
+            _AXIS,
+            Argument(
+                "return_which", False, "bool",
+                "Whether to return the position of the largest value in its group too.",
+                by_name=True, only="forward",
+            ),
+        ),
+    ),
     "gated": Shape(
         "of the halves a and b of x along an axis", along_axis=True, inputs=2, halves=True,
-        names=("a", "b", "dy"), sums=True, allowed=(3, 4),
+        names=("a", "b", "dy"), sums=True, allowed=(3, 4), arguments=(_AXIS,),
     ),
 }  # fmt: skip

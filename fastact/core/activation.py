@@ -6,7 +6,6 @@ to `_forward` and `_backward` here. What differs between activations of one shap
 
 from __future__ import annotations
 
-import inspect
 import math
 from functools import partial
 from typing import Any
@@ -17,36 +16,18 @@ from numpy.lib.array_utils import normalize_axis_index
 from .. import _dispatch
 from ..catalog import Row
 from . import arrays, docstring, layouts
-from .described import KEYWORD, Described, activation
+from .described import Described, activation
 
 
 class Elementwise(Described, _dispatch.ElementwiseKernels, kind="elementwise"):
     """An activation of each element for itself."""
 
-    backward_doc = docstring.backward(
+    gradients = docstring.Gradients(
         "Gradient of the input from the gradient of the output and one saved array.",
-        """\
-dy : array_like
-    Gradient with respect to the output.
-x, y : array_like
-    Exactly one: the forward input, or the forward output where `saves` lists it; in
-    the shape of `dy`.
-out : numpy.ndarray, optional
-    Where the result goes; may be `dy` or the saved array.
-**kwargs
-    The parameters of the forward call, by name; with ``beta_grad=True``, where beta is a
-    parameter that can be learnt (swish), the result is a tuple.""",
-        """\
-numpy.ndarray or scalar
-    Gradient with respect to the input; `out` itself where it was given.
+        returns_also="""\
 dbeta : scalar
     With ``beta_grad=True``: gradient with respect to beta, summed in float64 in an order
     that neither thread count nor memory layout changes.""",
-        """\
-TypeError
-    If none, both or an unaccepted one of `x` and `y` is given, or a dtype is not supported.
-ValueError
-    If shapes differ, `out` cannot take the result or a parameter is out of its range.""",
     )
 
     def __init__(self, row: Row) -> None:
@@ -67,6 +48,9 @@ ValueError
                 raise error(f"{self.name}: {parameter.name}={word!r}; allowed is {allowed}")
             name = parameter.choices[word]
         return self if name == self.name else activation(name)
+
+    def _check(self, given: dict[str, Any]) -> None:
+        self._named(given)._numbers(given)
 
     def _forward(self, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
         given = self._bind(args, kwargs)
@@ -110,32 +94,13 @@ ValueError
 class Rows(Described, _dispatch.RowsKernels, kind="rows"):
     """An activation of each row along an axis; one that has a parameter has a kernel for it too."""
 
-    backward_doc = docstring.backward(
-        "Gradient of the input from the gradient of the output and the saved output.",
-        f"""\
-dy, y : array_like
-    Gradient with respect to the output, and the output itself; of one shape.
-x : None
-    Not accepted: the gradient is a function of the output.
-{docstring.AXIS}
-out : numpy.ndarray, optional
-    Where the result goes; may be `dy` or `y`.
-**kwargs
-    The parameters of the forward call, by name.""",
-        raises="""\
-TypeError
-    If `y` is missing or a dtype is not supported.
-ValueError
-    If shapes differ, `out` cannot take the result or a parameter is out of its range.""",
+    gradients = docstring.Gradients(
+        "Gradient of the input from the gradient of the output and the saved output."
     )
-
-    extra = (("axis", -1),)
-    own_by = KEYWORD
 
     def __init__(self, row: Row) -> None:
         super().__init__(row.name)
         self._tempered = _dispatch.Kernels(f"tempered_{row.name}") if row.parameters else self
-        self.keywords = (("where", None),) if row.takes_where else ()
         self._describe(row)
 
     def _kernels(self, kwargs: dict[str, Any]) -> tuple[_dispatch.Kernels, tuple[float, ...]]:
@@ -184,28 +149,13 @@ ValueError
 class Channels(Described, _dispatch.ChannelsKernels, kind="channels"):
     """prelu: one learnable slope, or one per position on an axis."""
 
-    backward_doc = docstring.backward(
+    gradients = docstring.Gradients(
         "Gradients of the input and of the weight.",
-        """\
-dy, x : array_like
-    Gradient with respect to the output, and the forward input; of one shape.
-weight : float or array_like
-    Weight of the forward call.
-axis : int, default 1
-    Axis of the forward call.
-y : None
-    Not accepted: the derivative is not a function of the output.
-out : numpy.ndarray, optional
-    Where the input's gradient goes; may be `dy` or `x`.""",
-        """\
-dx : numpy.ndarray
-    Gradient with respect to the input; `out` itself where it was given.
+        returns_also="""\
 dweight : numpy.ndarray or scalar
     Gradient with respect to the weight, in the weight's shape and the result's dtype. Its
     sum is carried in float64 in an order that no thread count changes.""",
     )
-
-    extra = (("weight", inspect.Parameter.empty), ("axis", 1))
 
     def __init__(self, row: Row) -> None:
         super().__init__(row.name)
@@ -277,27 +227,9 @@ dweight : numpy.ndarray or scalar
 class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
     """maxout: the largest of each group of consecutive values along an axis."""
 
-    backward_doc = docstring.backward(
-        "Gradient of the input: `dy` at the largest value of each group, 0 elsewhere.",
-        f"""\
-dy : array_like
-    Gradient with respect to the output.
-x, which : array_like
-    Exactly one: the forward input, or the indices from ``return_which=True``.
-y : None
-    Not accepted: the output does not say which value won.
-pieces : int
-    Size of a group, as in the forward call.
-{docstring.AXIS}
-out : numpy.ndarray, optional
-    Where the result goes; may be `x`.""",
-        """\
-numpy.ndarray
-    Gradient with respect to the input, in its shape; `out` itself where it was given.""",
+    gradients = docstring.Gradients(
+        "Gradient of the input: `dy` at the largest value of each group, 0 elsewhere."
     )
-
-    extra = (("pieces", inspect.Parameter.empty), ("axis", -1))
-    keywords = (("return_which", False),)
 
     def __init__(self, row: Row) -> None:
         super().__init__(row.name)
@@ -368,26 +300,9 @@ numpy.ndarray
 class Gated(Described, _dispatch.GatedKernels, kind="gated"):
     """One half of the values along an axis, times a gate that the other half opens."""
 
-    backward_doc = docstring.backward(
-        "Gradient of the input from the gradient of the output and the saved input.",
-        f"""\
-dy : array_like
-    Gradient with respect to the output.
-x : array_like
-    The forward input, of twice the extent of `dy` along `axis`.
-y : None
-    Not accepted: the gradient is a function of the input.
-{docstring.AXIS}
-out : numpy.ndarray, optional
-    Where the result goes, in the shape of `x`; may be `x`.""",
-        raises="""\
-TypeError
-    If `x` is missing or a dtype is not supported.
-ValueError
-    If shapes do not fit or `out` cannot take the result.""",
+    gradients = docstring.Gradients(
+        "Gradient of the input from the gradient of the output and the saved input."
     )
-
-    extra = (("axis", -1),)
 
     def __init__(self, row: Row) -> None:
         super().__init__(row.name)

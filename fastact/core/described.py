@@ -2,66 +2,160 @@
 
 from __future__ import annotations
 
-import inspect
 import math
+from collections.abc import Callable
 from functools import cache, lru_cache
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 
-from ..catalog import REQUIRED, Parameter, Row
+from .. import _dispatch
+from ..catalog import REQUIRED, Argument, Parameter, Row
 from . import docstring
-
-KEYWORD, EITHER = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-
+from .bound import Activation, Bound
 
 KINDS: dict[str, Any] = {}
 """The class of an activation's object, by the kind of its row."""
 
 
-class Described:
+class WhenAsked:
+    """An attribute that an object makes of itself when it is first asked for; its class has another.
+
+    The docstrings and signatures of all activations would take longer than the rest of their import.
+    """
+
+    def __init__(self, make: Callable[[Any], Any], of_class: Any = None) -> None:
+        self.make, self.of_class = make, of_class
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self.of_class
+        made = self.make(instance)
+        # Not through __dict__: an object that has shown it is slower to read from.
+        setattr(instance, self.name, made)
+        return made
+
+
+class OfItsClass:
+    """`backward` where it was not asked for yet: then it becomes a method of the activation's own class.
+
+    A method has the signature and the docstring of its class, and is found faster than what an object holds.
+    """
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        owner.backward = instance._backward_of_its_own()  # type: ignore[attr-defined]
+        return instance.backward
+
+
+class Described(Activation):
     """What every activation says of itself, taken from its row of the catalog."""
 
-    backward_doc: str
-    """Docstring of `backward`, where that is compiled."""
+    own_names: tuple[str, ...] = ()
+    """Public names beside `PUBLIC`."""
+    gradients = docstring.Gradients("Gradient of the input from the gradient of the output.")
+    """What the docstring of `backward` says beside its arguments."""
 
-    extra: tuple[tuple[str, Any], ...] = ()
-    """Parameters that belong to the shape of work, after those of the row."""
-    keywords: tuple[tuple[str, Any], ...] = ()
-    """Keyword-only parameters beside ``out``."""
-    own_by = EITHER
-    """How the row's parameters are given: in EITHER way, or by KEYWORD only, after those of the shape."""
+    __signature__ = WhenAsked(lambda self: docstring.signature(["x"], self.row.arguments))
 
-    def __init_subclass__(cls, kind: str) -> None:
+    # A call's numbers are mostly those of the last; checking them takes longer than a small array.
+    _violated = WhenAsked(lambda self: lru_cache(maxsize=32)(self._first_violated))
+
+    backward = OfItsClass()
+
+    def __init_subclass__(cls, kind: str = "") -> None:
+        if not kind:
+            return  # the class of one activation
         KINDS[kind] = cls
-        if hasattr(cls, "backward_doc"):
-            cls.backward.__doc__ = cls.backward_doc  # type: ignore[attr-defined]
+        lazily = WhenAsked(lambda self: docstring.forward(self.row, self.__signature__), cls.__doc__)
+        lazily.__set_name__(cls, "__doc__")
+        cls.__doc__ = lazily  # type: ignore[assignment]
+
+    def __new__(cls, row: Row) -> Described:
+        """An object of a class that is its own, for the sake of `backward`."""
+        names = {"__doc__": vars(cls)["__doc__"], "__module__": cls.__module__}
+        return super().__new__(type(cls.__name__, (cls,), names))
 
     def _describe(self, row: Row) -> None:
         self.row = row
         self._numeric = tuple(p for p in row.parameters if not p.choices)
         self._names = tuple(p.name for p in row.parameters)
-        # A call's numbers are mostly those of the last; checking them takes longer than a small array.
-        self._violated = lru_cache(maxsize=32)(self._first_violated)
         self.name = self.__name__ = row.name
         self.formula, self.range, self.reference = row.formula, row.range, row.reference
         self.monotonic, self.saturates = row.monotonic, row.saturates
         self.zero_centered, self.saves = row.zero_centered, row.saves
-        own = tuple((p.name, p.default) for p in row.parameters)
-        self.parameters = {name: None if d is inspect.Parameter.empty else d for name, d in own + self.extra}
-        self.__signature__ = inspect.Signature(
-            sorted(
-                [inspect.Parameter("x", EITHER)]
-                + [inspect.Parameter(name, self.own_by, default=d) for name, d in own]
-                + [inspect.Parameter(name, EITHER, default=d) for name, d in self.extra]
-                + [
-                    inspect.Parameter(name, KEYWORD, default=d) for name, d in (("out", None), *self.keywords)
-                ],
-                key=lambda parameter: parameter.kind,
-            )
+        by_position = [a for a in row.shape.arguments if not (a.by_name or a.only)]
+        self.parameters = {
+            a.name: None if a.default is REQUIRED else a.default for a in (*row.parameters, *by_position)
+        }
+
+    def _backward_of_its_own(self) -> Any:
+        """`backward` for a class that has this activation alone, with its signature and docstring."""
+        arguments = self.row.backward_arguments
+        text = docstring.backward(self.row, self.gradients)
+        if isinstance(self, _dispatch.Kernels):
+            # The interpreter takes the signature from a first line of this form.
+            words = ", ".join(["$self", "dy", "*", *map(_as_written, arguments)])
+            return _dispatch.Described(type(self), f"backward({words})\n--\n\n{text}").method
+        shared = type(self)._backward  # type: ignore[attr-defined]
+        own = FunctionType(
+            shared.__code__, shared.__globals__, "backward", shared.__defaults__, shared.__closure__
         )
-        self.__doc__ = docstring.forward(row, self.__signature__)
+        own.__kwdefaults__, own.__doc__, own.__module__ = shared.__kwdefaults__, text, shared.__module__
+        own.__qualname__ = f"{type(self).__qualname__}.backward"
+        own.__signature__ = docstring.signature(["self", "dy"], arguments, True)  # type: ignore[attr-defined]
+        return own
+
+    def __dir__(self) -> list[str]:
+        """Public names alone: what a session completes."""
+        return sorted(name for name in (*PUBLIC, *type(self).own_names) if hasattr(self, name))
+
+    def bind(self, **parameters: Any) -> Bound:
+        """The activation with some of its parameters fixed.
+
+        Parameters
+        ----------
+        **parameters
+            What both the call and `backward` take by name, but arrays and `out`.
+
+        Returns
+        -------
+        activation
+            Called as ``bound(x, out=None)`` and ``bound.backward(dy, x=x, out=None)``; equal to another of
+            the same activation and parameters, hashable, and the same after pickling.
+
+        Raises
+        ------
+        TypeError
+            If there is no such parameter.
+        ValueError
+            If a parameter is out of its range.
+
+        Examples
+        --------
+        >>> import fastact as fa
+        >>> fa.leaky_relu.bind(negative_slope=0.2)
+        fastact.leaky_relu.bind(negative_slope=0.2)
+        """
+        taken = {a.name for a in self.row.backward_arguments} - {"out"}
+        allowed = [a.name for a in self.row.arguments if a.name in taken]
+        for name in parameters:
+            if name not in allowed:
+                raise TypeError(
+                    f"{self.name} has no parameter {name!r} to bind; allowed are {allowed or 'none'}"
+                )
+        own = {name: value for name, value in parameters.items() if name in self._names}
+        self._check({**self.row.required, **own})
+        return Bound(self, parameters)
+
+    def _check(self, given: dict[str, Any]) -> None:
+        """Whether a call may have these of the row's parameters: its errors."""
+        self._numbers(given)
 
     def __repr__(self) -> str:
         return f"<fastact activation {self.name}{self.__signature__}>"
@@ -156,6 +250,17 @@ class Described:
                 f"{self.name}.backward from y= needs {condition}, given {given}: "
                 "the output does not tell on which side of the bend the input was then, so pass x="
             )
+
+
+PUBLIC = (
+    *("name", "row", "parameters", "formula", "range", "reference"),
+    *("monotonic", "saturates", "zero_centered", "saves", "backward", "bind"),
+)
+"""What an activation's object has for its user."""
+
+
+def _as_written(argument: Argument) -> str:
+    return argument.name if argument.default is REQUIRED else f"{argument.name}={argument.default!r}"
 
 
 @cache

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 
-from ..catalog import Parameter, Row
+from ..catalog import REQUIRED, Argument, Row
 
-_SHAPE_PARAMETERS = {
-    "axis": "Axis along which a row or both halves lie, counted from the end where negative.",
-    "weight": "One slope, or one per position along `axis`.",
-    "pieces": "Size of a group of consecutive values; divides the extent along `axis`.",
-    "seed": "None for evaluation (the mean slope); an integer for training (each its own slope).",
-    "hard": "Whether to give 1 to the largest value of a row and 0 to the others.",
-    "where": "Boolean mask that broadcasts to `x`: what it leaves out gets 0 and does not count.",
-    "return_which": "Whether to return the position of the largest value in its group too.",
-}
-_TYPES = {
-    "axis": "int",
-    "weight": "float or array_like",
-    "pieces": "int",
-    "seed": "int or None",
-    "hard": "bool",
-    "where": "array_like of bool, optional",
-    "return_which": "bool",
-}
+KEYWORD, EITHER = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+def signature(first: list[str], arguments: Iterable[Argument], by_name: bool = False) -> inspect.Signature:
+    """What a call takes: its arrays by position, and then what the catalog says."""
+    return inspect.Signature(
+        [
+            *(inspect.Parameter(name, EITHER) for name in first),
+            *(
+                inspect.Parameter(a.name, KEYWORD if by_name or a.by_name else EITHER, default=a.default)
+                for a in arguments
+            ),
+        ]
+    )
 
 
 def forward(row: Row, signature: inspect.Signature) -> str:
     """The docstring of one activation."""
     sections = [
         f"{row.name}{signature}\n\n{row.name}: ``{row.formula}``, {row.shape.of_what}.",
-        _section("Parameters", _parameters(row, signature)),
-        _section("Returns", _returns(row, signature)),
+        _section("Parameters", _parameters(row)),
+        _section("Returns", _returns(row)),
         _section("Raises", _RAISES),
         _section("Notes", _notes(row)),
         _section("References", f".. [1] {row.reference}."),
@@ -51,45 +48,28 @@ def _section(title: str, body: str) -> str:
     return f"{title}\n{'-' * len(title)}\n{body}"
 
 
-def _parameters(row: Row, signature: inspect.Signature) -> str:
-    own = {p.name: p for p in row.parameters}
+def _parameters(row: Row) -> str:
+    in_place = "" if row.shape.shrinks else "; may be `x`, then nothing is allocated"
     lines = [
         "x : array_like\n"
         "    Input of any shape and memory order; float16, bfloat16, float32 and float64 keep their dtype,\n"
-        "    integers and bools give float64."
+        "    integers and bools give float64.",
+        *(_entry(argument) for argument in row.arguments if argument.name != "out"),
+        f"out : numpy.ndarray, optional\n    Where the result goes, of its shape and dtype{in_place}.",
     ]
-    for name, parameter in signature.parameters.items():
-        if name in {"x", "out"}:
-            continue
-        default = "" if parameter.default is inspect.Parameter.empty else f", default {parameter.default!r}"
-        if name == "seed" and not default:
-            lines.append(
-                "seed : int\n    What the noise is made of, with each element's position in C order."
-            )
-            continue
-        if name == "where":
-            default = ""
-        kind = _TYPES.get(name, "float") if name not in own else _type(own[name])
-        meaning = f"{own[name].meaning.capitalize()}." if name in own else _SHAPE_PARAMETERS[name]
-        allowed = f" Allowed: ``{own[name].constraint}``." if name in own and own[name].constraint else ""
-        lines.append(f"{name} : {kind}{default}\n    {meaning}{allowed}")
-    in_place = "" if row.shape.shrinks else "; may be `x`, then nothing is allocated"
-    lines.append(
-        f"out : numpy.ndarray, optional\n    Where the result goes, of its shape and dtype{in_place}."
-    )
     return "\n".join(lines)
 
 
-def _type(parameter: Parameter) -> str:
-    if parameter.choices:
-        return f"{{{', '.join(map(repr, parameter.choices))}}}"
-    return "float" if parameter.none is None else "float or None"
+def _entry(argument: Argument) -> str:
+    says_no_more = argument.default is REQUIRED or "optional" in argument.kind
+    default = "" if says_no_more else f", default {argument.default!r}"
+    return f"{argument.name} : {argument.kind}{default}\n    {argument.meaning}"
 
 
-def _returns(row: Row, signature: inspect.Signature) -> str:
+def _returns(row: Row) -> str:
     which = (
         "\nwhich : numpy.ndarray\n    With ``return_which=True``: int32 positions of the largest values."
-        if "return_which" in signature.parameters
+        if any(argument.name == "return_which" for argument in row.arguments)
         else ""
     )
     result = f"The result, in {row.range}; `out` itself where it was given."
@@ -149,15 +129,52 @@ def _example(row: Row) -> str:
     return "\n".join(lines)
 
 
-GRADIENT = """\
-numpy.ndarray
+class Gradients:
+    """What the docstring of `backward` says for one shape of work, beside what the catalog knows.
+
+    `of_saved` says when which of the arrays is given, `returns_also` what comes beside the input's gradient.
+    """
+
+    def __init__(self, summary: str, of_saved: str = "", returns_also: str = "") -> None:
+        self.summary, self.of_saved, self.returns_also = summary, of_saved, returns_also
+
+
+def backward(row: Row, gradients: Gradients) -> str:
+    """The docstring of one activation's `backward`."""
+    arguments = row.backward_arguments
+    saved = [a for a in arguments if a.kind == "array_like"]
+    others = [a for a in arguments if a not in saved and a.name != "out"]
+    where = f" (`y` where ``{row.output_determines}``)" if row.output_determines else ""
+    which = gradients.of_saved or (
+        f"Exactly one{where}: "
+        + ", or ".join(f"{a.meaning[0].lower()}{a.meaning[1:-1]}" for a in saved)
+        + "."
+    )
+    in_place = "`x`" if row.shape.shrinks else "`dy` or the saved array"
+    parameters = [
+        "dy : array_like\n    Gradient with respect to the output.",
+        _entry(saved[0])
+        if len(saved) == 1
+        else f"{', '.join(a.name for a in saved)} : array_like\n    {which}",
+        *map(_entry, others),
+        f"out : numpy.ndarray, optional\n    Where the gradient of the input goes; may be {in_place}.",
+    ]
+    gives_more = any(a.name.endswith("_grad") or a.name == "weight" for a in others)
+    returns = (_GRADIENT, gradients.returns_also) if gives_more else (_GRADIENT,)
+    sections = [
+        gradients.summary,
+        _section("Parameters", "\n".join(parameters)),
+        _section("Returns", "\n".join(returns)),
+        _section("Raises", _BACKWARD_RAISES),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+_GRADIENT = """\
+dx : numpy.ndarray or scalar
     Gradient with respect to the input; `out` itself where it was given."""
-AXIS = """\
-axis : int, default -1
-    Axis of the forward call."""
-
-
-def backward(summary: str, parameters: str, returns: str = GRADIENT, raises: str = "") -> str:
-    """The docstring of `backward` for one shape of work."""
-    sections = [summary, _section("Parameters", parameters), _section("Returns", returns)]
-    return "\n\n".join(sections + ([_section("Raises", raises)] if raises else [])) + "\n"
+_BACKWARD_RAISES = """\
+TypeError
+    If what was saved is missing, is not accepted or is given twice, or a dtype is not supported.
+ValueError
+    If shapes do not fit, `out` cannot take the result or a parameter is out of its range."""

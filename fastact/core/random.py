@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import lru_cache
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from .. import _dispatch
 from ..catalog import Row
-from . import arrays, layouts
+from . import arrays, docstring, layouts
 from .described import Described
 
 
@@ -26,7 +25,7 @@ def _seed_as_parameter(name: str, seed: Any, otherwise: str = "") -> float:
 class Random(Described, kind="random"):
     """rrelu: a slope per element from a seed, or the mean slope."""
 
-    extra = (("seed", None),)
+    gradients = docstring.Gradients("Gradient of the input, with the seed of the forward call.")
 
     def __init__(self, row: Row) -> None:
         self._training = _dispatch.Kernels(row.name)
@@ -51,29 +50,9 @@ class Random(Described, kind="random"):
             kernels, "forward", [arrays.as_input(x, "x")], out, parameters, seed is not None
         )
 
-    def backward(
+    def _backward(
         self, dy: Any, *, x: Any = None, y: Any = None, out: Any = None, seed: Any = None, **kwargs: Any
     ) -> Any:
-        """Gradient of the input, with the seed of the forward call.
-
-        Parameters
-        ----------
-        dy : array_like
-            Gradient with respect to the output.
-        x, y : array_like
-            Exactly one: the forward input, or the forward output where ``lower > 0``.
-        out : numpy.ndarray, optional
-            Where the result goes; may be `dy` or the saved array.
-        seed : int or None, default None
-            Seed of the forward call.
-        **kwargs
-            `lower` and `upper` of the forward call.
-
-        Returns
-        -------
-        numpy.ndarray or scalar
-            Gradient with respect to the input; `out` itself where it was given.
-        """
         bounds = self._read_parameters((), kwargs) if kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
         direction = self._read_saved(x, y)
@@ -89,8 +68,12 @@ class Random(Described, kind="random"):
 class RandomRows(Described, kind="random_rows"):
     """gumbel_softmax: a softmax of noisy logits, with noise from a seed."""
 
-    extra = (("hard", False), ("axis", -1))
-    keywords = (("seed", inspect.Parameter.empty),)
+    own_names = ("noise",)
+    gradients = docstring.Gradients(
+        "Gradient of the input: that of the soft sample, also where the forward pass chose hard.",
+        of_saved="After a soft call `y`, its output. After a hard one `x`, its input: the soft sample\n"
+        "    is drawn again from the seed (straight-through, as in torch).",
+    )
 
     def __init__(self, row: Row) -> None:
         self._soft = _dispatch.Kernels(row.name)
@@ -118,7 +101,7 @@ class RandomRows(Described, kind="random_rows"):
         arrays.write(*steps)
         return arrays.finish(result, out)
 
-    def backward(
+    def _backward(
         self,
         dy: Any,
         *,
@@ -130,27 +113,6 @@ class RandomRows(Described, kind="random_rows"):
         seed: Any = None,
         out: Any = None,
     ) -> Any:
-        """Gradient of the input: that of the soft sample, also where the forward pass chose hard.
-
-        Parameters
-        ----------
-        dy : array_like
-            Gradient with respect to the output.
-        x, y : array_like
-            After a soft call `y`, its output. After a hard one `x`, its input: the soft sample
-            is drawn again from the seed (straight-through, as in torch).
-        tau, hard, axis : float, bool, int
-            Parameters of the forward call.
-        seed : int
-            Seed of the forward call; needed where `hard` is.
-        out : numpy.ndarray, optional
-            Where the result goes; may be `dy` or the saved array.
-
-        Returns
-        -------
-        numpy.ndarray
-            Gradient with respect to the input; `out` itself where it was given.
-        """
         parameters = self._read_tau(tau)
         if not hard:
             self._read_saved(x, y)

@@ -3,6 +3,14 @@
 # arrays it hands the call to `_forward` or `_backward` of its Python subclass (fastact/core), which see
 # every case and raise every error.
 
+cdef extern from "Python.h":
+    ctypedef struct PyMethodDef:
+        const char* ml_name
+        const char* ml_doc
+    int Py_tp_methods
+    void* PyType_GetSlot(type, int)
+    object PyDescr_NewMethod(type, PyMethodDef*)
+
 cdef enum:
     MOST = 3  # parameters of a formula
     INPUTS = 3  # of a call
@@ -46,6 +54,35 @@ cdef object launch_flat(const Work* work, Call* call, cnp.ndarray first, cnp.nda
     call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
     call.place.index, call.place.step = 0, 1
     return launch(work, call, cnp.PyArray_DIMS(first), first, saved, out)
+
+
+cdef list for_good = []  # methods that were taken from a class know where these lie
+
+
+cdef class Described:
+    """The compiled `backward` of a class under a text of its own: the signature and docstring of one activation.
+
+    The interpreter reads both from the text when they are asked for, and a call goes to the same code.
+    """
+
+    cdef PyMethodDef definition
+    cdef bytes text
+    cdef readonly object method
+
+    def __init__(self, type kind, str text):
+        cdef const PyMethodDef* method
+        self.text = text.encode()
+        for base in kind.__mro__:
+            method = <const PyMethodDef*>PyType_GetSlot(base, Py_tp_methods)
+            while method != NULL and method.ml_name != NULL:
+                if strcmp(method.ml_name, b"backward") == 0:
+                    self.definition = method[0]
+                    self.definition.ml_doc = self.text
+                    self.method = PyDescr_NewMethod(kind, &self.definition)
+                    for_good.append(self)
+                    return
+                method += 1
+        raise TypeError(f"{kind.__name__} has no compiled backward")
 
 
 cdef class Kernels:

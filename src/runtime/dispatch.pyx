@@ -13,6 +13,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from cython.parallel cimport prange
 from libc.math cimport NAN
 from libc.stdlib cimport free, malloc
+from libc.string cimport strcmp
 from views cimport (
     FLOAT16, FLOAT32, FLOAT64, UNKNOWN, along, alike, disjoint, dtype_of, flat, flat_bits,
     know_bfloat16, output, plain, split,

@@ -1,0 +1,207 @@
+"""What type checkers and editors know of fastact: ``fastact/__init__.pyi``, made from the catalog.
+
+The build writes it beside the compiled modules (setup.py), so that it is never checked in and never behind.
+Where a row was changed and nothing is built:
+
+    python tools/stubs.py
+
+The catalog is loaded by itself: the package needs the modules that are about to be built.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+PACKAGE = Path(__file__).parents[1] / "fastact"
+
+KINDS = {
+    "array_like": "_ArrayLike",
+    "array_like of bool, optional": "ArrayLike | None",
+    "bool": "bool",
+    "float": "_Number",
+    "float or None": "_Number | None",
+    "float or array_like": "_ArrayLike",
+    "int": "SupportsIndex",
+    "int or None": "SupportsIndex | None",
+}
+"""The types of arguments by what docstrings call them; words stand for themselves."""
+
+HEAD = '''\
+"""Neural-network activation functions for NumPy arrays: forward and backward, in place, on all cores."""
+
+# Written by tools/stubs.py from the catalog. A NumPy scalar is taken as an array is, but its result is none.
+# mypy: disable-error-code="overload-overlap"
+# pyright: reportOverlappingOverload=false
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, SupportsIndex, TypeAlias, TypeVar, overload, type_check_only
+
+from numpy import bool_, float64, floating, int32, integer
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .core.bound import Activation as Activation
+from .core.bound import Bound
+from .core.processor import config as config
+from .core.processor import show_config as show_config
+from .core.threads import get_num_threads as get_num_threads
+from .core.threads import num_threads as num_threads
+from .core.threads import set_num_threads as set_num_threads
+
+__version__: str
+activations: dict[str, Activation]
+
+def get(name: str) -> Activation: ...
+
+_Number: TypeAlias = float | floating[Any] | integer[Any]
+
+@type_check_only
+class _Array(Protocol):
+    def __array__(self) -> NDArray[Any]: ...
+
+_ArrayLike: TypeAlias = (
+    _Array
+    | float
+    | Sequence[float]
+    | Sequence[Sequence[float]]
+    | Sequence[Sequence[Sequence[float]]]
+    | Sequence[_Array]
+)
+_A = TypeVar("_A", bound=NDArray[floating[Any]] | floating[Any])
+_N = TypeVar("_N", bound=NDArray[floating[Any]])
+_Out = TypeVar("_Out", bound=NDArray[Any])
+'''
+
+METHODS = {
+    "random_rows": """\
+    def noise(
+        self, shape: SupportsIndex | Sequence[SupportsIndex], dtype: DTypeLike = ..., *, seed: int
+    ) -> NDArray[Any]: ...
+"""
+}
+"""What the objects of a shape of work have beside calls and parameters."""
+
+
+class Overload(NamedTuple):
+    """One way to call: which of the arguments have another type than theirs, and what it returns."""
+
+    arguments: dict[str, str]
+    result: str
+
+
+def catalog_of(package: Path = PACKAGE) -> ModuleType:
+    """The catalog of a package that need not be built."""
+    name = "fastact_catalog"
+    spec = importlib.util.spec_from_file_location(name, package / "catalog" / "__init__.py")
+    assert spec
+    assert spec.loader
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        for loaded in [key for key in sys.modules if key.partition(".")[0] == name]:
+            del sys.modules[loaded]
+    return module
+
+
+def stub(catalog: Any) -> str:
+    """The text of ``__init__.pyi``."""
+    names = "".join(f'    "{row.name}",\n' for row in catalog.rows)
+    others = ("Activation", "__version__", "activations", "config", "get", "get_num_threads")
+    others += ("num_threads", "set_num_threads", "show_config")
+    listed = "".join(f'    "{name}",\n' for name in others)
+    classes = "\n".join(_class(row, catalog.REQUIRED) for row in catalog.rows)
+    return f"{HEAD}\n{classes}\n__all__ = [\n{listed}{names}]\n"
+
+
+def _class(row: Any, required: Any) -> str:
+    forward, backward = row.arguments, row.backward_arguments
+    in_both = [a for a in forward if a.name in {b.name for b in backward} - {"out"}]
+    bind = ", ".join(["self", *(["*"] if in_both else []), *(f"{a.name}: {_type(a)} = ..." for a in in_both)])
+    return (
+        f"@type_check_only\nclass _{row.name}(Activation):\n"
+        + _overloads("__call__", ["x"], forward, _of_forward(row), required)
+        + _overloads("backward", ["dy"], backward, _of_backward(row), required)
+        + f"    def bind({bind}) -> Bound: ...\n"
+        + METHODS.get(row.kind, "")
+        + f'\n{row.name}: _{row.name}\n"""``{row.formula}``, {row.shape.of_what}."""\n'
+    )
+
+
+def _of_forward(row: Any) -> Iterator[Overload]:
+    array = "_A" if row.shape.by_element else "_N"
+    ways = [({"x": array}, array), ({"x": "_ArrayLike", "out": "_Out"}, "_Out")]
+    ways += [({"x": "float | integer[Any] | bool_"}, "float64")] if row.shape.by_element else []
+    ways += [({"x": "_ArrayLike"}, "NDArray[Any]")]
+    yield from _with_pairs(row.arguments, ways, "return_which", "NDArray[int32]")
+
+
+def _of_backward(row: Any) -> Iterator[Overload]:
+    saved = [a.name for a in row.backward_arguments if a.kind == "array_like"]
+    ways: list[tuple[dict[str, str], str]] = []
+    for name in saved:
+        nones = {other: "None = None" for other in saved if other != name}
+        floats = "_ArrayLike" if name == "which" else "_N"
+        ways += [
+            ({"dy": "_N", name: floats, **nones}, "_N"),
+            ({"dy": "_ArrayLike", name: "_ArrayLike", "out": "_Out", **nones}, "_Out"),
+            ({"dy": "_ArrayLike", name: "_ArrayLike", **nones}, "NDArray[Any]"),
+        ]
+    if any(a.name == "weight" for a in row.backward_arguments):
+        ways = [(arguments, f"tuple[{result}, NDArray[Any]]") for arguments, result in ways]
+    learnt = next((a.name for a in row.backward_arguments if a.name.endswith("_grad")), "")
+    yield from _with_pairs(row.backward_arguments, ways, learnt, "floating[Any]")
+
+
+def _with_pairs(
+    arguments: Iterable[Any], ways: list[tuple[dict[str, str], str]], switch: str, second: str
+) -> Iterator[Overload]:
+    """Each way, and where a switch makes a pair of the result, each with it on and off."""
+    if not any(a.name == switch for a in arguments):
+        yield from (Overload(given, result) for given, result in ways)
+        return
+    for (given, result), on in product(ways, (False, True)):
+        literal = "Literal[True]" if on else "Literal[False] = False"
+        yield Overload({**given, switch: literal}, f"tuple[{result}, {second}]" if on else result)
+
+
+def _overloads(
+    name: str, first: list[str], arguments: Iterable[Any], ways: Iterable[Overload], required: Any
+) -> str:
+    lines = []
+    for way in ways:
+        by_position = [f"{array}: {way.arguments[array]}" for array in first]
+        by_name = []
+        for argument in arguments:
+            text = f"{argument.name}: {_given(argument, way, required)}"
+            (by_name if argument.by_name or name == "backward" else by_position).append(text)
+        words = ", ".join(["self", *by_position, "*", *by_name])
+        lines.append(f"    @overload\n    def {name}({words}) -> {way.result}: ...\n")
+    return "".join(lines)
+
+
+def _given(argument: Any, way: Overload, required: Any) -> str:
+    if argument.name in way.arguments:
+        return way.arguments[argument.name]
+    if argument.name == "out":
+        return "None = None"
+    default = "" if argument.default is required else f" = {argument.default!r}"
+    return _type(argument) + default
+
+
+def _type(argument: Any) -> str:
+    words = argument.kind
+    return f"Literal[{words[1:-1]}]" if words.startswith("{") else KINDS[words]
+
+
+def write(folder: Path) -> None:
+    """Write the stub of the package that lies, or will lie, in a folder."""
+    (folder / "__init__.pyi").write_text(stub(catalog_of()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(PACKAGE)
