@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -11,6 +12,9 @@ from Cython.Build import cythonize
 from Cython.Build.Dependencies import default_create_extension
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+sys.path.insert(0, "tools")
+import headers
 
 # One module per CPU level, all from the same source; FASTACT_CPU and the
 # processor decide at import which one is loaded. The preferred width is spelled
@@ -44,6 +48,7 @@ COMPILE = [
 
 # A change in any of them builds every module again.
 SOURCES = sorted(path.as_posix() for path in Path("src").rglob("*") if path.is_file())
+SOURCES.append("fastact/include/fastact_api.h")
 
 DIRECTIVES = {
     "language_level": 3,
@@ -61,7 +66,7 @@ def extension(module: str, sources: list[str], flags: list[str]) -> Extension:
         f"fastact.{module}",
         [f"src/{source}" for source in sources],
         language="c++",
-        include_dirs=["src", numpy.get_include()],
+        include_dirs=["src", "fastact/include", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=COMPILE + flags,
     )
@@ -108,6 +113,8 @@ class BuildExtensions(build_ext):
                 return False
         return True
 
+
+headers.write()
 
 MODULES = cythonize(
     [

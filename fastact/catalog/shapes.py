@@ -32,6 +32,11 @@ class Shape:
     """What the texts may name beside x, y and the parameters."""
     sums: bool = False
     """Whether gradients are sums that cancel, so that errors are counted in ULP of the largest term."""
+    counts: tuple[str, ...] = ()
+    """What a compiled caller says of its arrays: how many elements they have, or how many rows and the
+    length of one of the result; empty where it is not served."""
+    compiled_dtypes: tuple[str, ...] = ("float32", "float64", "float16", "bfloat16")
+    """What it can have computed."""
     allowed: tuple[float, float] = (2, 4)
     """Errors that the contract allows forward and backward, at the default parameters."""
 
@@ -44,10 +49,13 @@ class Shape:
 _OF_ROWS = "of each row along an axis"
 
 SHAPES = {
-    "elementwise": Shape(by_element=True),
+    "elementwise": Shape(by_element=True, counts=("n",)),
     "channels": Shape(by_element=True, along_axis=True, needs={"weight": 0.25}, names=("weight",)),
     "random": Shape(by_element=True, draws_slopes=True, may_have={"seed": 7}, names=("slope",)),
-    "rows": Shape(_OF_ROWS, along_axis=True, by_row=True, names=("dy",), sums=True, allowed=(4, 4)),
+    "rows": Shape(
+        _OF_ROWS, along_axis=True, by_row=True, names=("dy",), sums=True, counts=("rows", "length"),
+        compiled_dtypes=("float32", "float64"), allowed=(4, 4),
+    ),
     "random_rows": Shape(
         _OF_ROWS, along_axis=True, by_row=True, needs={"seed": 7}, names=("dy", "noise"),
         sums=True, allowed=(4, 4),
@@ -55,6 +63,6 @@ SHAPES = {
     "pieces": Shape(_OF_ROWS, along_axis=True, inputs=4, needs={"pieces": 4}, allowed=(0, 0)),
     "gated": Shape(
         "of the halves a and b of x along an axis", along_axis=True, inputs=2, halves=True,
-        names=("a", "b", "dy"), sums=True, allowed=(3, 4),
+        names=("a", "b", "dy"), sums=True, counts=("rows", "length"), allowed=(3, 4),
     ),
 }  # fmt: skip

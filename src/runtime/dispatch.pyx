@@ -2,16 +2,17 @@
 
 cimport numpy as cnp
 from call cimport (
-    Call, CheckedParameters, Entry, Kernel, Plan, Processors, Segment, Table, Work, available_threads,
-    longest_half_row, one_thread_will_do, own_threads, segment, set_judged,
-    set_process_threads as store_process_threads, settle_in, take_part, workers,
+    FASTACT_API, Call, CheckedParameters, Entry, Function, Functions, Kernel, Plan, Processors, Segment, Table, Work,
+    available_threads, fastact_api, fastact_entry, longest_half_row, one_thread_will_do, own_threads, segment,
+    set_judged, set_process_threads as store_process_threads, settle_in, take_part, workers,
 )
 from cpython.contextvars cimport get_value
 from cpython.float cimport PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
-from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cython.parallel cimport prange
 from libc.math cimport NAN
+from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 from views cimport (
     FLOAT16, FLOAT32, FLOAT64, UNKNOWN, along, alike, disjoint, dtype_of, flat, flat_bits,
@@ -86,3 +87,4 @@ def take_bfloat16(dtype):
 include "scopes.pxi"
 include "share.pxi"
 include "activation.pxi"
+include "compiled.pxi"
