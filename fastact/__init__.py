@@ -33,6 +33,8 @@ from .catalog import rows
 from .core import activation as _activation  # noqa: F401  its classes are those of the objects
 from .core import processor as _processor
 from .core import random as _random  # noqa: F401
+from .core.compiled import c_api as _capsule
+from .core.compiled import get_include
 from .core.described import KINDS
 from .core.processor import config, show_config
 from .core.threads import get_num_threads, num_threads, set_num_threads
@@ -79,6 +81,8 @@ def get(name: str) -> Any:
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return _processor.version()
+    if name == "_c_api":
+        return _capsule()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -87,6 +91,7 @@ __all__ = [
     "activations",
     "config",
     "get",
+    "get_include",
     "get_num_threads",
     "num_threads",
     "set_num_threads",
