@@ -89,7 +89,8 @@ template <template <class> class Op, int parameters = 0> constexpr Entry rows(co
 }
 
 template <class... H> constexpr Entry one_hot_of(const char* name) {
-    return {name, columns_of<0, NotServed, one_hot<float>, one_hot<double>, staged_rows_forward<one_hot<float>, H>...>()};
+    return {name,
+            columns_of<0, NotServed, one_hot<float>, one_hot<double>, staged_rows_forward<one_hot<float>, H>...>()};
 }
 
 template <template <class> class Gate, class... H> constexpr Entry gated_of(const char* name) {

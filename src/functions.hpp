@@ -24,7 +24,8 @@ template <Kernel kernel> void run_all(const Call& call, Size units) {
 
 // -- Forms: the arguments of a function, and what they mean --------------------------------------
 
-template <Kernel kernel> void on_elements(const void* first, const void* saved, void* out, Size size, const double* parameters) {
+template <Kernel kernel>
+void on_elements(const void* first, const void* saved, void* out, Size size, const double* parameters) {
     run_all<kernel>({parameters, {first, saved}, {out}, {1, 1, size}, {0, 1}, size, 0, nullptr, 0}, size);
 }
 
@@ -65,11 +66,12 @@ struct OneNumberBound {
     }
 };
 
-// Rows one after another in memory; `length` is that of the result's.
+// Rows one after another in memory; `length` is that of a row of the result.
 template <Kernel kernel, Units units, int inputs>
 void on_rows(const void* first, const void* saved, void* out, Size rows, Size length) {
     if (rows <= 0 || length <= 0) return;
-    run_all<kernel>({nullptr, {first, saved}, {out}, {rows, length, 1}, {0, 1}, rows * length * inputs, inputs, nullptr, 0},
+    const Size size = rows * length * inputs;
+    run_all<kernel>({nullptr, {first, saved}, {out}, {rows, length, 1}, {0, 1}, size, inputs, nullptr, 0},
                     units == Units::columns ? rows : rows * length);
 }
 

@@ -7,7 +7,7 @@ The functions are those of ``src/functions.hpp``. What the build writes for comp
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .row import Row
 
@@ -20,8 +20,7 @@ STORED = {
 """How a function's name says its dtype, and what the elements are in C; in the order of the kernels."""
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """One function that compiled callers can call."""
 
     name: str

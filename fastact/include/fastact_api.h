@@ -67,7 +67,8 @@ static inline int fastact_import(void) {
     const fastact_api *api = (const fastact_api *)PyCapsule_Import("fastact._c_api", 0);
     if (api == NULL) return -1;
     if (fastact_use(api) == 0) return 0;
-    PyErr_Format(PyExc_ImportError, "this module was compiled with %d functions of fastact; the one that is installed has %d",
+    PyErr_Format(PyExc_ImportError,
+                 "this module was compiled with %d functions of fastact; the one that is installed has %d",
                  FASTACT_FUNCTIONS, api->count);
     return -1;
 }
@@ -85,7 +86,8 @@ static inline fastact_function fastact_needed(const char *name, const char *sign
 #endif
     if (fastact_used != NULL) function = fastact_find(fastact_used, name, signature);
     if (function == NULL) {
-        fprintf(stderr, "fastact.h: there is no %s %s\n", name, fastact_used ? signature : "before fastact is imported");
+        fprintf(stderr, "fastact.h: there is no %s %s\n", name,
+                fastact_used ? signature : "before fastact is imported");
         abort();
     }
     return function;
