@@ -1,4 +1,4 @@
-"""Throughput over threads and array size: a model, checked on this machine: the tables of docs/scaling.md.
+"""Throughput over threads and array size: a model, checked on this machine: the tables of docs/threads.md.
 
 The model knows four numbers: a kernel's nanoseconds per element from the L1 cache (c), the bytes per
 nanosecond that one thread and all threads move between memory and the cores (B), and what a parallel region
@@ -23,7 +23,7 @@ import fastact as fa
 from fastact.measure.clock import fastest
 from fastact.measure.machine import processor
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "scaling.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "threads.md"
 SMALL, MIDDLE, LARGE = 2**12, 2**18, 2**24
 KERNELS = ("relu", "tanh", "silu", "swish")
 SUPPOSED = (1, 2, 4, 8, 16, 32, 64)

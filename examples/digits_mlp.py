@@ -5,13 +5,15 @@
 Activations run in place: where backward can work from the output, the output
 overwrites the pre-activation and nothing else is kept for training. Both
 networks start from the same weights and see the same batches, so their losses
-must agree; the exit status says whether they did.
+must agree; the exit status says whether they did. They take turns, an epoch
+each, so that what else the machine does disturbs both alike.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from time import perf_counter
 from typing import NamedTuple
 
@@ -136,21 +138,38 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def train(layer: type, hidden: str, epochs: int, data: tuple[np.ndarray, ...]) -> Outcome:
-    """Train on the first arrays, count right answers on the others."""
-    images, digits, test_images, test_digits = data
-    network = Network(layer, hidden, BATCH)
-    order = np.random.default_rng(1)
-    start = perf_counter()
-    for _ in range(epochs):
-        shuffled = order.permutation(len(images))
+class Training:
+    """A network, what it has learned so far and the seconds that took."""
+
+    def __init__(self, layer: type[FastactLayer] | type[NumpyLayer], hidden: str) -> None:
+        self.layer, self.network = layer, Network(layer, hidden, BATCH)
+        self.order, self.hidden = np.random.default_rng(1), hidden
+        self.loss, self.seconds = np.nan, 0.0
+
+    def epoch(self, images: np.ndarray, digits: np.ndarray) -> None:
+        """Learn from every image once, in an order that is the same for all networks."""
+        start = perf_counter()
+        shuffled = self.order.permutation(len(images))
         batches = shuffled[: len(shuffled) // BATCH * BATCH].reshape(-1, BATCH)
-        loss = np.mean([network.step(images[batch], digits[batch]) for batch in batches])
-    seconds = perf_counter() - start
-    trained = Network(layer, hidden, len(test_images))
-    trained.copy_weights(network)
-    accuracy = np.mean(trained.forward(test_images).argmax(axis=1) == test_digits)
-    return Outcome(float(loss), float(accuracy), seconds)
+        self.loss = np.mean([self.network.step(images[batch], digits[batch]) for batch in batches])
+        self.seconds += perf_counter() - start
+
+    def outcome(self, images: np.ndarray, digits: np.ndarray) -> Outcome:
+        """The last epoch's loss, and the share of these images that are recognized."""
+        trained = Network(self.layer, self.hidden, len(images))
+        trained.copy_weights(self.network)
+        accuracy = np.mean(trained.forward(images).argmax(axis=1) == digits)
+        return Outcome(float(self.loss), float(accuracy), self.seconds)
+
+
+def train(layers: Iterable[type], hidden: str, epochs: int, data: tuple[np.ndarray, ...]) -> list[Outcome]:
+    """Train on the first arrays, the networks in turn; count right answers on the others."""
+    images, digits, *test = data
+    trainings = [Training(layer, hidden) for layer in layers]
+    for _ in range(epochs):
+        for training in trainings:
+            training.epoch(images, digits)
+    return [training.outcome(*test) for training in trainings]
 
 
 def digits_data() -> tuple[np.ndarray, ...]:
@@ -179,7 +198,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     data = digits_data()
     layers = {"fastact": FastactLayer, "NumPy": NumpyLayer}
-    outcomes = {name: train(layer, chosen.hidden, chosen.epochs, data) for name, layer in layers.items()}
+    outcomes = dict(zip(layers, train(layers.values(), chosen.hidden, chosen.epochs, data), strict=True))
     print(f"{chosen.hidden}, {chosen.epochs} epochs")
     print(f"{'':8} {'loss':>11} {'accuracy':>9} {'seconds':>8}")
     for name, outcome in outcomes.items():

@@ -34,7 +34,7 @@ struct Segment {
 };
 inline constexpr Size segment = 1 << 14;
 
-// Rows of half precision, and ranges of it that are summed, go through buffers on the stack of so many
+// Rows of half precision, and ranges of it that are summed, go through buffers of so many
 // float32; longer rows are brought as float32. So no row of half precision is shared among threads,
 // which is worth it from two segments on, and a range of a segment fits.
 inline constexpr Size longest_half_row = 1 << 14;

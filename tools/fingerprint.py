@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 import fastact as fa
+from fastact import _dispatch
 
 THREADS = (1, 2, 3)
 NEEDS: dict[str, list[dict[str, Any]]] = {
@@ -165,11 +166,7 @@ def of_every_level() -> list[str]:
     """The lines of all levels, each from a process of its own."""
     lines: list[str] = []
     for level in fa.config()["levels"]:  # type: ignore[attr-defined]
-        environment = {
-            **os.environ,
-            "FASTACT_CPU": "" if level == "base" else level,
-            "OMP_WAIT_POLICY": "passive",
-        }
+        environment = {**os.environ, "FASTACT_CPU": "" if level == "base" else level}
         output = subprocess.run(
             [sys.executable, __file__, "--this-level"],
             env=environment,
@@ -190,6 +187,7 @@ def main() -> int:
     parser.add_argument("--this-level", action="store_true", help="print those of this process's level")
     arguments = parser.parse_args()
     if arguments.this_level:
+        _dispatch.judge_threads(False)  # several threads compute where several are asked for
         import ml_dtypes  # noqa: F401  NumPy learns bfloat16 from it
 
         for line in fingerprints():

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import fastact as fa
 
-from ..core.threads import MOST
 from ..measure import work
 
 T = TypeVar("T")
@@ -70,10 +69,13 @@ def size_text(size: int) -> str:
     return f"{size // _UNITS[unit]}{unit}"
 
 
-def threads(word: str) -> int:
-    if not (word.isascii() and word.isdigit() and 1 <= int(word) <= MOST):
-        raise argparse.ArgumentTypeError(f"{word!r}: allowed are whole numbers from 1 to {MOST}")
-    return int(word)
+def whole(least: int, most: int) -> Callable[[str], int]:
+    def read(word: str) -> int:
+        if not (word.isascii() and word.isdigit() and least <= int(word) <= most):
+            raise argparse.ArgumentTypeError(f"{word!r}: allowed are whole numbers from {least} to {most}")
+        return int(word)
+
+    return read
 
 
 def new_file(word: str) -> Path:

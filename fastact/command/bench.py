@@ -1,4 +1,4 @@
-"""``fastact bench``: its options, and which of the two reports they ask for."""
+"""``fastact bench``: its options, and which of the three reports they ask for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 
 import fastact as fa
 
-from ..measure import work
+from ..core.threads import MOST
+from ..measure import busy, work
 from ..measure.peers import libraries, turns
 from . import arguments as read
 from . import plot
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sizes = ",".join(map(read.size_text, work.SIZES))
     read.add_activations(parser)
     parser.add_argument(
-        "--dtype", type=read.list_of(read.dtype), default=work.DTYPES, metavar="DTYPE[,DTYPE]",
+        "--dtype", type=read.list_of(read.dtype), metavar="DTYPE[,DTYPE]",
         help="float32, float64 (both by default), float16, bfloat16 (the package ml_dtypes has it)",
     )  # fmt: skip
     parser.add_argument(
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"numbers of elements, K and M for 2^10 and 2^20 (default: {sizes})",
     )  # fmt: skip
     parser.add_argument(
-        "--threads", type=read.list_of(read.threads),
+        "--threads", type=read.list_of(read.whole(1, MOST)),
         metavar="N[,N]", help=f"numbers of threads (default: 1 and all, here {fa.get_num_threads()})",
     )  # fmt: skip
     quick = ",".join(map(read.size_text, work.QUICK_SIZES))
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help=f"under 20 seconds: fewer repetitions, sizes {quick}"
     )
     _add_peer_arguments(parser)
+    _add_busy_argument(parser)
     parser.add_argument(
         "--json", type=read.new_file, metavar="FILE", help="write what was measured to this file"
     )
@@ -57,11 +59,26 @@ def _add_peer_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(refuse=parser.error)
 
 
+def _add_busy_argument(parser: argparse.ArgumentParser) -> None:
+    sizes, names = ",".join(map(read.size_text, busy.SIZES)), ",".join(busy.ACTIVATIONS)
+    parser.add_argument(
+        "--busy", type=read.whole(0, MOST), metavar="N",
+        help="compare the default threads with one instead, in turns beside N processes that do nothing but "
+        f"compute (default: {names}; {','.join(busy.DTYPES)}; sizes {sizes})",
+    )  # fmt: skip
+
+
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.busy is not None:
+        for option in ("peers", "plot", "threads"):
+            if getattr(arguments, option):
+                arguments.refuse(f"argument --{option}: not allowed with --busy")
     if arguments.plot and not arguments.peers:
         arguments.refuse("argument --plot: allowed with --peers only")
-    # Both import rich, which may be missing.
-    if arguments.peers:
+    # Each imports rich, which may be missing.
+    if arguments.busy is not None:
+        from . import busy_report as report
+    elif arguments.peers:
         from . import peers_report as report
     else:
         from . import speed_report as report

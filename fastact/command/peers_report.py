@@ -12,12 +12,12 @@ from rich.table import Table
 
 import fastact as fa
 
-from ..measure import machine, record
+from ..measure import machine, record, work
 from ..measure.machine import threads_text
 from ..measure.peers import turns
 from ..measure.peers.turns import Measurement
-from ..measure.peers.worker import WorkerEnded
 from ..measure.work import Cell
+from ..measure.worker import WorkerEnded
 from . import plot, screen
 from .arguments import size_text
 
@@ -32,8 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 1
     busy = machine.busy_note()
+    dtypes = arguments.dtype or work.DTYPES
     planned = turns.Run.chosen(
-        arguments.activation, arguments.dtype, arguments.size, arguments.threads, quick=arguments.quick
+        arguments.activation, dtypes, arguments.size, arguments.threads, quick=arguments.quick
     )
     try:
         measured = with_progress(planned, arguments.peers)

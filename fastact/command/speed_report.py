@@ -22,7 +22,7 @@ from .arguments import size_text
 
 def run(arguments: argparse.Namespace) -> int:
     sizes = arguments.size or (work.QUICK_SIZES if arguments.quick else work.SIZES)
-    cells = work.cells(arguments.activation, arguments.dtype, sizes)
+    cells = work.cells(arguments.activation, arguments.dtype or work.DTYPES, sizes)
     threads = arguments.threads or sorted({1, fa.get_num_threads()})
     seconds = speed.seconds_per_figure(arguments.quick, len(cells) * (len(threads) + 1))
     comparison = speed.Comparison(threads, seconds)

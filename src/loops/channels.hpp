@@ -8,6 +8,7 @@
 #include "formulas/rectifiers.hpp"
 #include "loops/blocks.hpp"
 #include "loops/elements.hpp"
+#include "loops/scratch.hpp"
 #include "loops/sums.hpp"
 
 namespace fastact {
@@ -29,11 +30,12 @@ template <class Run> void channels(Axis axis, Size first, Size last, Run run) {
 template <class T, class Body>
 void weighted(const T* weight, const T* out, Size length, Size first, Size last, Body body) {
     constexpr Size room = 1024;
-    alignas(line) T repeated[2 * room];
     const Size unit = length <= 64 ? 16 * length : length, span = room / unit * unit;
     if (span == 0 || last - first < 64 * length)
         return channels({1, length, 1}, first, last,
                         [&](Size at, Size stop, Size channel) { body(at, stop, weight + channel); });
+    const Scratch<T, 2 * room> memory;
+    T* const repeated = memory;
     std::copy_n(weight, length, repeated);
     for (Size filled = length, end = std::min(span, last - first) + length, more; filled < end; filled += more) {
         more = std::min(filled, end - filled);

@@ -9,6 +9,7 @@
 
 #include "call.hpp"
 #include "loops/blocks.hpp"
+#include "loops/scratch.hpp"
 #include "loops/streaming.hpp"
 
 namespace fastact {
@@ -114,21 +115,24 @@ void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, 
     const auto step = std::uint64_t(place.step), start = std::uint64_t(place.index);
     const auto prefetches = prefetches_rows<T>(axis, first, last);
     Size unit = first;
-    if (inner == 1 && length * Size(N * sizeof(T)) <= short_row)
+    if (inner == 1 && length * Size(N * sizeof(T)) <= short_row && unit + tile <= last) {
+        constexpr Size room = short_row / N / sizeof(T) * tile;
+        const Scratch<T, N * room> memory;
+        T* const columns = memory;
         for (; unit + tile <= last; unit += tile) {
-            alignas(line) T buffers[N][short_row / N / sizeof(T) * tile];
             std::array<const T*, N> moved;
             with_known_length(length, [&](auto known) {
                 for (std::size_t k = 0; k < N; ++k) {
                     if (prefetches) prefetch(inputs[k] + (unit + tile) * length, tile * length);
-                    to_columns(inputs[k] + unit * length, buffers[k], known);
-                    moved[k] = buffers[k];
+                    to_columns(inputs[k] + unit * length, columns + k * room, known);
+                    moved[k] = columns + k * room;
                 }
             });
             const Indices index{start + std::uint64_t(unit) * length * step, step, length * step};
-            body(moved, buffers[0], Lines<tile, Known<tile>>{length, tile, {}, index});
-            with_known_length(length, [&](auto known) { to_rows(buffers[0], out + unit * length, known); });
+            body(moved, columns, Lines<tile, Known<tile>>{length, tile, {}, index});
+            with_known_length(length, [&](auto known) { to_rows(columns, out + unit * length, known); });
         }
+    }
     if (inner == 1)
         for (; unit < last; ++unit) {
             if (prefetches)

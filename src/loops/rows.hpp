@@ -16,6 +16,7 @@
 #include "formulas/rows.hpp"
 #include "loops/blocks.hpp"
 #include "loops/lines.hpp"
+#include "loops/scratch.hpp"
 #include "loops/sums.hpp"
 #include "math/bits.hpp"
 #include "math/exp.hpp"
@@ -164,8 +165,8 @@ template <class Op, class T, Size Width, class Columns>
 void normalize_drawn(const Op& op, const T* x, T* out, Lines<Width, Columns> lines) {
     constexpr Size room = 4096;
     if (lines.length * Width > room) return normalize(op, x, out, lines);
-    alignas(line) T noise[room];
-    draw(op, noise, lines);
+    const Scratch<T, room> noise;
+    draw<Op, T>(op, noise, lines);
     normalize(op, x, out,
               Lines<Width, Columns, Drawn<T, Width>>{lines.length, lines.stride, lines.columns, {noise}});
 }

@@ -1,4 +1,4 @@
-// Half precision along an axis: strips of it are widened into a buffer on the stack, computed by
+// Half precision along an axis: strips of it are widened into a buffer (scratch.hpp), computed by
 // the float kernel of their shape, and narrowed once. A strip fits into a cache close to the
 // processor, and no array is copied as a whole; rows longer than a buffer come as float32
 // (fastact/core/arrays.py). The results are float32's, rounded, to the bit.
@@ -11,6 +11,7 @@
 #include "loops/channels.hpp"
 #include "loops/elements.hpp"
 #include "loops/halves.hpp"
+#include "loops/scratch.hpp"
 
 namespace fastact {
 
@@ -77,7 +78,7 @@ template <class Body> void each_strip(Axis axis, Place place, Size first, Size l
 }
 
 template <Kernel kernel, Half H> void staged_rows_forward(const Call& call, Size first, Size last) {
-    alignas(line) float buffer[longest_half_row];
+    const Scratch<float, longest_half_row> buffer;
     each_strip(call.axis, call.place, first, last, [&](const Strip& strip) {
         strip.read<H>(call.in[0], buffer);
         kernel({call.parameters, {buffer}, {buffer}, strip.axis, strip.place}, 0, strip.units());
@@ -86,7 +87,7 @@ template <Kernel kernel, Half H> void staged_rows_forward(const Call& call, Size
 }
 
 template <Kernel kernel, Half H> void staged_rows_backward(const Call& call, Size first, Size last) {
-    alignas(line) float gradients[longest_half_row], kept[longest_half_row];
+    const Scratch<float, longest_half_row> gradients, kept;
     each_strip(call.axis, call.place, first, last, [&](const Strip& strip) {
         strip.read<H>(call.in[0], gradients);
         strip.read<H>(call.in[1], kept);
@@ -117,7 +118,7 @@ template <Kernel kernel, Half H> void staged_channels_forward(const Call& call, 
     H* out = output<H>(call);
     if (call.axis.inner >= together)
         return prelu_in_registers(x, input<float>(call, 2), out, call.axis, first, last);
-    alignas(line) float buffer[read_size];
+    const Scratch<float, read_size> buffer;
     for (Size at = first, count; at < last; at += count) {
         count = std::min(read_size, last - at);
         widen(x + at, buffer, count);
@@ -127,7 +128,7 @@ template <Kernel kernel, Half H> void staged_channels_forward(const Call& call, 
 }
 
 template <Kernel kernel, Half H> void staged_channels_backward(const Call& call, Size first, Size last) {
-    alignas(line) float gradients[read_size], kept[read_size];
+    const Scratch<float, read_size> gradients, kept;
     for (Size at = first, count; at < last; at += count) {
         count = std::min(read_size, last - at);
         widen(input<H>(call, 0) + at, gradients, count);
@@ -139,7 +140,7 @@ template <Kernel kernel, Half H> void staged_channels_backward(const Call& call,
 
 // Ranges are of at most `longest_half_row` elements.
 template <Kernel kernel, Half H> void staged_channels_gradient(const Call& call, Size first, Size last) {
-    alignas(line) float gradients[longest_half_row], kept[longest_half_row];
+    const Scratch<float, longest_half_row> gradients, kept;
     for (Size unit = first; unit < last; ++unit) {
         const Size at = unit * call.group, count = std::min(call.group, call.size - at);
         double* sums = static_cast<double*>(call.out[1]) + unit * call.axis.length;
@@ -163,7 +164,8 @@ template <class Body> void each_gated_strip(Axis axis, Size first, Size last, Bo
 template <Kernel kernel, Half H> void staged_gated_forward(const Call& call, Size first, Size last) {
     const H* x = input<H>(call, 0);
     const Size half = call.axis.length * call.axis.inner;
-    alignas(line) float both[read_size], result[read_size / 2];
+    const Scratch<float, read_size> both;
+    const Scratch<float, read_size / 2> result;
     each_gated_strip(call.axis, first, last, [&](Size unit, Size at, Size count) {
         widen(x + at, both, count);
         widen(x + at + half, both + count, count);
@@ -176,7 +178,8 @@ template <Kernel kernel, Half H> void staged_gated_backward(const Call& call, Si
     const H* x = input<H>(call, 1);
     H* out = output<H>(call);
     const Size half = call.axis.length * call.axis.inner;
-    alignas(line) float gradients[read_size / 2], both[read_size];
+    const Scratch<float, read_size / 2> gradients;
+    const Scratch<float, read_size> both;
     each_gated_strip(call.axis, first, last, [&](Size unit, Size at, Size count) {
         widen(input<H>(call, 0) + unit, gradients, count);
         widen(x + at, both, count);

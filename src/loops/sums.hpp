@@ -13,6 +13,7 @@
 #include <type_traits>
 
 #include "call.hpp"
+#include "loops/scratch.hpp"
 #include "loops/streaming.hpp"
 
 namespace fastact {
@@ -55,20 +56,20 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
                 accumulate_four(start, term, count_);
             else
                 accumulate(start, count, columns, term, count_);
-            std::fill(partial + filled * Width, partial + (whole ? lanes : used) * Width, T(0));
+            std::fill(room->partial + filled * Width, room->partial + (whole ? lanes : used) * Width, T(0));
             if (start > 0)
-                collect<true, true>(used);
+                collect<true, true>(used, columns);
             else if (whole)
-                collect<false, true>(used);
+                collect<false, true>(used, columns);
             else
-                collect<false, false>(used);
+                collect<false, false>(used, columns);
         }
         if constexpr (Width == 1)
             add_up<half / 2>();
         else
-            for (Size width = used / 2; width > 0; width /= 2) fold(width);
+            for (Size width = used / 2; width > 0; width /= 2) fold(width, columns);
         if constexpr (Width == 1 && !std::is_same_v<Count, Nothing>) add_up_counts<lanes / 2>();
-        for (Size c = 0; c < Width; ++c) total[c] = {{double(sums[c]), carries ? errors[c] : 0.0}};
+        for (Size c = 0; c < Width; ++c) total[c] = {{double(room->sums[c]), carries ? room->errors[c] : 0.0}};
     }
 
     double value(Size c) const { return total[c].high + total[c].low; }
@@ -83,10 +84,14 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
     static constexpr Size half = lanes / 2;
     using Sum = std::conditional_t<careful, double, T>;
 
-    alignas(line) T partial[lanes * Width];
+    struct Room {
+        alignas(line) T partial[lanes * Width];
+        alignas(line) Sum sums[half * Width];
+        alignas(line) double errors[carries ? half * Width : Width];
+    };
+    // Of one column it is small, of many too much for the stack.
+    std::conditional_t<Width == 1, Room[1], Scratch<Room, 1>> room;
     T counts[Width == 1 ? lanes : Width];
-    alignas(line) Sum sums[half * Width];
-    alignas(line) double errors[carries ? half * Width : Width];
 
     // Lane by lane, the sum of each in a register.
     template <class Term, class Count> void accumulate_four(Size start, Term term, Count count) {
@@ -95,7 +100,7 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
             const Size i = start + lane;
             const T first = term(i, 0), second = term(i + lanes, 0);
             const T third = term(i + 2 * lanes, 0), fourth = term(i + 3 * lanes, 0);
-            partial[lane] = ((first + second) + third) + fourth;
+            room->partial[lane] = ((first + second) + third) + fourth;
             if constexpr (!std::is_same_v<Count, Nothing>) {
                 const T early = count(i, 0) + count(i + lanes, 0);
                 counts[lane] += early + (count(i + 2 * lanes, 0) + count(i + 3 * lanes, 0));
@@ -112,50 +117,59 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
         const Size first = std::min(count, lanes);
         if constexpr (Width == 1) {
 #pragma GCC ivdep
-            for (Size lane = 0; lane < first; ++lane) partial[lane] = take(start + lane, 0, lane);
+            for (Size lane = 0; lane < first; ++lane) room->partial[lane] = take(start + lane, 0, lane);
             Size i = lanes;
             for (; i + lanes <= count; i += lanes)
 #pragma GCC ivdep
-                for (Size lane = 0; lane < lanes; ++lane) partial[lane] += take(start + i + lane, 0, lane);
+                for (Size lane = 0; lane < lanes; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
 #pragma GCC ivdep
-            for (Size lane = 0; lane < count - i; ++lane) partial[lane] += take(start + i + lane, 0, lane);
+            for (Size lane = 0; lane < count - i; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
         } else {
             for (Size i = 0; i < first; ++i) {
-                T* lane = partial + i * Width;
+                T* lane = room->partial + i * Width;
 #pragma GCC ivdep
                 for (Size c = 0; c < columns; ++c) lane[c] = take(start + i, c, 0);
             }
             for (Size i = lanes; i < count; ++i) {
-                T* lane = partial + i % lanes * Width;
+                T* lane = room->partial + i % lanes * Width;
 #pragma GCC ivdep
                 for (Size c = 0; c < columns; ++c) lane[c] += take(start + i, c, 0);
             }
         }
     }
 
-    // One lane, or two, of a stretch begin a sum or join it. Unrolled, the loop would be taken for
-    // single statements, of which gcc makes vectors of several sizes.
-    template <bool further, bool two> void collect(Size used) {
+    // body(i) for so many lanes of all columns. Where some columns mean nothing they are left out: another loop
+    // may have left subnormals there, which are slow to add. Unrolled, the loop would be taken for single
+    // statements, of which gcc makes vectors of several sizes.
+    template <class Body> static void each_lane(Size count, Size columns, Body body) {
+        const bool all = columns == Width;
+        for (Size first = 0; first < count * Width; first += all ? count * Width : Width) {
+            const Size last = first + (all ? count * Width : columns);
 #pragma GCC ivdep
 #pragma GCC unroll 1
-        for (Size i = 0; i < used * Width; ++i) {
-            Sum sum = Sum(partial[i]);
-            double error = 0;
-            if constexpr (two) sum = add(sum, Sum(partial[i + half * Width]), error);
-            if constexpr (further) sum = add(sums[i], sum, error);
-            sums[i] = sum;
-            if constexpr (carries) errors[i] = further ? errors[i] + error : error;
+            for (Size i = first; i < last; ++i) body(i);
         }
     }
-    void fold(Size width) {
-        for (Size i = 0; i < width * Width; ++i) {
+    // One lane, or two, of a stretch begin a sum or join it.
+    template <bool further, bool two> void collect(Size used, Size columns) {
+        each_lane(used, columns, [&](Size i) {
+            Sum sum = Sum(room->partial[i]);
             double error = 0;
-            sums[i] = add(sums[i], sums[i + width * Width], error);
-            if constexpr (carries) errors[i] += errors[i + width * Width] + error;
-        }
+            if constexpr (two) sum = add(sum, Sum(room->partial[i + half * Width]), error);
+            if constexpr (further) sum = add(room->sums[i], sum, error);
+            room->sums[i] = sum;
+            if constexpr (carries) room->errors[i] = further ? room->errors[i] + error : error;
+        });
+    }
+    void fold(Size width, Size columns) {
+        each_lane(width, columns, [&](Size i) {
+            double error = 0;
+            room->sums[i] = add(room->sums[i], room->sums[i + width * Width], error);
+            if constexpr (carries) room->errors[i] += room->errors[i + width * Width] + error;
+        });
     }
     template <Size width> void add_up() {
-        fold(width);
+        fold(width, 1);
         if constexpr (width > 1) add_up<width / 2>();
     }
     template <Size width> void add_up_counts() {

@@ -7,6 +7,7 @@ import runpy
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fastact as fa
@@ -50,6 +51,14 @@ def test_both_networks_end_at_the_same_loss(example, capsys, hidden):
         assert example["main"](["--hidden", hidden, "--epochs", "2"]) == 0
     first, second = losses(capsys.readouterr().out)
     assert first == pytest.approx(second, abs=1e-5)
+
+
+def test_the_networks_take_turns(example, monkeypatch):
+    seen = []
+    monkeypatch.setattr(example["Training"], "epoch", lambda self, *data: seen.append(self.layer))
+    layers = example["FastactLayer"], example["NumpyLayer"]
+    example["train"](layers, "relu", 3, (np.zeros((64, 64)), np.zeros(64, int)) * 2)
+    assert seen == [*layers] * 3
 
 
 def test_it_learns_the_digits(run_example):

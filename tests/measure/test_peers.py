@@ -21,9 +21,10 @@ from fastact.command import main as cli
 from fastact.command import peers_report, plot
 from fastact.measure import work
 from fastact.measure.peers import libraries, turns
+from fastact.measure.peers.session import Session
 from fastact.measure.peers.turns import Measurement
-from fastact.measure.peers.worker import Session, Worker, WorkerEnded
 from fastact.measure.work import Cell
+from fastact.measure.worker import Worker, WorkerEnded
 
 FEW = ("--size", "16,1K", "--threads", "1", "--activation", "relu")
 ROWS = {row.name: row for row in catalog.rows}
@@ -44,7 +45,7 @@ def worker(request):
     """Each library's process."""
     if not installed(request.param):
         pytest.skip(f"{request.param} is not installed")
-    worker = Worker(request.param)
+    worker = Worker(request.param, Session, request.param)
     yield worker
     worker.close()
 
@@ -110,7 +111,7 @@ def test_half_precision_is_compared_too(worker, dtype):
     for in_place in (True, False):
         answer = worker.ask("prepare", Cell(ROWS["elu"], "forward", dtype, 1024, in_place), 1)
         assert not answer.disagrees, answer.reason
-        if worker.library in ("fastact", "torch", "numpy"):
+        if worker.name in ("fastact", "torch", "numpy"):
             assert answer.able, answer.reason
 
 
@@ -118,7 +119,7 @@ def test_every_text_of_a_row_is_understood(worker):
     """A text for a library gives a form, unless the library says that it lacks the operator."""
     for row in catalog.rows:
         texts = {"torch": row.torch, "onnxruntime": row.onnx, "scipy": row.scipy, "fastact": row.formula}
-        if texts.get(worker.library):
+        if texts.get(worker.name):
             answer = worker.ask("prepare", Cell(row, "forward", "float32", 1024, False), 1)
             assert answer.able or "NOT_IMPLEMENTED" in answer.reason, (row.name, answer.reason)
 
@@ -167,8 +168,8 @@ def test_a_speed_up_compares_turns_of_the_same_round():
 
 def test_a_library_far_behind_has_fewer_turns():
     class Stub:
-        def __init__(self, library: str, seconds: float) -> None:
-            self.library, self.seconds = library, seconds
+        def __init__(self, name: str, seconds: float) -> None:
+            self.name, self.seconds = name, seconds
 
         def ask(self, *message):
             return self.seconds
@@ -211,7 +212,7 @@ def test_quick_takes_a_part_of_everything():
 
 
 def test_a_process_that_ends_is_named():
-    worker = Worker("nothing")
+    worker = Worker("nothing", Session, "nothing")
     with pytest.raises(WorkerEnded, match="the process of nothing ended with exit code 1"):
         worker.ask("turn", 0.0)
     worker.close()

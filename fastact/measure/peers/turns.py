@@ -21,8 +21,9 @@ import fastact as fa
 
 from .. import speed, work
 from ..work import Cell, Measured
+from ..worker import Worker
 from .libraries import LIBRARIES
-from .worker import Worker
+from .session import Session
 
 SIZES = (2**4, 2**10, 2**14, 2**18, 2**23, 2**25)
 QUICK_SIZES = (2**10, 2**18)
@@ -137,7 +138,7 @@ class Comparison:
         prepared = {worker: worker.answer() for worker in self.workers}
         able = [worker for worker, answer in prepared.items() if answer.able]
         out = {worker: answer for worker, answer in prepared.items() if not answer.able}
-        form = {worker.library: worker.ask("choose", self.seconds) for worker in able}
+        form = {worker.name: worker.ask("choose", self.seconds) for worker in able}
         taken = self._rounds(able)
         own = taken["fastact"]
         return Measurement.of(
@@ -147,22 +148,22 @@ class Comparison:
             ns_per_element={name: median(times) / cell.size * 1e9 for name, times in taken.items()},
             form=form,
             speedup={name: speedup(own, times) for name, times in taken.items() if name != "fastact"},
-            disagrees={worker.library: why.reason for worker, why in out.items() if why.disagrees},
-            absent={worker.library: why.reason for worker, why in out.items() if not why.disagrees},
+            disagrees={worker.name: why.reason for worker, why in out.items() if why.disagrees},
+            absent={worker.name: why.reason for worker, why in out.items() if not why.disagrees},
         )
 
     def _rounds(self, able: Sequence[Worker]) -> dict[str, list[float]]:
         """Seconds of a call in each turn; a library far behind has only the first turns."""
-        taken: dict[str, list[float]] = {worker.library: [] for worker in able}
+        taken: dict[str, list[float]] = {worker.name: [] for worker in able}
         begin = perf_counter()
         for turn in range(self.rounds):
             if turn == ROUNDS_FOR_ALL:
                 own = taken["fastact"]
-                able = [w for w in able if speedup(own, taken[w.library]) < FAR_BEHIND]
+                able = [w for w in able if speedup(own, taken[w.name]) < FAR_BEHIND]
             if turn >= LONG_ROUNDS and perf_counter() - begin > LONG:
                 break
             for worker in able:
-                taken[worker.library].append(worker.ask("turn", self.seconds))
+                taken[worker.name].append(worker.ask("turn", self.seconds))
         return taken
 
 
@@ -176,7 +177,7 @@ def compared(peers: Sequence[str], seconds: float = SECONDS, rounds: int = ROUND
     """A comparison whose processes last for the ``with`` block."""
     workers: list[Worker] = []
     try:
-        workers += (Worker(library) for library in ("fastact", *peers))
+        workers += (Worker(library, Session, library) for library in ("fastact", *peers))
         yield Comparison(workers, seconds, rounds)
     finally:
         for worker in workers:

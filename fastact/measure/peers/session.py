@@ -1,13 +1,10 @@
-"""A library in a process of its own, which is told over a pipe what to prepare and when to run."""
+"""The work of a library in its own process: it is told what to prepare and when to run."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from time import perf_counter, process_time, sleep
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -16,14 +13,8 @@ import fastact as fa
 
 from ..clock import fastest
 from ..work import Cell, Workload, name_to_numpy
+from ..worker import settle
 from .libraries import LIBRARIES, NEW_ARRAY, as_array
-
-SETTLE, SETTLE_MOST = 0.002, 0.1
-"""Seconds without work after which a library's threads are asked whether they still spin; how often at most.
-
-They do so for milliseconds after a call, and would disturb the next turn. To forbid it (OMP_WAIT_POLICY)
-would measure what nobody runs.
-"""
 
 WAKING = 0.03
 """Seconds that a library of several threads runs before it is timed.
@@ -137,61 +128,9 @@ class Session:
             fastest(self.forms[0][1], self.work.restore, 0.0)
 
     def _settle(self) -> None:
-        """Wait until the library's threads sleep."""
-        for _ in range(int(SETTLE_MOST / SETTLE) if self.threads > 1 else 0):
-            before = process_time()
-            sleep(SETTLE)
-            if process_time() - before < SETTLE / 4:
-                return
+        if self.threads > 1:
+            settle()
 
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-
-
-def serve(library: str, connection: Connection) -> None:
-    """What a worker's process runs: methods of its session, as they are asked for."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    session = Session(library)
-    while True:
-        try:
-            method, *arguments = connection.recv()
-        except EOFError:
-            return
-        connection.send(getattr(session, method)(*arguments))
-
-
-class Worker:
-    """A library's process, seen from the one that compares."""
-
-    def __init__(self, library: str) -> None:
-        context = get_context("spawn")
-        self.library, (self.connection, end) = library, context.Pipe()
-        self.process = context.Process(target=serve, args=(library, end), daemon=True)
-        self.process.start()
-        end.close()
-
-    def tell(self, method: str, *arguments: Any) -> None:
-        self.connection.send((method, *arguments))
-
-    def answer(self) -> Any:
-        try:
-            return self.connection.recv()
-        except (EOFError, ConnectionError):
-            self.process.join()
-            raise WorkerEnded(
-                f"the process of {self.library} ended with exit code {self.process.exitcode}"
-            ) from None
-
-    def ask(self, method: str, *arguments: Any) -> Any:
-        self.tell(method, *arguments)
-        return self.answer()
-
-    def close(self) -> None:
-        self.connection.close()
-        self.process.join(timeout=10)
-        self.process.kill()
-
-
-class WorkerEnded(RuntimeError):
-    """A library's process ended before it answered: it crashed, or memory did not suffice."""
