@@ -1,18 +1,22 @@
 """Build of the extension modules; everything else about the package is in pyproject.toml."""
 
-import importlib.util
 import os
 import platform
+import sys
 import tempfile
 import warnings
 from pathlib import Path
-from types import ModuleType
 
 import numpy
 from Cython.Build import cythonize
 from Cython.Build.Dependencies import default_create_extension
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+sys.path.insert(0, "tools")
+import headers
+import source_catalog
+import stubs
 
 # One module per CPU level, all from the same source; FASTACT_CPU and the
 # processor decide at import which one is loaded. The preferred width is spelled
@@ -46,6 +50,7 @@ COMPILE = [
 
 # A change in any of them builds every module again.
 SOURCES = sorted(path.as_posix() for path in Path("src").rglob("*") if path.is_file())
+SOURCES.append("fastact/include/fastact_api.h")
 
 DIRECTIVES = {
     "language_level": 3,
@@ -63,7 +68,7 @@ def extension(module: str, sources: list[str], flags: list[str]) -> Extension:
         f"fastact.{module}",
         [f"src/{source}" for source in sources],
         language="c++",
-        include_dirs=["src", numpy.get_include()],
+        include_dirs=["src", "fastact/include", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=COMPILE + flags,
     )
@@ -79,20 +84,8 @@ def without_own_headers(template: Extension, options: dict) -> tuple[Extension, 
     return module, metadata
 
 
-def stubs() -> ModuleType:
-    """tools/stubs.py, which no package holds."""
-    spec = importlib.util.spec_from_file_location("stubs", Path("tools", "stubs.py").resolve())
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 class BuildExtensions(build_ext):
-    """Builds the modules in parallel, with OpenMP where the compiler has it; the stub lies beside them."""
-
-    def run(self) -> None:
-        super().run()
-        stubs().write(Path(self.get_ext_fullpath("fastact._dispatch")).parent)
+    """Builds the modules in parallel, with OpenMP where the compiler has it."""
 
     def finalize_options(self) -> None:
         super().finalize_options()
@@ -122,6 +115,10 @@ class BuildExtensions(build_ext):
                 return False
         return True
 
+
+# What compiled callers and type checkers read, made of the catalog.
+rows = source_catalog.catalog_of()
+source_catalog.write({**headers.texts(rows), **stubs.texts(rows)})
 
 MODULES = cythonize(
     [

@@ -30,6 +30,8 @@ from .core import activation as _activation  # noqa: F401  its classes are those
 from .core import processor as _processor
 from .core import random as _random  # noqa: F401
 from .core.bound import Activation
+from .core.compiled import c_api as _capsule
+from .core.compiled import get_include
 from .core.described import KINDS as _KINDS
 from .core.processor import config, show_config
 from .core.threads import get_num_threads, num_threads, set_num_threads
@@ -84,6 +86,8 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> str:
     if name == "__version__":
         return _processor.version()
+    if name == "_c_api":
+        return _capsule()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -93,6 +97,7 @@ __all__ = [
     "activations",
     "config",
     "get",
+    "get_include",
     "get_num_threads",
     "num_threads",
     "set_num_threads",

@@ -56,6 +56,11 @@ struct Call {
 // Works on the units first <= unit < last of its shape of work, so that threads can share an array.
 using Kernel = void (*)(const Call& call, Size first, Size last);
 
+// A C function for compiled callers (functions.hpp), which cast it to its type; and those of a direction, by
+// dtype. A cast is no constant, so the tables hold what gives them.
+using Function = void (*)();
+using Functions = Function (*)(int dtype);
+
 // What the units of a shape of work are.
 enum class Units {
     elements,  // of the result, which has the shape of the input
@@ -76,10 +81,14 @@ struct Work {
     Units units;
     Size grain;
     int phases;
+    // The same work for compiled callers; null where they are not served.
+    Functions functions;
     // Nanoseconds per element; 0: not measured (runtime/plan.hpp).
     mutable std::atomic<float> cost[dtypes];
 
     bool offered() const { return kernel[0] != nullptr; }
+    // Null where there is none.
+    Function function(int dtype) const { return functions ? functions(dtype) : nullptr; }
 
     Size count(const Call& call) const {
         if (units == Units::columns) return call.axis.outer * call.axis.inner;
@@ -92,6 +101,10 @@ struct Work {
 struct Entry {
     const char* name;
     Work forward, backward_x, backward_y, gradient;
+    // How many numbers the formula's constructor reads.
+    int parameters;
+    // One number forward, for compiled callers, with the parameters as arguments or behind a pointer.
+    Functions scalar, scalar_bound;
 };
 
 struct Table {

@@ -17,14 +17,31 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
         Py_ssize_t size, group, stage
         Segment* segments
     ctypedef void (*Kernel)(const Call&, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void (*Function)() noexcept nogil
+    ctypedef Function (*Functions)(int) noexcept
     cppclass Work:
         Kernel kernel[4]
+        Function function(int) noexcept
         bint offered() noexcept
         Py_ssize_t count(const Call&) noexcept
     cppclass Entry:
+        const char* name
         Work forward, backward_x, backward_y, gradient
+        int parameters
+        Functions scalar, scalar_bound
     cppclass Table:
         const Entry* named(const char*)
+
+cdef extern from "fastact_api.h" nogil:
+    int FASTACT_API
+    ctypedef struct fastact_entry:
+        const char* name
+        const char* signature
+        Function function
+    ctypedef struct fastact_api:
+        int version, count
+        const fastact_entry* entries
+        const char* level
 
 cdef extern from "runtime/threads.hpp" namespace "fastact" nogil:
     void set_process_threads "fastact::process_threads.store" (int) noexcept

@@ -1,6 +1,8 @@
 // The declarations: which formula runs in which loop, one line per activation.
 #pragma once
 
+#include <type_traits>
+
 #include "call.hpp"
 #include "formulas/exponentials.hpp"
 #include "formulas/gates.hpp"
@@ -8,6 +10,7 @@
 #include "formulas/rectifiers.hpp"
 #include "formulas/rows.hpp"
 #include "formulas/sigmoids.hpp"
+#include "functions.hpp"
 #include "loops/channels.hpp"
 #include "loops/elements.hpp"
 #include "loops/gated.hpp"
@@ -22,17 +25,17 @@ namespace fastact {
 // lines of their own.
 inline constexpr Size grain = 64;
 
-template <class... Kernels> constexpr Work elements_of(Kernels... kernels) {
-    return {{kernels...}, Units::elements, grain};
+template <class Form, Kernel... kernel> constexpr Work elements_of() {
+    return {{kernel...}, Units::elements, grain, 0, functions_or_null<Form, kernel...>()};
 }
-template <class... Kernels> constexpr Work outputs_of(Kernels... kernels) {
-    return {{kernels...}, Units::outputs, grain};
+template <class Form, Kernel... kernel> constexpr Work outputs_of() {
+    return {{kernel...}, Units::outputs, grain, 0, functions_or_null<Form, kernel...>()};
 }
-template <class... Kernels> constexpr Work ranges_of(Kernels... kernels) {
-    return {{kernels...}, Units::ranges, 1};
+template <Kernel... kernel> constexpr Work ranges_of() {
+    return {{kernel...}, Units::ranges, 1};
 }
-template <class... Kernels> constexpr Work columns_of(int phases, Kernels... kernels) {
-    return {{kernels...}, Units::columns, 1, phases};
+template <int phases, class Form, Kernel... kernel> constexpr Work columns_of() {
+    return {{kernel...}, Units::columns, 1, phases, functions_or_null<Form, kernel...>()};
 }
 
 template <class From, template <class> class Op, class T> constexpr Kernel backward_or_null() {
@@ -52,40 +55,50 @@ template <template <class> class Op, class T> constexpr Kernel parameter_gradien
         return nullptr;
 }
 
-template <template <class> class Op, class... T> constexpr Entry elementwise_of(const char* name) {
-    return {name, elements_of(forward<Op, T>...), elements_of(backward_or_null<FromInput, Op, T>()...),
-            elements_of(backward_or_null<FromOutput, Op, T>()...),
-            ranges_of(parameter_gradient_or_null<Op, float>(), parameter_gradient_or_null<Op, double>())};
-}
-
-template <template <class> class Op> constexpr Entry elementwise(const char* name) {
-    return elementwise_of<Op, float, double, Float16, BFloat16>(name);
-}
-
-template <template <class> class Op, class... H> constexpr Entry rows_of(const char* name) {
-    constexpr bool shared = can_be_shared<Op<float>>;
+template <template <class> class Op, int parameters, class... T> constexpr Entry elementwise_of(const char* name) {
     return {name,
-            columns_of(shared ? forward_phases : 0, rows_forward<Op, float>, rows_forward<Op, double>,
-                       staged_rows_forward<rows_forward<Op, float>, H>...),
-            {},
-            columns_of(backward_phases, rows_backward<Op, float>, rows_backward<Op, double>,
-                       staged_rows_backward<rows_backward<Op, float>, H>...)};
+            elements_of<Elements<Numbers<parameters>>, forward<Op, T>...>(),
+            elements_of<ElementsBackward<Numbers<parameters>>, backward_or_null<FromInput, Op, T>()...>(),
+            elements_of<ElementsBackward<Numbers<parameters>>, backward_or_null<FromOutput, Op, T>()...>(),
+            ranges_of<parameter_gradient_or_null<Op, float>(), parameter_gradient_or_null<Op, double>()>(),
+            parameters,
+            functions<OneNumber<Numbers<parameters>>, forward<Op, T>...>,
+            functions<OneNumberBound, forward<Op, T>...>};
 }
 
-template <template <class> class Op> constexpr Entry rows(const char* name) {
-    return rows_of<Op, Float16, BFloat16>(name);
+template <template <class> class Op, int parameters = 0> constexpr Entry elementwise(const char* name) {
+    return elementwise_of<Op, parameters, float, double, Float16, BFloat16>(name);
+}
+
+template <template <class> class Op, int parameters, class... H> constexpr Entry rows_of(const char* name) {
+    using Form = std::conditional_t<parameters == 0, Rows<Units::columns, 1>, NotServed>;
+    using BackwardForm = std::conditional_t<parameters == 0, RowsBackward<Units::columns, 1>, NotServed>;
+    constexpr int phases = can_be_shared<Op<float>> ? forward_phases : 0;
+    return {name,
+            columns_of<phases, Form, rows_forward<Op, float>, rows_forward<Op, double>,
+                       staged_rows_forward<rows_forward<Op, float>, H>...>(),
+            {},
+            columns_of<backward_phases, BackwardForm, rows_backward<Op, float>, rows_backward<Op, double>,
+                       staged_rows_backward<rows_backward<Op, float>, H>...>(),
+            {},
+            parameters};
+}
+
+template <template <class> class Op, int parameters = 0> constexpr Entry rows(const char* name) {
+    return rows_of<Op, parameters, Float16, BFloat16>(name);
 }
 
 template <class... H> constexpr Entry one_hot_of(const char* name) {
-    return {name, columns_of(0, one_hot<float>, one_hot<double>, staged_rows_forward<one_hot<float>, H>...)};
+    return {name,
+            columns_of<0, NotServed, one_hot<float>, one_hot<double>, staged_rows_forward<one_hot<float>, H>...>()};
 }
 
 template <template <class> class Gate, class... H> constexpr Entry gated_of(const char* name) {
     return {name,
-            outputs_of(gated_forward<Gate, float>, gated_forward<Gate, double>,
-                       staged_gated_forward<gated_forward<Gate, float>, H>...),
-            outputs_of(gated_backward<Gate, float>, gated_backward<Gate, double>,
-                       staged_gated_backward<gated_backward<Gate, float>, H>...)};
+            outputs_of<Rows<Units::outputs, 2>, gated_forward<Gate, float>, gated_forward<Gate, double>,
+                       staged_gated_forward<gated_forward<Gate, float>, H>...>(),
+            outputs_of<RowsBackward<Units::outputs, 2>, gated_backward<Gate, float>, gated_backward<Gate, double>,
+                       staged_gated_backward<gated_backward<Gate, float>, H>...>()};
 }
 
 template <template <class> class Gate> constexpr Entry gated(const char* name) {
@@ -94,12 +107,17 @@ template <template <class> class Gate> constexpr Entry gated(const char* name) {
 
 template <class... H> constexpr Entry channels_of(const char* name) {
     return {name,
-            elements_of(prelu<float>, prelu<double>, staged_channels_forward<prelu<float>, H>...),
-            elements_of(prelu_backward<float>, prelu_backward<double>,
-                        staged_channels_backward<prelu_backward<float>, H>...),
+            elements_of<NotServed, prelu<float>, prelu<double>, staged_channels_forward<prelu<float>, H>...>(),
+            elements_of<NotServed, prelu_backward<float>, prelu_backward<double>,
+                        staged_channels_backward<prelu_backward<float>, H>...>(),
             {},
-            ranges_of(prelu_gradient<float>, prelu_gradient<double>,
-                      staged_channels_gradient<prelu_gradient<float>, H>...)};
+            ranges_of<prelu_gradient<float>, prelu_gradient<double>,
+                      staged_channels_gradient<prelu_gradient<float>, H>...>()};
+}
+
+constexpr Entry pieces(const char* name) {
+    return {name, outputs_of<NotServed, maxout<float>, maxout<double>>(),
+            outputs_of<NotServed, maxout_backward<float>, maxout_backward<double>>()};
 }
 
 inline constinit Entry entries[] = {
@@ -107,40 +125,40 @@ inline constinit Entry entries[] = {
     elementwise<Tanh>("tanh"),
     elementwise<Identity>("identity"),
     elementwise<Relu>("relu"),
-    elementwise<LeakyRelu>("leaky_relu"),
-    elementwise<RRelu>("rrelu"),
-    elementwise<Elu>("elu"),
+    elementwise<LeakyRelu, 1>("leaky_relu"),
+    elementwise<RRelu, 3>("rrelu"),
+    elementwise<Elu, 1>("elu"),
     elementwise<Relu6>("relu6"),
-    elementwise<Hardtanh>("hardtanh"),
-    elementwise<Threshold>("threshold"),
-    elementwise<Hardsigmoid>("hardsigmoid"),
+    elementwise<Hardtanh, 2>("hardtanh"),
+    elementwise<Threshold, 2>("threshold"),
+    elementwise<Hardsigmoid, 2>("hardsigmoid"),
     elementwise<Hardswish>("hardswish"),
-    elementwise<Hardshrink>("hardshrink"),
-    elementwise<Softshrink>("softshrink"),
+    elementwise<Hardshrink, 1>("hardshrink"),
+    elementwise<Softshrink, 1>("softshrink"),
     elementwise<SquaredRelu>("squared_relu"),
     elementwise<SparsePlus>("sparse_plus"),
     elementwise<SparseSigmoid>("sparse_sigmoid"),
-    elementwise<Celu>("celu"),
+    elementwise<Celu, 1>("celu"),
     elementwise<Selu>("selu"),
     elementwise<Exponential>("exponential"),
     elementwise<Softsign>("softsign"),
     elementwise<Tanhshrink>("tanhshrink"),
-    elementwise<Squareplus>("squareplus"),
+    elementwise<Squareplus, 1>("squareplus"),
     elementwise<Dish>("dish"),
     elementwise<Silu>("silu"),
-    elementwise<Swish>("swish"),
+    elementwise<Swish, 1>("swish"),
     elementwise<QuickGelu>("quick_gelu"),
     elementwise<Gelu>("gelu"),
     elementwise<GeluTanh>("gelu_tanh"),
     elementwise<Mish>("mish"),
-    elementwise<Softplus>("softplus"),
+    elementwise<Softplus, 2>("softplus"),
     elementwise<LogSigmoid>("logsigmoid"),
-    elementwise_of<Gumbel, float, double>("gumbel"),
+    elementwise_of<Gumbel, 1, float, double>("gumbel"),
     rows<Softmax>("softmax"),
-    rows<TemperedSoftmax>("tempered_softmax"),
+    rows<TemperedSoftmax, 1>("tempered_softmax"),
     rows<Softmin>("softmin"),
     rows<LogSoftmax>("log_softmax"),
-    rows<GumbelSoftmax>("gumbel_softmax"),
+    rows<GumbelSoftmax, 2>("gumbel_softmax"),
     rows<Sparsemax>("sparsemax"),
     one_hot_of<Float16, BFloat16>("one_hot"),
     gated<Sigmoid>("glu"),
@@ -148,7 +166,7 @@ inline constinit Entry entries[] = {
     gated<Gelu>("geglu"),
     gated<Silu>("swiglu"),
     channels_of<Float16, BFloat16>("prelu"),
-    {"maxout", outputs_of(maxout<float>, maxout<double>), outputs_of(maxout_backward<float>, maxout_backward<double>)},
+    pieces("maxout"),
 };
 
 inline constexpr Table table = entries;

@@ -1,24 +1,18 @@
 """What type checkers and editors know of fastact: ``fastact/__init__.pyi``, made from the catalog.
 
-The build writes it beside the compiled modules (setup.py), so that it is never checked in and never behind.
-Where a row was changed and nothing is built:
+The build writes it (setup.py), so that it is never checked in and never behind. Where a row was changed and
+nothing is built:
 
     python tools/stubs.py
-
-The catalog is loaded by itself: the package needs the modules that are about to be built.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import product
-from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
-PACKAGE = Path(__file__).parents[1] / "fastact"
+from source_catalog import catalog_of, write
 
 KINDS = {
     "array_like": "_ArrayLike",
@@ -46,6 +40,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .core.bound import Activation as Activation
 from .core.bound import Bound
+from .core.compiled import get_include as get_include
 from .core.processor import config as config
 from .core.processor import show_config as show_config
 from .core.threads import get_num_threads as get_num_threads
@@ -76,12 +71,19 @@ _N = TypeVar("_N", bound=NDArray[floating[Any]])
 _Out = TypeVar("_Out", bound=NDArray[Any])
 '''
 
+ADDRESS = """\
+    def address(self, dtype: DTypeLike, direction: str = "forward") -> int: ...
+"""
+
 METHODS = {
+    "elementwise": """\
+    def low_level_callable(self, **parameters: Any) -> Any: ...
+""",
     "random_rows": """\
     def noise(
         self, shape: SupportsIndex | Sequence[SupportsIndex], dtype: DTypeLike = ..., *, seed: int
     ) -> NDArray[Any]: ...
-"""
+""",
 }
 """What the objects of a shape of work have beside calls and parameters."""
 
@@ -93,26 +95,11 @@ class Overload(NamedTuple):
     result: str
 
 
-def catalog_of(package: Path = PACKAGE) -> ModuleType:
-    """The catalog of a package that need not be built."""
-    name = "fastact_catalog"
-    spec = importlib.util.spec_from_file_location(name, package / "catalog" / "__init__.py")
-    assert spec
-    assert spec.loader
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        for loaded in [key for key in sys.modules if key.partition(".")[0] == name]:
-            del sys.modules[loaded]
-    return module
-
-
 def stub(catalog: Any) -> str:
     """The text of ``__init__.pyi``."""
     names = "".join(f'    "{row.name}",\n' for row in catalog.rows)
-    others = ("Activation", "__version__", "activations", "config", "get", "get_num_threads")
-    others += ("num_threads", "set_num_threads", "show_config")
+    others = ("Activation", "__version__", "activations", "config", "get", "get_include")
+    others += ("get_num_threads", "num_threads", "set_num_threads", "show_config")
     listed = "".join(f'    "{name}",\n' for name in others)
     classes = "\n".join(_class(row, catalog.REQUIRED) for row in catalog.rows)
     return f"{HEAD}\n{classes}\n__all__ = [\n{listed}{names}]\n"
@@ -127,6 +114,7 @@ def _class(row: Any, required: Any) -> str:
         + _overloads("__call__", ["x"], forward, _of_forward(row), required)
         + _overloads("backward", ["dy"], backward, _of_backward(row), required)
         + f"    def bind({bind}) -> Bound: ...\n"
+        + ADDRESS
         + METHODS.get(row.kind, "")
         + f'\n{row.name}: _{row.name}\n"""``{row.formula}``, {row.shape.of_what}."""\n'
     )
@@ -198,10 +186,10 @@ def _type(argument: Any) -> str:
     return f"Literal[{words[1:-1]}]" if words.startswith("{") else KINDS[words]
 
 
-def write(folder: Path) -> None:
-    """Write the stub of the package that lies, or will lie, in a folder."""
-    (folder / "__init__.pyi").write_text(stub(catalog_of()), encoding="utf-8")
+def texts(catalog: Any) -> dict[str, str]:
+    """What belongs into the file, by its place in the package."""
+    return {"__init__.pyi": stub(catalog)}
 
 
 if __name__ == "__main__":
-    write(PACKAGE)
+    write(texts(catalog_of()))

@@ -40,6 +40,11 @@ class Shape:
     """What the texts may name beside x, y and the parameters."""
     sums: bool = False
     """Whether gradients are sums that cancel, so that errors are counted in ULP of the largest term."""
+    counts: tuple[str, ...] = ()
+    """What a compiled caller says of its arrays: how many elements they have, or how many rows and the
+    length of one of the result; empty where it is not served."""
+    compiled_dtypes: tuple[str, ...] = ("float32", "float64", "float16", "bfloat16")
+    """What it can have computed."""
     allowed: tuple[float, float] = (2, 4)
     """Errors that the contract allows forward and backward, at the default parameters."""
 
@@ -58,7 +63,7 @@ _AXIS = Argument(
 )
 
 SHAPES = {
-    "elementwise": Shape(by_element=True),
+    "elementwise": Shape(by_element=True, counts=("n",)),
     "channels": Shape(
         by_element=True, along_axis=True, needs={"weight": 0.25}, names=("weight",),
         arguments=(
@@ -80,7 +85,7 @@ SHAPES = {
         ),
     ),
     "rows": Shape(
-        _OF_ROWS, along_axis=True, by_row=True, names=("dy",), sums=True, allowed=(4, 4),
+        _OF_ROWS, along_axis=True, by_row=True, names=("dy",), sums=True, allowed=(4, 4), counts=("rows", "length"), compiled_dtypes=("float32", "float64"),
         arguments=(_AXIS,), parameters_by_name=True,
     ),
     "random_rows": Shape(
@@ -120,6 +125,6 @@ SHAPES = {
     ),
     "gated": Shape(
         "of the halves a and b of x along an axis", along_axis=True, inputs=2, halves=True,
-        names=("a", "b", "dy"), sums=True, allowed=(3, 4), arguments=(_AXIS,),
+        names=("a", "b", "dy"), sums=True, counts=("rows", "length"), allowed=(3, 4), arguments=(_AXIS,),
     ),
 }  # fmt: skip

@@ -15,13 +15,14 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from .. import _dispatch
 from ..catalog import Row
-from . import arrays, docstring, layouts
+from . import arrays, compiled, docstring, layouts
 from .described import Described, activation
 
 
 class Elementwise(Described, _dispatch.ElementwiseKernels, kind="elementwise"):
     """An activation of each element for itself."""
 
+    own_names = ("low_level_callable",)
     gradients = docstring.Gradients(
         "Gradient of the input from the gradient of the output and one saved array.",
         returns_also="""\
@@ -85,6 +86,37 @@ dbeta : scalar
         result = layouts.elementwise(self, direction, [gradient, saved], out, parameters)
         self.remember(parameters, direction == "y")
         return (result, layouts.rounded(total, dtype)[0]) if learnt else result
+
+    def low_level_callable(self, **parameters: Any) -> Any:
+        """This function of one number, for those of SciPy that call C.
+
+        Parameters
+        ----------
+        **parameters
+            The parameters of a call, by name.
+
+        Returns
+        -------
+        scipy.LowLevelCallable
+            ``double(double)``; with parameters ``double(double, void *)``, and they are what it points to.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As a call with these parameters.
+
+        Examples
+        --------
+        >>> import fastact as fa
+        >>> from scipy.integrate import quad
+        >>> area, error = quad(fa.leaky_relu.low_level_callable(negative_slope=0.5), -2, 2)
+        >>> round(area, 12)
+        1.0
+        """
+        named = self._named(parameters)
+        if named is not self:
+            return named.low_level_callable(**parameters)
+        return compiled.low_level_callable(self.name, self._read_parameters((), parameters))
 
     def _learnt(self, kwargs: dict[str, Any]) -> bool:
         """Whether the gradient of the parameter that has one is asked for; takes that from the call."""

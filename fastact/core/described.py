@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _dispatch
 from ..catalog import REQUIRED, Argument, Parameter, Row
-from . import docstring
+from . import compiled, docstring
 from .bound import Activation, Bound
 
 KINDS: dict[str, Any] = {}
@@ -163,6 +163,54 @@ class Described(Activation):
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return activation, (self.name,)
 
+    def address(self, dtype: Any, direction: str = "forward") -> int:
+        """Address of a C function that computes on plain memory, without Python and on one thread.
+
+        For numba, cffi, ctypes and whoever else calls pointers. The memory is contiguous and aligned; a
+        result may be written where an input lies, never across its beginning or end. The results are those
+        of the array call, to the bit. Parameters are not checked.
+
+        Parameters
+        ----------
+        dtype : dtype
+            "float32", "float64", "float16" or "bfloat16", the last two as ``uint16_t``; rows (softmax and its
+            like) have the first two.
+        direction : str, default "forward"
+            What it computes, and its arguments; ``T`` is the dtype's type in C. An activation with parameters
+            takes each as one more ``double``, in their order.
+
+            * "forward": ``void(const T *x, T *out, ptrdiff_t n)``
+            * "backward": ``void(const T *dy, const T *saved, T *out, ptrdiff_t n)``, `saved` being the first
+              of `saves`; "backward_x" and "backward_y" say which
+            * "scalar": ``T(T x)``, in float32 and float64
+
+            Rows and gates have ``ptrdiff_t rows, ptrdiff_t length`` in the place of ``n``, `length` being
+            that of a row of the output; softmax's temperature is 1.
+
+        Returns
+        -------
+        int
+            The address; good for the life of the process.
+
+        Raises
+        ------
+        ValueError
+            If there is no such function; the message says which there are.
+
+        Examples
+        --------
+        >>> import ctypes
+        >>> import numpy as np
+        >>> import fastact as fa
+        >>> form = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_double)
+        >>> leaky_relu = form(fa.leaky_relu.address("float32", "forward"))
+        >>> x = np.array([-2.0, 3.0], dtype=np.float32)
+        >>> leaky_relu(x.ctypes.data, x.ctypes.data, x.size, 0.5)
+        >>> x.tolist()
+        [-1.0, 3.0]
+        """
+        return compiled.address(self.row, dtype, direction)
+
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The row's parameters of a call by name, as they were given."""
         names = self._names
@@ -254,7 +302,7 @@ class Described(Activation):
 
 PUBLIC = (
     *("name", "row", "parameters", "formula", "range", "reference"),
-    *("monotonic", "saturates", "zero_centered", "saves", "backward", "bind"),
+    *("monotonic", "saturates", "zero_centered", "saves", "backward", "bind", "address"),
 )
 """What an activation's object has for its user."""
 

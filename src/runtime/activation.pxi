@@ -100,6 +100,19 @@ cdef class Kernels:
         """What the kernels can be differentiated from."""
         return {"x": self.entry.backward_x.offered(), "y": self.entry.backward_y.offered()}
 
+    @property
+    def kernel_parameters(self):
+        """How many numbers the kernels read."""
+        return self.entry.parameters
+
+    def function(self, str direction, int dtype):
+        """The address of a direction's C function, in the dtype of that number; 0 where there is none."""
+        cdef Functions functions
+        if direction in ("scalar", "scalar_bound"):
+            functions = self.entry.scalar if direction == "scalar" else self.entry.scalar_bound
+            return 0 if functions == NULL else <uintptr_t>functions(dtype)
+        return <uintptr_t>self.work(direction).function(dtype)
+
     cdef const Work* work(self, str direction) except NULL:
         if direction == "forward":
             return &self.entry.forward

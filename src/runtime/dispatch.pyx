@@ -2,16 +2,17 @@
 
 cimport numpy as cnp
 from call cimport (
-    Axis, Call, CheckedParameters, Entry, Kernel, Plan, Processors, Segment, Table, Work, available_threads,
-    longest_half_row, one_thread_will_do, own_threads, segment, set_judged,
-    set_process_threads as store_process_threads, settle_in, take_part, workers,
+    FASTACT_API, Axis, Call, CheckedParameters, Entry, Function, Functions, Kernel, Plan, Processors, Segment, Table,
+    Work, available_threads, fastact_api, fastact_entry, longest_half_row, one_thread_will_do, own_threads, segment,
+    set_judged, set_process_threads as store_process_threads, settle_in, take_part, workers,
 )
 from cpython.contextvars cimport get_value
 from cpython.float cimport PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
-from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cython.parallel cimport prange
 from libc.math cimport NAN
+from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport strcmp
 from views cimport (
@@ -90,3 +91,4 @@ include "scopes.pxi"
 include "share.pxi"
 include "activation.pxi"
 include "layouts.pxi"
+include "compiled.pxi"

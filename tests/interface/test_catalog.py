@@ -83,7 +83,7 @@ def test_what_is_said_of_a_kind_holds(row):
 DECLARED = {
     name: struct
     for struct, name in re.findall(
-        r'elementwise<(\w+)>\("(\w+)"', (ROOT / "src" / "declarations.hpp").read_text()
+        r'elementwise<(\w+)(?:, \d)?>\("(\w+)"', (ROOT / "src" / "declarations.hpp").read_text()
     )
 }
 FORMULAS = "".join(path.read_text() for path in sorted((ROOT / "src" / "formulas").glob("*.hpp")))
@@ -94,9 +94,11 @@ def _lacks(row: catalog.Row) -> list[str]:
     """What an elementwise activation needs and this one has not, in the order of CONTRIBUTING.md."""
     struct = DECLARED.get(row.name)
     if struct is None:
-        return [f'src/declarations.hpp: a line elementwise<…>("{row.name}", …)']
+        return [f'src/declarations.hpp: a line elementwise<…>("{row.name}")']
     lacking = [] if struct in STRUCTS else [f"src/formulas/<family>.hpp: struct {struct}"]
     kernels = _dispatch.Kernels(row.name).kernel_saves
+    if _dispatch.Kernels(row.name).kernel_parameters != len(row.numbers):
+        lacking.append(f"src/declarations.hpp: {len(row.numbers)} parameters of {struct}")
     lacking += [f"{struct}: backward_{saved}" for saved in row.saves if not kernels[saved]]
     lacking += [
         f"row: derivative from {saved}" for saved in "xy" if kernels[saved] and saved not in row.saves
@@ -124,6 +126,7 @@ def test_what_a_row_lacks_is_named():
     row, parameter = fa.threshold.row, catalog.Parameter("level", catalog.REQUIRED, "")
     lacking = {
         "declarations.hpp": replace(row, name="treshold"),
+        "1 parameters": replace(row, parameters=(parameter,)),
         "backward_y": replace(row, derivatives={"x": "1", "y": "1"}),
         "derivative from x": replace(row, derivatives={}),
         "formula": replace(row, formula=""),

@@ -11,7 +11,18 @@ import pytest
 import fastact as fa
 
 ATTRIBUTES = [
-    *("backward", "bind", "formula", "monotonic", "name", "parameters", "range", "reference", "row"),
+    *(
+        "address",
+        "backward",
+        "bind",
+        "formula",
+        "monotonic",
+        "name",
+        "parameters",
+        "range",
+        "reference",
+        "row",
+    ),
     *("saturates", "saves", "zero_centered"),
 ]
 
@@ -23,12 +34,12 @@ def test_dir_of_the_package_is_what_it_exports():
 
 
 def test_dir_of_an_activation_is_what_is_said_of_it(row):
-    own = {"gumbel_softmax": ["noise"]}.get(row.name, [])
+    own = {"elementwise": ["low_level_callable"], "random_rows": ["noise"]}.get(row.kind, [])
     assert dir(fa.get(row.name)) == sorted([*ATTRIBUTES, *own])
 
 
 def test_dir_of_a_bound_activation_says_what_is_bound():
-    assert dir(fa.elu.bind(alpha=0.5)) == sorted([*ATTRIBUTES, "activation", "bound"])
+    assert dir(fa.elu.bind(alpha=0.5)) == sorted([*ATTRIBUTES, "activation", "bound", "low_level_callable"])
 
 
 PACKAGES = {module.name for module in pkgutil.iter_modules(fa.__path__) if module.ispkg}
@@ -45,7 +56,7 @@ def _offered(script) -> list[str]:
     ("text", "expected"),
     [
         ("fa.", sorted({*fa.__all__} - {"__version__"})),
-        ("fa.gelu.", ATTRIBUTES),
+        ("fa.gelu.", sorted([*ATTRIBUTES, "low_level_callable"])),
         ("fa.gumbel_softmax.", sorted([*ATTRIBUTES, "noise"])),
         ("fa.leaky_relu.backward(x, nega", ["negative_slope="]),
     ],
