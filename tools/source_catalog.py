@@ -1,4 +1,4 @@
-"""The catalog of a source tree, loaded by itself: the package cannot be imported before its modules are built."""
+"""The catalog of a source tree, loaded by itself: the package needs what is about to be built."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def catalog_of(package: Path = PACKAGE) -> ModuleType:
 
 
 def write(texts: dict[str, str]) -> None:
-    """Write the files of the package that are not as they should be; what did not change is not built again."""
+    """Write the files of the package that are not as they should be; others keep their time."""
     for place, text in texts.items():
         path = PACKAGE / place
         if not path.exists() or path.read_text(encoding="utf-8") != text:

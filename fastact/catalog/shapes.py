@@ -85,7 +85,8 @@ SHAPES = {
         ),
     ),
     "rows": Shape(
-        _OF_ROWS, along_axis=True, by_row=True, names=("dy",), sums=True, allowed=(4, 4), counts=("rows", "length"), compiled_dtypes=("float32", "float64"),
+        _OF_ROWS, along_axis=True, by_row=True, names=("dy",), sums=True, allowed=(4, 4),
+        counts=("rows", "length"), compiled_dtypes=("float32", "float64"),
         arguments=(_AXIS,), parameters_by_name=True,
     ),
     "random_rows": Shape(
