@@ -15,7 +15,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from .. import _dispatch
 from ..catalog import Row
-from . import arrays, compiled, docstring, layouts
+from . import arrays, compiled, docstring, foreign, layouts
 from .described import Described, activation
 
 
@@ -59,6 +59,9 @@ dbeta : scalar
         if named is not self:
             return named(x, **given, out=out)
         parameters = self._numbers(given)
+        elsewhere = foreign.compute(self, {"x": x}, out, given)
+        if elsewhere is not NotImplemented:
+            return elsewhere
         result = layouts.elementwise(self, "forward", [arrays.as_input(x, "x")], out, parameters)
         self.remember(parameters, False)
         return result
@@ -77,7 +80,11 @@ dbeta : scalar
         direction = self._read_saved(x, y)
         if direction == "y":
             self._check_output_determines(parameters)
-        gradient, saved = arrays.as_gradient(dy, x if direction == "x" else y, direction)
+        kept = x if direction == "x" else y
+        elsewhere = foreign.compute(self, {"dy": dy, direction: kept}, out, {**given, **learnt})
+        if elsewhere is not NotImplemented:
+            return elsewhere
+        gradient, saved = arrays.as_gradient(dy, kept, direction)
         if learnt:
             dtype = arrays.result_dtype(gradient, saved)
             arrays.as_output(out, saved.shape, dtype)  # its errors come before the work
@@ -118,9 +125,10 @@ dbeta : scalar
             return named.low_level_callable(**parameters)
         return compiled.low_level_callable(self.name, self._read_parameters((), parameters))
 
-    def _learnt(self, kwargs: dict[str, Any]) -> bool:
-        """Whether the gradient of the parameter that has one is asked for; takes that from the call."""
-        return any(kwargs.pop(f"{p.name}_grad", False) for p in self.row.parameters if p.gradient)
+    def _learnt(self, kwargs: dict[str, Any]) -> dict[str, bool]:
+        """What asks for the gradient of a parameter that has one; takes that from the call."""
+        words = [f"{p.name}_grad" for p in self.row.parameters if p.gradient]
+        return {word: True for word in words if kwargs.pop(word, False)}
 
 
 class Rows(Described, _dispatch.RowsKernels, kind="rows"):
@@ -144,6 +152,10 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
     def _forward(self, x: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
         where = kwargs.pop("where", None) if self.row.takes_where else None
         kernels, parameters = self._kernels(kwargs)
+        given = {"axis": axis, **kwargs, **({} if where is None else {"where": where})}
+        elsewhere = foreign.compute(self, {"x": x}, out, given)
+        if elsewhere is not NotImplemented:
+            return elsewhere
         source = arrays.as_input(x, "x")
         if where is None:
             return layouts.along_rows(kernels, "forward", [source], out, parameters, axis)
@@ -174,6 +186,9 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
     def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
         kernels, parameters = self._kernels(kwargs)
         self._read_saved(x, y)
+        elsewhere = foreign.compute(self, {"dy": dy, "y": y}, out, {"axis": axis, **kwargs})
+        if elsewhere is not NotImplemented:
+            return elsewhere
         gradient, saved = arrays.as_gradient(dy, y, "y")
         return layouts.along_rows(kernels, "y", [gradient, saved], out, parameters, axis)
 
@@ -194,6 +209,9 @@ dweight : numpy.ndarray or scalar
         self._describe(row)
 
     def _forward(self, x: Any, weight: Any, axis: int, out: Any) -> Any:
+        elsewhere = foreign.compute(self, {"x": x}, out, {"weight": weight, "axis": axis})
+        if elsewhere is not NotImplemented:
+            return elsewhere
         source = arrays.as_input(x, "x")
         slopes, axis = self._weights(weight, source, axis)
         dtype = arrays.result_dtype(source)
@@ -206,6 +224,9 @@ dweight : numpy.ndarray or scalar
         self._read_saved(x, y)
         if weight is None:
             raise TypeError(f"{self.name}.backward needs the weight= of the forward call")
+        elsewhere = foreign.compute(self, {"dy": dy, "x": x}, out, {"weight": weight, "axis": axis})
+        if elsewhere is not NotImplemented:
+            return elsewhere
         gradient, source = arrays.as_gradient(dy, x, "x")
         slopes, axis = self._weights(weight, source, axis)
         dtype = arrays.result_dtype(gradient, source)
@@ -268,6 +289,10 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
         self._describe(row)
 
     def _forward(self, x: Any, pieces: int, axis: int, out: Any, return_which: bool) -> Any:
+        given = {"pieces": pieces, "axis": axis, **({"return_which": True} if return_which else {})}
+        elsewhere = foreign.compute(self, {"x": x}, out, given)
+        if elsewhere is not NotImplemented:
+            return elsewhere
         source = arrays.as_input(x, "x")
         axis = normalize_axis_index(axis, source.ndim)
         shape = self._grouped(source.shape, axis, pieces)
@@ -288,6 +313,10 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
             )
         if pieces is None:
             raise TypeError(f"{self.name}.backward needs the pieces= of the forward call")
+        kept = {"x": x} if which is None else {"which": which}
+        elsewhere = foreign.compute(self, {"dy": dy, **kept}, out, {"pieces": pieces, "axis": axis})
+        if elsewhere is not NotImplemented:
+            return elsewhere
         gradient = arrays.as_input(dy, "dy")
         saved = arrays.as_input(x, "x") if which is None else self._winners(which, pieces)
         axis = normalize_axis_index(axis, saved.ndim)
@@ -341,6 +370,9 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         self._describe(row)
 
     def _forward(self, x: Any, axis: int, out: Any) -> Any:
+        elsewhere = foreign.compute(self, {"x": x}, out, {"axis": axis})
+        if elsewhere is not NotImplemented:
+            return elsewhere
         source = arrays.as_input(x, "x")
         axis = normalize_axis_index(axis, source.ndim)
         dtype = arrays.result_dtype(source)
@@ -349,6 +381,9 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
 
     def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any) -> Any:
         self._read_saved(x, y)
+        elsewhere = foreign.compute(self, {"dy": dy, "x": x}, out, {"axis": axis})
+        if elsewhere is not NotImplemented:
+            return elsewhere
         gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
         axis = normalize_axis_index(axis, source.ndim)
         expected = self._halved(source.shape, axis)

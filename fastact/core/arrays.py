@@ -6,7 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -163,30 +163,49 @@ def is_ready(array: np.ndarray, dtype: np.dtype) -> bool:
     return array.dtype == dtype and array.dtype.isnative and flags.c_contiguous and flags.aligned
 
 
+class Part(NamedTuple):
+    """Where an array lies in a larger one, for what is computed from an element's place there."""
+
+    whole: tuple[int, ...]
+    start: tuple[int, ...]
+
+
 Slab = tuple[tuple[slice, ...], int]
 """An index, and the flat position of its first element."""
 
 
-def _slabs(shape: tuple[int, ...], axis: int, limit: int, in_c_order: bool = False) -> Iterator[Slab]:
+def _slabs(
+    shape: tuple[int, ...], axis: int, limit: int, in_c_order: bool = False, part: Part | None = None
+) -> Iterator[Slab]:
     """Cut an array into slabs of about `limit` elements, whole along `axis` however long that is.
 
-    In C order, what is before the axis and what is behind it are each a range of flat positions.
+    In C order, what is before the axis and what is behind it are each a range of flat positions: of those in
+    the array of which this one is a part, where it is.
     """
+    whole, start = part or Part(shape, (0,) * len(shape))
     pending = [tuple(slice(0, n) for n in shape)]
     while pending:
         slab = pending.pop()
         sizes = [part.stop - part.start for part in slab]
         dims = [i for i, n in enumerate(sizes) if i != axis and n > 1]
-        if math.prod(sizes) <= limit or not dims:
+        scattered = in_c_order and not (_in_one(sizes, whole, 0, axis) and _in_one(sizes, whole, axis + 1))
+        if (math.prod(sizes) <= limit and not scattered) or not dims:
             first = 0
-            for part, n in zip(slab, shape, strict=True):
-                first = first * n + part.start
+            for within, at, n in zip(slab, start, whole, strict=True):
+                first = first * n + at + within.start
             yield (*slab[:axis], slice(None), *slab[axis + 1 :]), first
             continue
         dim = dims[0] if in_c_order else max(dims, key=lambda i: sizes[i])
         middle = slab[dim].start + sizes[dim] // 2
-        for part in (slice(middle, slab[dim].stop), slice(slab[dim].start, middle)):
-            pending.append((*slab[:dim], part, *slab[dim + 1 :]))
+        for half in (slice(middle, slab[dim].stop), slice(slab[dim].start, middle)):
+            pending.append((*slab[:dim], half, *slab[dim + 1 :]))
+
+
+def _in_one(sizes: list[int], whole: tuple[int, ...], first: int, last: int | None = None) -> bool:
+    """Whether, of the dimensions from `first` to `last`, those behind the outermost are taken whole."""
+    pairs = list(zip(sizes, whole, strict=True))[first:last]
+    outermost = next((k for k, (n, _) in enumerate(pairs) if n > 1), len(pairs))
+    return all(n == length for n, length in pairs[outermost + 1 :])
 
 
 def along_axis(
@@ -200,12 +219,13 @@ def along_axis(
     weight: np.ndarray | None = None,
     group: int = 0,
     in_c_order: bool = False,
+    part: Part | None = None,
 ) -> partial[object]:
     """A step that runs kernels which look at the whole of `axis` on arrays, brought to them as `dtypes`.
 
     Arrays that are ready go as they are. Others go through slabs of a fixed size
     (or of one column, where a column is longer), copied in and out. The axis may
-    have another length in some arrays; every other extent is shared.
+    have another length in some arrays; every other extent is shared. `part` is where they lie in larger ones.
     """
     written = [None if out is None else np.asarray(out) for out in outputs]
     read = list(inputs)
@@ -214,18 +234,19 @@ def along_axis(
             if _overlap_partly(a, out):
                 read[k] = a.copy()
     call = kernels, direction, read, written, axis, parameters, weight, group
-    ready = True
+    ready = part is None
     for a, dtype in zip(read + written, dtypes, strict=True):
         ready = ready and (a is None or is_ready(a, dtype))
     if ready:
         return partial(_dispatch.run_along, *call)
-    slabs = list(_slabs(read[0].shape, axis, 8 * CHUNK, in_c_order))
+    slabs = list(_slabs(read[0].shape, axis, 8 * CHUNK, in_c_order, part))
     columns = max([read[0][slab].size for slab, _ in slabs]) // max(read[0].shape[axis], 1)
     buffers = [
         None if a is None else np.empty(columns * a.shape[axis], dtype)
         for a, dtype in zip(read + written, dtypes, strict=True)
     ]
-    return partial(_dispatch.run_slabs, *call, slabs, buffers)
+    step = math.prod((part.whole if part else read[0].shape)[axis + 1 :])
+    return partial(_dispatch.run_slabs, *call, slabs, buffers, step)
 
 
 def blocks_in_c_order(

@@ -77,7 +77,7 @@ class Bound(Activation):
         return hash(self._key())
 
     def _key(self) -> tuple[Any, ...]:
-        return self.name, *((name, _hashable(self.bound[name])) for name in sorted(self.bound))
+        return self.name, *((name, hashable(self.bound[name])) for name in sorted(self.bound))
 
     def __dask_tokenize__(self) -> tuple[Any, ...]:
         # The same in every process, so that a graph's keys are.
@@ -87,7 +87,7 @@ class Bound(Activation):
         return Bound, (self.activation, self.bound)
 
 
-def _hashable(value: Any) -> Any:
+def hashable(value: Any) -> Any:
     """What stands for a value where values are compared: an array's dtype, shape and bytes."""
     if isinstance(value, np.ndarray | list):
         array = np.asarray(value)

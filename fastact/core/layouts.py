@@ -27,6 +27,28 @@ def elementwise(
     return arrays.finish(result, out)
 
 
+def elements_of_part(
+    kernels: _dispatch.Kernels,
+    direction: str,
+    inputs: list[np.ndarray],
+    parameters: tuple[float, ...],
+    part: arrays.Part,
+) -> np.ndarray:
+    """The same where an element's value comes from its place too, in an array of which these are a part."""
+    result = np.empty(inputs[0].shape, arrays.result_dtype(*inputs))
+    # Rows of one element each: an axis to run along, which no part is cut at.
+    *read, written = [array[..., np.newaxis] for array in (*inputs, result)]
+    dtypes = [result.dtype] * (len(inputs) + 1)
+    within = arrays.Part((*part.whole, 1), (*part.start, 0))
+    arrays.write(
+        arrays.along_axis(
+            *(kernels, direction, read, [written], result.ndim, dtypes, parameters),
+            in_c_order=True, part=within,
+        )
+    )  # fmt: skip
+    return result
+
+
 def along_rows(
     kernels: _dispatch.Kernels,
     direction: str,
@@ -55,12 +77,13 @@ def rows_step(
     parameters: tuple[float, ...],
     axis: int,
     in_c_order: bool = False,
+    part: arrays.Part | None = None,
 ) -> partial[object]:
     """A step that does the same with a result which is there already."""
     axis = normalize_axis_index(axis, result.ndim)
     dtypes = [dtype_along(result.shape[axis], arrays.native(result.dtype))] * (len(inputs) + 1)
     return arrays.along_axis(
-        kernels, direction, inputs, [result], axis, dtypes, parameters, in_c_order=in_c_order
+        kernels, direction, inputs, [result], axis, dtypes, parameters, in_c_order=in_c_order, part=part
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _dispatch
 from ..catalog import Row
-from . import arrays, docstring, layouts
+from . import arrays, docstring, foreign, layouts
 from .described import Described
 
 
@@ -46,6 +46,9 @@ class Random(Described, kind="random"):
         result = kernels.run_plain("forward", x, None, out, parameters)
         if result is not None:
             return result
+        elsewhere = foreign.compute(self, {"x": x}, out, self._given(bounds, seed))
+        if elsewhere is not NotImplemented:
+            return elsewhere
         return layouts.elementwise(
             kernels, "forward", [arrays.as_input(x, "x")], out, parameters, seed is not None
         )
@@ -58,11 +61,28 @@ class Random(Described, kind="random"):
         direction = self._read_saved(x, y)
         if direction == "y" and bounds != self._defaults:
             self._check_output_determines(bounds)
-        result = kernels.run_plain(direction, dy, x if direction == "x" else y, out, parameters)
+        kept = x if direction == "x" else y
+        result = kernels.run_plain(direction, dy, kept, out, parameters)
         if result is not None:
             return result
-        gradient, saved = arrays.as_gradient(dy, x if direction == "x" else y, direction)
+        elsewhere = foreign.compute(self, {"dy": dy, direction: kept}, out, self._given(bounds, seed))
+        if elsewhere is not NotImplemented:
+            return elsewhere
+        gradient, saved = arrays.as_gradient(dy, kept, direction)
         return layouts.elementwise(kernels, direction, [gradient, saved], out, parameters, seed is not None)
+
+    def _given(self, bounds: tuple[float, ...], seed: Any) -> dict[str, Any]:
+        return {**self._by_name(bounds), "seed": seed}
+
+    def on_part(
+        self, part: arrays.Part, names: tuple[str, ...], given: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> np.ndarray:
+        """A call on a part of an array, in which an element has the slope of its place in the whole."""
+        bounds = {name: value for name, value in parameters.items() if name != "seed"}
+        kernels, numbers = self._kernels(self._numbers(bounds), parameters["seed"])
+        inputs = [arrays.as_input(a, name) for a, name in zip(given, names, strict=True)]
+        direction = "forward" if names == ("x",) else names[-1]
+        return layouts.elements_of_part(kernels, direction, inputs, numbers, part)
 
 
 class RandomRows(Described, kind="random_rows"):
@@ -87,19 +107,48 @@ class RandomRows(Described, kind="random_rows"):
         self, x: Any, tau: float = 1.0, hard: bool = False, axis: int = -1, *, seed: Any, out: Any = None
     ) -> Any:
         parameters = (*self._read_tau(tau), _seed_as_parameter(self.name, seed))
+        elsewhere = foreign.compute(
+            self, {"x": x}, out, {"tau": tau, "hard": hard, "axis": axis, "seed": seed}
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
         source = arrays.as_input(x, "x")
         then = self._one_hot if hard else None
         plain = self._soft.run_plain("forward", source, None, out, parameters, axis, then)
         if plain is not None:
             return plain
         result = arrays.as_output(out, source.shape, arrays.result_dtype(source))
-        steps = [
-            layouts.rows_step(self._soft, "forward", [source], result, parameters, axis, in_c_order=True)
-        ]
+        self._write(source, result, parameters, hard, axis)
+        return arrays.finish(result, out)
+
+    def _write(
+        self,
+        source: np.ndarray,
+        result: np.ndarray,
+        parameters: tuple[float, ...],
+        hard: bool,
+        axis: int,
+        part: arrays.Part | None = None,
+    ) -> None:
+        steps = [layouts.rows_step(self._soft, "forward", [source], result, parameters, axis, True, part)]
         if hard:
             steps.append(layouts.rows_step(self._one_hot, "forward", [result], result, (), axis))
         arrays.write(*steps)
-        return arrays.finish(result, out)
+
+    def on_part(
+        self, part: arrays.Part, names: tuple[str, ...], given: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> np.ndarray:
+        """A call on a part of an array, in which an element has the noise of its place in the whole."""
+        tau, hard, axis, seed = (parameters[name] for name in ("tau", "hard", "axis", "seed"))
+        if names != ("x",):
+            dy, x = given
+            soft = self.on_part(part, ("x",), (x,), {**parameters, "hard": False})
+            return np.asarray(self.backward(dy, y=soft, tau=tau, axis=axis))
+        numbers = (*self._read_tau(tau), _seed_as_parameter(self.name, seed))
+        source = arrays.as_input(given[0], "x")
+        result = np.empty(source.shape, arrays.result_dtype(source))
+        self._write(source, result, numbers, hard, axis, part)
+        return result
 
     def _backward(
         self,
@@ -121,7 +170,13 @@ class RandomRows(Described, kind="random_rows"):
                 f"{self.name}.backward with hard=True takes x= and seed=, and not y=: "
                 "the gradient is that of the soft sample, which the output does not tell"
             )
-        gradient, saved = arrays.as_gradient(dy, x if hard else y, "x" if hard else "y")
+        name, kept = ("x", x) if hard else ("y", y)
+        elsewhere = foreign.compute(
+            self, {"dy": dy, name: kept}, out, {"tau": tau, "hard": hard, "axis": axis, "seed": seed}
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
+        gradient, saved = arrays.as_gradient(dy, kept, name)
         if hard:
             saved = np.asarray(self(saved, tau, axis=axis, seed=seed))
         return layouts.along_rows(self._soft, "y", [gradient, saved], out, (*parameters, 0.0), axis)

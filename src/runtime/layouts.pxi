@@ -31,14 +31,14 @@ def run_along(
 
 def run_slabs(
     Kernels kernels, str direction, list inputs, list outputs, int dim, tuple parameters, weight, Py_ssize_t group,
-    list slabs, list buffers,
+    list slabs, list buffers, Py_ssize_t step,
 ):
     """The same for arrays of any layout and dtype, slab after slab.
 
-    A slab is an index and the flat position of its first element. The buffers, one for each array, are flat, of
-    the kernel's dtype and have room for any slab.
+    A slab is an index and the flat position of its first element, `step` how far elements that follow each other
+    along the axis are apart. The buffers, one for each array, are flat, of the kernel's dtype and have room for any
+    slab.
     """
-    cdef Py_ssize_t step = split_of(inputs[0], outputs[0], dim)[2]
     cdef Py_ssize_t k, count = len(inputs)
     for slab, first in slabs:
         views = [None if array is None else array[slab] for array in inputs + outputs]

@@ -1,0 +1,152 @@
+"""pandas: labels, missing values and the family of dtypes (NumPy's, nullable, pyarrow's) stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..core.foreign import Operation, through_protocol
+
+
+def compute(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
+    """By element as pandas calls a ufunc: aligned by label, each dtype for itself.
+
+    Along an axis by hand, since pandas would hand over transposed blocks: all columns of a DataFrame at once,
+    along each row unless `axis` says otherwise. Missing values take no part. An axis that a gate or maxout
+    makes shorter has positions for labels.
+    """
+    if operation.by_element:
+        return _by_element(operation, inputs, out)
+    frames = [a for a in inputs if isinstance(a, pd.Series | pd.DataFrame)]
+    if not frames:
+        return NotImplemented
+    like = frames[-1]
+    axis = _axis(operation, like)
+    _check_labels(operation, frames, axis)
+    weight = operation.parameters.get("weight")
+    if axis is not None:
+        operation = operation.with_parameters(axis=axis)
+    where = operation.parameters.get("where")
+    if isinstance(where, pd.Series | pd.DataFrame):
+        _check_labels(operation, [where, like], axis)
+        operation = operation.with_parameters(where=where.to_numpy())
+    if isinstance(weight, pd.Series):
+        operation = operation.with_parameters(weight=_ordered(operation, weight, like.axes[axis]))
+    result = operation(*(_masked(a) if isinstance(a, pd.Series | pd.DataFrame) else a for a in inputs))
+    first, *second = result if operation.gives_pair else (result,)
+    labelled = _written(_labelled(first, like, frames[0], axis), out)
+    if second and isinstance(weight, pd.Series):
+        second = [pd.Series(second[0], index=like.axes[axis], name=weight.name).loc[weight.index]]
+    return (labelled, *second) if second else labelled
+
+
+def _by_element(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
+    arrow = [a for a in inputs if isinstance(a, pd.arrays.ArrowExtensionArray)]
+    if arrow:
+        return _of_family(operation(*map(_masked, inputs)), arrow[0].dtype)
+    frames = [a for a in inputs if isinstance(a, pd.DataFrame)]
+    if len(frames) < 2 or out is not None or len({d for frame in frames for d in frame.dtypes}) == 1:
+        return through_protocol(operation, inputs, out)
+    # pandas would bring all columns to one dtype, object where they are of several families.
+    first, second = frames[0].align(frames[1])
+    columns = [operation(first.iloc[:, k], second.iloc[:, k]) for k in range(first.shape[1])]
+    result = pd.concat(columns, axis=1) if columns else first
+    return result.set_axis(first.columns, axis=1)
+
+
+def _axis(operation: Operation, like: Any) -> Any:
+    """The axis of a call as a number; pandas' own names are taken too."""
+    axis = operation.axis
+    return like._get_axis_number(axis) if isinstance(axis, str) else axis
+
+
+def _check_labels(operation: Operation, frames: list[Any], axis: Any) -> None:
+    """Whatever is not shortened has the same labels; rows that pandas would align are another computation."""
+    shortened = axis % frames[0].ndim if operation.row.shape.shrinks else None
+    for other in frames[:-1]:
+        same = other.ndim == frames[-1].ndim and all(
+            a.equals(b)
+            for k, (a, b) in enumerate(zip(other.axes, frames[-1].axes, strict=True))
+            if k != shortened
+        )
+        if not same:
+            raise ValueError(
+                f"{operation.__name__}: the arrays have different labels; allowed are equal ones"
+            )
+
+
+def _ordered(operation: Operation, weight: Any, labels: Any) -> np.ndarray:
+    """Weights in the order of the labels that they are for."""
+    if not weight.index.is_unique or set(weight.index) != set(labels):
+        raise ValueError(
+            f"{operation.__name__}: weight has labels {weight.index.tolist()}; "
+            f"allowed are those of the axis, {labels.tolist()}"
+        )
+    return weight.loc[labels].to_numpy()
+
+
+def _masked(array: Any) -> Any:
+    """The numbers of an array, as a masked one where some are missing that NaN does not stand for."""
+    if isinstance(array, np.ndarray):
+        return array
+    dtypes = array.dtypes if isinstance(array, pd.DataFrame) else [array.dtype]
+    families = [d for d in dtypes if isinstance(d, pd.api.extensions.ExtensionDtype)]
+    if not families:
+        return array.to_numpy()
+    known = [d.numpy_dtype if hasattr(d, "numpy_dtype") else getattr(d, "subtype", d) for d in dtypes]
+    if not all(isinstance(d, np.dtype) and d.kind in "biuf" for d in known):
+        raise TypeError(f"dtypes are {', '.join(map(str, dtypes))}; allowed are numbers and bools")
+    dtype = np.result_type(*(d if d.kind == "f" else np.float64 for d in known))
+    return np.ma.MaskedArray(array.to_numpy(dtype=dtype, na_value=0), mask=_missing(array))
+
+
+def _missing(array: Any) -> np.ndarray:
+    """Where a value is NA; NaN of NumPy's dtypes is a number like others."""
+    if not isinstance(array, pd.DataFrame):
+        return np.asarray(pd.isna(array))
+    extension = [isinstance(d, pd.api.extensions.ExtensionDtype) for d in array.dtypes]
+    return array.isna().to_numpy() & np.array(extension)
+
+
+def _labelled(result: Any, like: Any, first: Any, axis: Any) -> Any:
+    labels = list(like.axes)
+    if axis is not None and labels[axis].size != result.shape[axis]:
+        # What is gone along an axis: dy of a gate has its labels, x those of the result.
+        found = first.axes[axis]
+        labels[axis] = found if found.size == result.shape[axis] else pd.RangeIndex(result.shape[axis])
+    dtypes = like.dtypes if isinstance(like, pd.DataFrame) else [like.dtype]
+    family = next((d for d in dtypes if isinstance(d, pd.api.extensions.ExtensionDtype)), None)
+    if isinstance(like, pd.Series):
+        values = _of_family(result, family)
+        return pd.Series(values, index=labels[0], name=like.name, copy=False).__finalize__(like)
+    if family is None:
+        made = pd.DataFrame(np.ma.getdata(result), *labels, copy=False)
+    else:
+        columns = {k: _of_family(result[:, k], family) for k in range(result.shape[1])}
+        made = pd.DataFrame(columns, index=labels[0]).set_axis(labels[1], axis=1)
+    return made.__finalize__(like)
+
+
+def _of_family(result: Any, family: Any) -> Any:
+    """Numbers as pandas holds them beside a dtype: nullable or pyarrow's, as that is."""
+    data, mask = np.ma.getdata(result), np.ma.getmaskarray(result)
+    if family is None:
+        return data
+    if data.dtype == np.float16:
+        data = data.astype(np.float32)
+    if isinstance(family, pd.ArrowDtype):
+        import pyarrow as pa
+
+        return pd.arrays.ArrowExtensionArray(pa.array(data, mask=mask))
+    return pd.arrays.FloatingArray(np.array(data), mask.copy())
+
+
+def _written(result: Any, out: Any) -> Any:
+    if out is None:
+        return result
+    if out.shape != result.shape:
+        raise ValueError(f"out has shape {out.shape}; the result has shape {result.shape}")
+    out[:] = result
+    return out
