@@ -187,8 +187,8 @@ def digits_data() -> tuple[np.ndarray, ...]:
         from sklearn.datasets import load_digits
     except ImportError:
         sys.exit("this example needs scikit-learn; install it with: pip install scikit-learn")
-    loaded = load_digits()
-    images, digits = np.asarray(loaded["data"]), np.asarray(loaded["target"])
+    loaded: Any = load_digits(return_X_y=True)
+    images, digits = map(np.asarray, loaded)
     order = np.random.default_rng(2).permutation(len(digits))
     images, digits = images[order] / 16, digits[order]
     return images[:1437], digits[:1437], images[1437:], digits[1437:]

@@ -73,7 +73,8 @@ class Operation:
     @property
     def by_element(self) -> bool:
         """Whether an element of the result comes from the values at its place alone, wherever that is."""
-        return self.row.kind in ("elementwise", "random") and not (self.gives_pair or self.draws)
+        shape = self.row.shape
+        return shape.by_element and not (shape.along_axis or self.gives_pair or self.draws)
 
     @property
     def draws(self) -> bool:

@@ -171,9 +171,8 @@ class RandomRows(Described, kind="random_rows"):
                 "the gradient is that of the soft sample, which the output does not tell"
             )
         name, kept = ("x", x) if hard else ("y", y)
-        elsewhere = foreign.compute(
-            self, {"dy": dy, name: kept}, out, {"tau": tau, "hard": hard, "axis": axis, "seed": seed}
-        )
+        given = {"tau": tau, "axis": axis, **({"hard": True, "seed": seed} if hard else {})}
+        elsewhere = foreign.compute(self, {"dy": dy, name: kept}, out, given)
         if elsewhere is not NotImplemented:
             return elsewhere
         gradient, saved = arrays.as_gradient(dy, kept, name)

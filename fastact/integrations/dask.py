@@ -45,7 +45,7 @@ def _normalised(operation: Operation, ndim: int) -> tuple[Operation, tuple[int, 
     if "axis" not in operation.parameters:
         return operation, ()
     axis = operation.axis
-    if operation.row.kind == "channels":
+    if operation.row.shape.by_element:
         if np.size(operation.parameters["weight"]) == 1:
             return operation.with_parameters(axis=0), ()
         return operation.with_parameters(axis=normalize_axis_index(axis, ndim)), ()
@@ -139,7 +139,7 @@ def _meta(like: Any, dtype: np.dtype) -> Any:
 def _second(operation: Operation, both: Any, tried: Any, like: Any) -> Any:
     """The second of two results: whole where each block has its part of it, else the sum over blocks."""
     dims = tuple(range(like.ndim))
-    if operation.row.kind == "pieces":
+    if operation.row.shape.shrinks:
         return da.blockwise(
             operator.itemgetter(1), dims, both, dims, dtype=tried.dtype, meta=_meta(like, tried.dtype)
         )

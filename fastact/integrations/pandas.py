@@ -47,13 +47,22 @@ def _by_element(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
     if arrow:
         return _of_family(operation(*map(_masked, inputs)), arrow[0].dtype)
     frames = [a for a in inputs if isinstance(a, pd.DataFrame)]
-    if len(frames) < 2 or out is not None or len({d for frame in frames for d in frame.dtypes}) == 1:
+    dtypes = {dtype for frame in frames for dtype in frame.dtypes}
+    if operation.forward or not frames or (len(dtypes) == 1 and isinstance(*dtypes, np.dtype)):
         return through_protocol(operation, inputs, out)
-    # pandas would bring all columns to one dtype, object where they are of several families.
-    first, second = frames[0].align(frames[1])
-    columns = [operation(first.iloc[:, k], second.iloc[:, k]) for k in range(first.shape[1])]
-    result = pd.concat(columns, axis=1) if columns else first
-    return result.set_axis(first.columns, axis=1)
+    # pandas would bring two of them to one array, of objects where dtypes are of its own.
+    return _written(_by_column(operation, inputs, frames), out)
+
+
+def _by_column(operation: Operation, inputs: tuple[Any, ...], frames: list[Any]) -> Any:
+    """The result of two arrays, of which one at least is a DataFrame, column by column."""
+    if len(frames) == len(inputs):
+        frames = list(frames[0].align(frames[1]))
+        inputs = tuple(frames)
+    like = frames[-1]
+    others = [a if isinstance(a, pd.DataFrame) else pd.DataFrame(a, *like.axes) for a in inputs]
+    columns = {k: operation(*(a.iloc[:, k] for a in others)) for k in range(like.shape[1])}
+    return pd.DataFrame(columns, index=like.index).set_axis(like.columns, axis=1).__finalize__(like)
 
 
 def _axis(operation: Operation, like: Any) -> Any:

@@ -45,7 +45,7 @@ def _of_arrays(operation: Operation, inputs: tuple[Any, ...], named: list[Any]) 
     operation = operation.with_parameters(**changed)
     data = [a.transpose(*like.dims).data if isinstance(a, xr.DataArray) else a for a in inputs]
     first, *second = operation(*data) if operation.gives_pair else (operation(*data),)
-    if second and operation.row.kind == "pieces":
+    if second and operation.row.shape.shrinks:
         second = [_labelled(second[0], like)]
     elif second and isinstance(weight, xr.DataArray):
         second = [weight.copy(data=second[0])]

@@ -32,7 +32,8 @@ int main() {
         while (!ends) checked.keep(values, 3);
     };
     const auto read = [&] {
-        for (int i = 0; i < 2000000; ++i) {
+        // More where others have the processors and no triple was seen that stood still.
+        for (int i = 0; i < 2000000 || (whole == 0 && i < 200000000); ++i) {
             const double one[3] = {1, 1, 1}, torn[3] = {1, 2, 2}, back[3] = {2, 2, 1}, far[3] = {2, 1, 1};
             whole += checked.equal(one, 3);
             mixed += checked.equal(torn, 3) || checked.equal(back, 3) || checked.equal(far, 3);
