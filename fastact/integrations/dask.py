@@ -46,7 +46,7 @@ def _normalised(operation: Operation, ndim: int) -> tuple[Operation, tuple[int, 
         return operation, ()
     axis = operation.axis
     if operation.row.shape.by_element:
-        if np.size(operation.parameters["weight"]) == 1:
+        if _size(operation.parameters["weight"]) == 1:
             return operation.with_parameters(axis=0), ()
         return operation.with_parameters(axis=normalize_axis_index(axis, ndim)), ()
     if axis is None or isinstance(axis, tuple | list):
@@ -102,9 +102,13 @@ def _with_blocks(operation: Operation, like: Any, dims: tuple[int, ...]) -> Any:
     where, weight = operation.parameters.get("where"), operation.parameters.get("weight")
     if where is not None:
         yield "where", da.broadcast_to(da.asarray(where), like.shape).rechunk(like.chunks), dims
-    if weight is not None and np.size(weight) > 1:
+    if weight is not None and _size(weight) > 1:
         axis = operation.axis
         yield "weight", da.asarray(weight).rechunk((like.chunks[axis],)), (axis,)
+
+
+def _size(weight: Any) -> int:
+    return int(weight.size) if isinstance(weight, da.Array) else np.size(weight)
 
 
 def _on_block(operation: Operation, names: tuple[str, ...], *blocks: Any) -> Any:

@@ -26,10 +26,10 @@ def compute(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
         data = [_filled(a, mask, value) for a, value in zip(inputs, _left_out(operation), strict=True)]
     else:
         data, mask = _of_groups(operation, inputs)
-    result = operation(*data, out=None if out is None else np.ma.getdata(out))
-    first, *second = result if operation.gives_pair else (result,)
     if out is not None and not isinstance(out, np.ma.MaskedArray) and np.any(mask):
         raise TypeError(f"{operation.__name__}: out is no masked array, and the result has a mask")
+    result = operation(*data, out=None if out is None else np.ma.getdata(out))
+    first, *second = result if operation.gives_pair else (result,)
     masked = _with_mask(first, mask, inputs, out)
     return (masked, *second) if second else masked
 
