@@ -129,9 +129,11 @@ def _tried(operation: Operation, arrays: Sequence[Any]) -> Any:
             f"{operation.__name__}: chunks of unknown size; x.compute_chunk_sizes() makes them known"
         )
     empty = [np.empty((*(0 if np.isnan(n) else n for n in a.shape), 0), a.dtype) for a in arrays]
-    where = {"where": True} if "where" in operation.parameters else {}
+    known: dict[str, Any] = {"where": True} if "where" in operation.parameters else {}
+    if isinstance(operation.parameters.get("weight"), da.Array):
+        known["weight"] = np.zeros(operation.parameters["weight"].shape)
     try:
-        return operation.with_parameters(**where)(*empty)
+        return operation.with_parameters(**known)(*empty)
     except ValueError as error:
         raise type(error)(str(error).replace(", 0)", ")")) from None
 
