@@ -15,7 +15,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from .. import _dispatch
 from ..catalog import Row
-from . import arrays, compiled, docstring, layouts
+from . import arrays, buffers, compiled, docstring, layouts
 from .described import Described, activation
 
 
@@ -85,7 +85,9 @@ dbeta : scalar
             total = layouts.parameter_gradient(self, gradient, saved, parameters, whole, computing)
         result = layouts.elementwise(self, direction, [gradient, saved], out, parameters)
         self.remember(parameters, direction == "y")
-        return (result, layouts.rounded(total, dtype)[0]) if learnt else result
+        if not learnt:
+            return result
+        return result, arrays.finish(layouts.rounded(total, dtype).reshape(()), None, gradient, saved)
 
     def low_level_callable(self, **parameters: Any) -> Any:
         """This function of one number, for those of SciPy that call C.
@@ -157,7 +159,7 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
             layouts.rows_step(kernels, "forward", [result], result, parameters, axis),
             partial(assign, left_out, 0),
         )
-        return arrays.finish(result, out)
+        return arrays.finish(result, out, source)
 
     def _left_out(self, where: Any, shape: tuple[int, ...]) -> np.ndarray:
         """Which elements do not count."""
@@ -200,7 +202,7 @@ dweight : numpy.ndarray or scalar
         result = arrays.as_output(out, source.shape, dtype, like=source)
         kind = layouts.dtype_along(slopes.size, dtype)
         self._run("forward", [source], result, axis, slopes.astype(arrays.computing_dtype(dtype)), kind)
-        return arrays.finish(result, out)
+        return arrays.finish(result, out, source)
 
     def _backward(self, dy: Any, weight: Any, axis: int, x: Any, y: Any, out: Any) -> tuple[Any, Any]:
         self._read_saved(x, y)
@@ -216,7 +218,8 @@ dweight : numpy.ndarray or scalar
         slopes = slopes.astype(arrays.computing_dtype(dtype))
         self._run("x", [gradient, source], result, axis, slopes, kind)
         dweight = layouts.rounded(total, dtype).reshape(np.shape(weight))
-        return arrays.finish(result, out), dweight[()]
+        inputs = gradient, source
+        return arrays.finish(result, out, *inputs), arrays.finish(dweight, None, *inputs)
 
     def _run(
         self,
@@ -277,8 +280,8 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
         dtypes = [arrays.computing_dtype(dtype)] * 2 + [np.dtype(np.int32)]
         outputs = [result, which]
         arrays.write(arrays.along_axis(self, "forward", [source], outputs, axis, dtypes, group=pieces))
-        finished = arrays.finish(result, out)
-        return (finished, which) if return_which else finished
+        finished = arrays.finish(result, out, source)
+        return (finished, arrays.finish(which, None, source)) if return_which else finished
 
     def _backward(self, dy: Any, x: Any, y: Any, which: Any, pieces: int | None, axis: int, out: Any) -> Any:
         if y is not None or (x is None) == (which is None):
@@ -304,7 +307,7 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
         inputs = [gradient, saved, None] if which is None else [gradient, None, saved]
         dtypes = [compute, compute, saved.dtype, compute]
         arrays.write(arrays.along_axis(self, "x", inputs, [result], axis, dtypes, group=pieces))
-        return arrays.finish(result, out)
+        return arrays.finish(result, out, gradient, saved)
 
     def _grouped(self, shape: tuple[int, ...], axis: int, pieces: int) -> tuple[int, ...]:
         """Shape of the output; ValueError where `pieces` does not divide the axis."""
@@ -319,7 +322,7 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
 
     def _winners(self, which: Any, pieces: int) -> np.ndarray:
         """Indices as int32, each of which must be a position in its group."""
-        winners = np.asarray(which)
+        winners = np.asarray(buffers.read(which, "which"))
         if winners.dtype.kind not in "iu":
             raise TypeError(f"which has dtype {winners.dtype}; allowed are integers")
         if winners.size and not 0 <= winners.min() <= winners.max() < pieces:
@@ -362,7 +365,7 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
     ) -> Any:
         dtypes = [arrays.native(result.dtype)] * (len(inputs) + 1)
         arrays.write(arrays.along_axis(self, direction, inputs, [result], axis, dtypes))
-        return arrays.finish(result, out)
+        return arrays.finish(result, out, *inputs)
 
     def _halved(self, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
         """Shape of the output; ValueError where the axis has no halves."""

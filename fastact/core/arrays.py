@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import _dispatch
+from . import buffers
 
 SUPPORTED = "float16, bfloat16, float32, float64, integers and bools"
 
@@ -42,14 +43,17 @@ def _is_bfloat16(dtype: np.dtype) -> bool:
 
 
 def as_input(value: Any, name: str) -> np.ndarray:
-    """`value` as a plain array of a supported dtype.
+    """`value` as a plain array of a supported dtype; that of a tensor is one that `finish` knows.
 
     Raises
     ------
     TypeError
-        If its dtype is complex, object, text, a date or any other that is not computed with.
+        If its dtype is complex, object, text, a date or any other that is not computed with, or its memory
+        is not to be had (see `buffers.read`).
     """
-    array = np.asarray(value)
+    array = value if isinstance(value, np.ndarray) else buffers.read(value, name)
+    if type(array) is not buffers.OfTensor:
+        array = np.asarray(array)
     dtype = array.dtype
     if dtype.type not in FLOATS and dtype.kind not in "biu" and not is_half(dtype):
         raise TypeError(f"{name} has dtype {dtype}; supported are {SUPPORTED}")
@@ -79,21 +83,20 @@ def as_output(
     Raises
     ------
     TypeError
-        If `out` is not an array or not of the result's dtype.
+        If `out` has no memory to write (see `buffers.written`) or is not of the result's dtype.
     ValueError
         If its shape differs or it is read-only.
     """
     if out is None:
         return np.empty(shape, dtype) if like is None else np.empty_like(like, dtype=dtype, subok=False)
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out is a {type(out).__name__}; allowed is a numpy.ndarray")
-    if native(out.dtype) != dtype:
-        raise TypeError(f"out has dtype {out.dtype}; the result has dtype {dtype}")
-    if out.shape != shape:
-        raise ValueError(f"out has shape {out.shape}; the result has shape {shape}")
-    if not out.flags.writeable:
+    array = buffers.written(out)
+    if native(array.dtype) != dtype:
+        raise TypeError(f"out has dtype {array.dtype}; the result has dtype {dtype}")
+    if array.shape != shape:
+        raise ValueError(f"out has shape {array.shape}; the result has shape {shape}")
+    if not array.flags.writeable:
         raise ValueError("out is read-only; allowed is a writeable array")
-    return out
+    return array
 
 
 def as_gradient(dy: Any, saved: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -106,10 +109,12 @@ def as_gradient(dy: Any, saved: Any, name: str) -> tuple[np.ndarray, np.ndarray]
     return gradient, kept
 
 
-def finish(result: np.ndarray, out: Any) -> Any:
-    """What a call returns: `out` itself where it was given, a scalar for a new 0-d result."""
+def finish(result: np.ndarray, out: Any, *inputs: np.ndarray) -> Any:
+    """What a call returns: `out` where it was given, a tensor where an input is one, a scalar for 0-d."""
     if out is not None:
         return out
+    if any(type(array) is buffers.OfTensor for array in inputs):
+        return buffers.as_tensor(result)
     return result[()] if result.ndim == 0 else result
 
 

@@ -24,7 +24,7 @@ def elementwise(
     dtype = arrays.result_dtype(*inputs)
     result = arrays.as_output(out, inputs[0].shape, dtype, like=inputs[0])
     arrays.write(arrays.each_chunk(kernels, direction, inputs, result, parameters, in_c_order))
-    return arrays.finish(result, out)
+    return arrays.finish(result, out, *inputs)
 
 
 def along_rows(
@@ -44,7 +44,7 @@ def along_rows(
         return plain
     result = arrays.as_output(out, inputs[0].shape, arrays.result_dtype(*inputs))
     arrays.write(rows_step(kernels, direction, inputs, result, parameters, axis, in_c_order))
-    return arrays.finish(result, out)
+    return arrays.finish(result, out, *inputs)
 
 
 def rows_step(

@@ -99,7 +99,7 @@ class RandomRows(Described, kind="random_rows"):
         if hard:
             steps.append(layouts.rows_step(self._one_hot, "forward", [result], result, (), axis))
         arrays.write(*steps)
-        return arrays.finish(result, out)
+        return arrays.finish(result, out, source)
 
     def _backward(
         self,
@@ -123,7 +123,7 @@ class RandomRows(Described, kind="random_rows"):
             )
         gradient, saved = arrays.as_gradient(dy, x if hard else y, "x" if hard else "y")
         if hard:
-            saved = np.asarray(self(saved, tau, axis=axis, seed=seed))
+            saved = np.asarray(self(np.asarray(saved), tau, axis=axis, seed=seed))
         return layouts.along_rows(self._soft, "y", [gradient, saved], out, (*parameters, 0.0), axis)
 
     def _read_tau(self, tau: Any) -> tuple[float, ...]:
