@@ -24,7 +24,7 @@ def read(value: Any, name: str) -> Any:
         If that memory is on a device, or belongs to a tensor that requires grad or has none.
     """
     if _is_tensor(value):
-        return _of_tensor(value, name).view(OfTensor)
+        return of_tensor(value, name).view(OfTensor)
     if hasattr(type(value), "__dlpack_device__"):
         seen = _by_dlpack(value, name)
         return value if seen is None else seen
@@ -44,7 +44,7 @@ def written(out: Any) -> np.ndarray:
     if isinstance(out, np.ndarray):
         return out
     if _is_tensor(out):
-        seen = _of_tensor(out, "out")
+        seen = of_tensor(out, "out")
         if any(n > 1 and step == 0 for n, step in zip(seen.shape, seen.strides, strict=True)):
             raise ValueError("out is an expanded tensor; allowed is one with a place for each element")
         return seen
@@ -76,7 +76,7 @@ def _is_tensor(value: Any) -> bool:
     return torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
 
 
-def _of_tensor(tensor: Any, name: str) -> np.ndarray:
+def of_tensor(tensor: Any, name: str) -> np.ndarray:
     """The memory of a tensor, bfloat16 as `ml_dtypes` has it."""
     if tensor.device.type != "cpu":
         raise TypeError(
