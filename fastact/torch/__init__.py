@@ -8,8 +8,8 @@
 [0.0, 0.0, 1.0]
 
 Each activation of `fastact.activations` is here a function of its name and a module (``fastact.torch.SiLU``),
-for tensors on the CPU. The kernels compute in the tensors' own memory. ``import fastact`` alone does not import
-torch.
+for tensors on the CPU. The kernels compute in the tensors' own memory. ``import fastact`` alone does not
+import torch.
 """
 
 from typing import Any

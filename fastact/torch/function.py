@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch.autograd import forward_ad
@@ -19,11 +19,9 @@ DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 WORDS = {"axis": "dim"}
 """What torch calls an argument, where that is not the catalog's word."""
 
-TRAINING = Argument(
-    "training", False, "bool", "Whether slopes are drawn, where no seed is given.", by_name=True
-)
+TRAINING = Argument("training", False, "bool", "Whether slopes are drawn, where no seed is given.")
 HARD = "hard"
-INPLACE = Argument("inplace", False, "bool", "Whether the result is written over `x`.", by_name=True)
+INPLACE = Argument("inplace", False, "bool", "Whether the result is written over `x`.")
 ANY_SEED = "Whole number, or 0-d tensor of one; by default it is drawn from torch's generator"
 
 
@@ -43,8 +41,28 @@ def arguments(row: Row) -> tuple[Argument, ...]:
         kind = kind.replace("array_like of bool", "torch.Tensor of bool")
         meaning = meaning.replace("`axis`", "`dim`")
         taken.append(Argument(WORDS.get(name, name), default, kind, meaning, by_name, only))
-    taken += [TRAINING] * row.shape.draws_slopes + [INPLACE] * (not row.shape.shrinks)
+    taken += [TRAINING] * row.shape.draws_slopes
+    if not row.shape.shrinks:
+        # torch has it by position where it has it at all.
+        taken.append(INPLACE._replace(by_name=not row.shape.by_element))
     return tuple(sorted(taken, key=lambda argument: argument.by_name))
+
+
+def signature(first: str, taken: tuple[Argument, ...]) -> inspect.Signature:
+    """What a call takes, after its first argument."""
+    either, by_name = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    others = [inspect.Parameter(a.name, by_name if a.by_name else either, default=a.default) for a in taken]
+    return inspect.Signature([inspect.Parameter(first, either), *others])
+
+
+def entries(taken: tuple[Argument, ...]) -> str:
+    """The same for a docstring."""
+    return "".join(
+        f"{a.name} : {a.kind}"
+        + ("" if a.default is REQUIRED or "optional" in a.kind else f", default {a.default!r}")
+        + f"\n    {a.meaning}\n"
+        for a in taken
+    )
 
 
 class Function:
@@ -54,7 +72,7 @@ class Function:
         self.row, self.operator = row, operators[row.name]
         self.arguments = arguments(row)
         self.by_position = tuple(a.name for a in self.arguments if not a.by_name)
-        self.names = tuple(a.name for a in self.arguments)
+        self.signature = signature("x", self.arguments)
         self.defaults = {a.name: a.default for a in self.arguments}
         self.choices = {p.name: p.choices for p in row.parameters if p.choices}
         self.nones = {p.name: p.none for p in row.parameters if p.none is not None}
@@ -62,7 +80,7 @@ class Function:
     def call(self, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
         """The activation of a tensor."""
         self._check(x)
-        given = self._read(x, args, kwargs)
+        given = self._read(args, kwargs)
         operator = self.operator
         for name, choices in self.choices.items():
             word = given.pop(name)
@@ -94,17 +112,21 @@ class Function:
                 f"{', '.join(map(str, DTYPES))} and {torch.strided}"
             )
 
-    def _read(self, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call, by torch's names."""
-        given = {**self.defaults, **dict(zip(self.by_position, args)), **kwargs}  # noqa: B905
-        unknown = [name for name in kwargs if name not in self.defaults]
-        twice = [name for name in self.by_position[: len(args)] if name in kwargs]
-        missing = [name for name, value in given.items() if value is REQUIRED]
-        if unknown or twice or missing or len(args) > len(self.by_position):
-            wrong = f"there is no {unknown[0]!r}" if unknown else f"{(twice + missing or ['x'])[0]} is "
-            wrong += "" if unknown else "missing" if missing else "given twice" if twice else "not alone"
-            raise TypeError(f"fastact.torch.{self.row.name} takes (x, {', '.join(self.names)}): {wrong}")
+        given = {**self.defaults, **dict(zip(self.by_position, args, strict=False)), **kwargs}
+        wrong = len(args) > len(self.by_position) or len(given) > len(self.defaults)
+        wrong = wrong or any(name in kwargs for name in self.by_position[: len(args)])
+        if wrong or any(value is REQUIRED for value in given.values()):
+            self._refuse(args, kwargs)
         return given
+
+    def _refuse(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
+        try:
+            self.signature.bind(None, *args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"fastact.torch.{self.row.name}{self.signature}: {error}") from None
+        raise AssertionError("a signature takes what a call does not")
 
     def _value(self, x: torch.Tensor, name: str, value: Any, training: bool) -> Any:
         """An argument as the operator takes it."""
@@ -185,29 +207,14 @@ def function(row: Row) -> Callable[..., torch.Tensor]:
     def activation(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         return reader.call(x, args, kwargs)
 
-    either, by_name = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
     activation.__name__ = activation.__qualname__ = row.name
     activation.__module__ = "fastact.torch"
-    activation.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter("x", either),
-            *(
-                inspect.Parameter(a.name, by_name if a.by_name else either, default=a.default)
-                for a in reader.arguments
-            ),
-        ]
-    )
+    activation.__signature__ = reader.signature  # type: ignore[attr-defined]
     activation.__doc__ = _docstring(row, reader.arguments)
     return activation
 
 
 def _docstring(row: Row, taken: tuple[Argument, ...]) -> str:
-    entries = "".join(
-        f"{a.name} : {a.kind}"
-        + ("" if a.default is REQUIRED or "optional" in a.kind else f", default {a.default!r}")
-        + f"\n    {a.meaning}\n"
-        for a in taken
-    )
     needed = {name: _FOR_FOUR.get(name, value) for name, value in row.needs.items()}
     given = "".join(f", {name}={value}" for name, value in needed.items())
     return f"""{row.name}: ``{row.formula}``, {row.shape.of_what}, with its gradient.
@@ -216,7 +223,7 @@ Parameters
 ----------
 x : torch.Tensor
     Of any shape and strides on the CPU, in float32, float64, float16 or bfloat16.
-{entries}
+{entries(taken)}
 Returns
 -------
 torch.Tensor

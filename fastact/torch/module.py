@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, ClassVar
 
 import torch
 
 from .. import catalog
-from ..catalog import REQUIRED, Argument, Row
+from ..catalog import Argument, Row
 from ..catalog.spellings import module_name
-from .function import Function
+from .function import Function, entries, signature
 
 OF_THE_CALL = ("seed", "where", "training")
 """Arguments of a function that are no property of a module."""
@@ -79,13 +78,13 @@ def module(row: Row) -> type[Activation]:
         Argument(f"{name}_grad", False, "bool", f"Whether {name} is a parameter that is learnt.", True)
         for name in learns
     )
-    signature = _signature(taken)
+    takes = signature("self", taken)
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         try:
-            bound = signature.bind(self, *args, **kwargs)
+            bound = takes.bind(self, *args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"fastact.torch.{type(self).__name__}{signature}: {error}") from None
+            raise TypeError(f"fastact.torch.{type(self).__name__}{takes}: {error}") from None
         bound.apply_defaults()
         given = dict(list(bound.arguments.items())[1:])
         if has_weight:
@@ -99,7 +98,7 @@ def module(row: Row) -> type[Activation]:
         for name, value in given.items():
             setattr(self, name, value)
 
-    __init__.__signature__ = signature  # type: ignore[attr-defined]
+    __init__.__signature__ = takes  # type: ignore[attr-defined]
     names = {
         "__init__": __init__,
         "__module__": "fastact.torch",
@@ -118,24 +117,8 @@ def _check(reader: Function, given: dict[str, Any]) -> None:
     reader.operator.activation.bind(**values)
 
 
-def _signature(taken: tuple[Argument, ...]) -> inspect.Signature:
-    either, by_name = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
-    return inspect.Signature(
-        [
-            inspect.Parameter("self", either),
-            *(inspect.Parameter(a.name, by_name if a.by_name else either, default=a.default) for a in taken),
-        ]
-    )
-
-
 def _docstring(row: Row, taken: tuple[Argument, ...]) -> str:
-    entries = "".join(
-        f"{a.name} : {a.kind}"
-        + ("" if a.default is REQUIRED or "optional" in a.kind else f", default {a.default!r}")
-        + f"\n    {a.meaning}\n"
-        for a in taken
-    )
-    parameters = f"\nParameters\n----------\n{entries}" if entries else ""
+    parameters = f"\nParameters\n----------\n{entries(taken)}" if taken else ""
     return f"""`fastact.torch.{row.name}` as a module.
 {parameters}
 Raises

@@ -1,4 +1,4 @@
-"""An activation as operators of torch, ``fastact::NAME`` and ``fastact::NAME_backward``, made from its row."""
+"""An activation as operators of torch, `fastact::NAME` and `fastact::NAME_backward`, made from its row."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TYPES = {
     "int": "int",
     "array_like of bool, optional": "Tensor?",
 }
-"""The types of an operator's arguments, by what the catalog calls them; the others are no arguments of one."""
+"""The types of an operator's arguments, by what the catalog calls them; others it does not have."""
 TAGS = (torch.Tag.pt2_compliant_tag,)
 
 
@@ -76,7 +76,7 @@ class Operator:
     def forward(self, x: torch.Tensor, *values: Any, out: torch.Tensor | None = None) -> torch.Tensor:
         """The result, in `out` where it is given, which may be x."""
         y = self._new(x, *values) if out is None else out
-        self.activation(array_of(x), **self._given(values), out=array_of(y))
+        self.activation(array_of(x, "x"), **self._given(values), out=array_of(y, "out"))
         return y
 
     def backward(self, dy: torch.Tensor, saved: torch.Tensor, *values: Any) -> Any:
@@ -84,19 +84,16 @@ class Operator:
         *values, of, learns = values  # type: ignore[assignment]
         given = {n: v for n, v in self._given(values).items() if n in self._backward_names}
         asks = {f"{self.learnt}_grad": learns} if f"{self.learnt}_grad" in self._backward_names else {}
-        dx, *others = (
-            self._new_gradients(dy, saved, *values, of, learns) if self.learnt else [torch.empty_like(saved)]
-        )
+        dx = torch.empty_like(saved)
         result = self.activation.backward(
-            array_of(dy), **{of: array_of(saved)}, **given, **asks, out=array_of(dx)
+            array_of(dy, "dy"), **{of: array_of(saved, of)}, **given, **asks, out=array_of(dx, "out")
         )
         if not self.learnt:
             return dx
+        dlearnt = torch.zeros_like(values[self.place])
         if isinstance(result, tuple):
-            others[0].copy_(buffers.as_tensor(result[1]).reshape(others[0].shape))
-        else:
-            others[0].zero_()
-        return dx, others[0]
+            dlearnt.copy_(buffers.as_tensor(result[1]).reshape(dlearnt.shape))
+        return dx, dlearnt
 
     def of(self, values: Any) -> str:
         """Which array backward is given: the preferred one, where it tells the derivative."""
@@ -127,7 +124,7 @@ class Operator:
             elif name == self.learnt and name in self.row.numbers:
                 given[name] = self._one_number(name, value)
             else:
-                given[name] = array_of(value)
+                given[name] = array_of(value, name)
         return given
 
     def _one_number(self, name: str, value: torch.Tensor) -> float:
@@ -206,9 +203,9 @@ class Operator:
         return traced(*batches), 0
 
 
-def array_of(tensor: torch.Tensor) -> Any:
+def array_of(tensor: torch.Tensor, name: str) -> Any:
     """The memory of a tensor as a NumPy array."""
-    return buffers.of_tensor(tensor.detach(), "x")
+    return buffers.of_tensor(tensor.detach(), name)
 
 
 def keep(ctx: Any, values: Any) -> None:

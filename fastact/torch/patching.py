@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -68,9 +68,10 @@ def patch(model: nn.Module) -> Report:
     """Exchange the activations of a model for those of fastact, in place.
 
     A module stays the object that it is and becomes one of fastact's classes: parameters, hooks, mode of
-    training and whoever refers to it stay, and so does the model's ``state_dict``. It keeps the meaning that it
-    has in torch (softplus its threshold). Attributes that are functions of `torch.nn.functional`, as the
-    ``activation`` of a `torch.nn.TransformerEncoderLayer`, are exchanged where they compute element by element.
+    training and whoever refers to it stay, and so does the model's ``state_dict``. It keeps the meaning that
+    it has in torch (softplus its threshold). Attributes that are functions of `torch.nn.functional`, as the
+    ``activation`` of a `torch.nn.TransformerEncoderLayer`, are exchanged where they compute each element for
+    itself.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def patch(model: nn.Module) -> Report:
         if type(module).__module__ == of_torch.__name__ or isinstance(module, tuple(_kinds())):
             _exchange(report, place, module)
         for name, value in list(vars(module).items()):
-            if callable(value) and not isinstance(value, nn.Module) and value in _functions():
+            if name != "forward" and isinstance(value, Hashable) and value in _functions():
                 _exchange_function(report, f"{place}.{name}".lstrip("."), module, name, value)
     return report
 

@@ -25,45 +25,33 @@ def differentiated(
 ) -> tuple[Any, Any, Any]:
     """Gradients of dy, of the array `of` that was saved and of what is learnt, from those of dx and dlearnt.
 
-    They can be differentiated again.
+    They can be differentiated again, and transformed by `torch.func`.
     """
-    again = torch.is_grad_enabled()
-    with torch.enable_grad():
-        sources = [t if t.requires_grad else t.detach().requires_grad_() for t in (dy, saved)]
-        given = dict(given)
+
+    def results(dy: torch.Tensor, saved: torch.Tensor, *others: torch.Tensor) -> tuple[torch.Tensor, ...]:
         if learnt:
-            given[learnt] = given[learnt] if given[learnt].requires_grad else _recorded(given[learnt])
-            sources.append(given[learnt])
-            results = _by_formula(row, *sources, given)
-        else:
-            results = (_gradient(row, of, *sources, given),)
-        pairs = [(r, g) for r, g in zip(results, grads, strict=True) if g is not None and r.requires_grad]
-        found = torch.autograd.grad(
-            [r for r, _ in pairs],
-            sources,
-            [g.to(r.dtype) for r, g in pairs],
-            create_graph=again,
-            allow_unused=True,
-        )
-    of_dy, of_saved, *of_learnt = found
+            return _by_formula(row, dy, saved, others[0], {**given, learnt: others[0]})
+        return (_gradient(row, of, dy, saved, given),)
+
+    found, back = torch.func.vjp(results, dy, saved, *([given[learnt]] if learnt else []))
+    of_dy, of_saved, *of_learnt = back(
+        tuple(torch.zeros_like(f) if g is None else g for f, g in zip(found, grads, strict=True))
+    )
     return of_dy, of_saved, of_learnt[0] if learnt else None
-
-
-def _recorded(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().requires_grad_()
 
 
 def _by_formula(
     row: Row, dy: torch.Tensor, x: torch.Tensor, learnt: torch.Tensor, given: dict[str, Any]
-) -> Any:
+) -> tuple[torch.Tensor, ...]:
     """dx and dlearnt by torch's derivative of the formula of the result."""
+    (name,) = (name for name, value in given.items() if value is learnt)
     axis = given.get("axis", 0)
-    names = dict(given)
-    for name, value in given.items():
-        if isinstance(value, torch.Tensor):
-            names[name] = _along(value, axis, x.ndim)
-    y = _evaluated(row.text(), {"x": x}, row.names(**names), axis)
-    return torch.autograd.grad(y, (x, learnt), dy.to(y.dtype), create_graph=True)
+
+    def y(x: torch.Tensor, learnt: torch.Tensor) -> torch.Tensor:
+        names = {**given, name: _along(learnt, axis, x.ndim).to(x.dtype)}
+        return _evaluated(row.text(), {"x": x}, row.names(**names), axis)
+
+    return torch.func.vjp(y, x, learnt)[1](dy)
 
 
 def _along(value: torch.Tensor, axis: int, dims: int) -> torch.Tensor:
