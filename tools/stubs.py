@@ -32,7 +32,9 @@ HEAD = '''\
 # Written by tools/stubs.py from the catalog. A NumPy scalar is taken as an array is, but its result is none.
 # mypy: disable-error-code="overload-overlap"
 # pyright: reportOverlappingOverload=false
+from array import array
 from collections.abc import Sequence
+from mmap import mmap
 from typing import Any, Literal, Protocol, SupportsIndex, TypeAlias, TypeVar, overload, type_check_only
 
 from numpy import bool_, float64, floating, int32, integer
@@ -58,8 +60,16 @@ _Number: TypeAlias = float | floating[Any] | integer[Any]
 class _Array(Protocol):
     def __array__(self) -> NDArray[Any]: ...
 
+@type_check_only
+class _Lender(Protocol):
+    def __dlpack__(self) -> Any: ...
+    def __dlpack_device__(self) -> tuple[Any, Any]: ...
+
+_Buffer: TypeAlias = array[Any] | bytearray | memoryview[Any] | mmap
 _ArrayLike: TypeAlias = (
     _Array
+    | _Lender
+    | _Buffer
     | float
     | Sequence[float]
     | Sequence[Sequence[float]]
@@ -68,7 +78,7 @@ _ArrayLike: TypeAlias = (
 )
 _A = TypeVar("_A", bound=NDArray[floating[Any]] | floating[Any])
 _N = TypeVar("_N", bound=NDArray[floating[Any]])
-_Out = TypeVar("_Out", bound=NDArray[Any])
+_Out = TypeVar("_Out", bound=_Lender | _Buffer)
 '''
 
 ADDRESS = """\

@@ -81,7 +81,9 @@ def spellings() -> dict[str, dict[str, Meaning]]:
             for name, meaning in _of_row(row, library):
                 known[library].setdefault(name, meaning)
     functions = known["torch"]
-    functions.update({_module(name): functions[name] for name in list(functions) if name not in NO_MODULE})
+    functions.update(
+        {module_name(name): functions[name] for name in list(functions) if name not in NO_MODULE}
+    )
     for library, names in OTHERS.items():
         known[library].update({name: _meaning(call, {}) for name, call in names.items()})
     return known
@@ -162,10 +164,12 @@ def _value(node: ast.expr, names: dict[str, Any]) -> Any:
         return REQUIRED
 
 
-def _module(name: str) -> str:
-    """The name in torch.nn of a function of torch.nn.functional."""
+def module_name(name: str) -> str:
+    """The name of a module, as torch.nn makes it of the name of a function."""
     return "".join(MODULE_WORDS.get(word) or _capital(word) for word in name.split("_"))
 
 
 def _capital(word: str) -> str:
+    if word.endswith("glu"):
+        return word[:-3].capitalize() + "GLU"
     return word.upper() if word.endswith("lu") and len(word) < 5 else word.capitalize()

@@ -15,7 +15,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from .. import _dispatch
 from ..catalog import Row
-from . import arrays, compiled, docstring, foreign, layouts
+from . import arrays, buffers, compiled, docstring, foreign, layouts
 from .described import Described, activation
 
 
@@ -348,7 +348,7 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
 
     def _winners(self, which: Any, pieces: int) -> np.ndarray:
         """Indices as int32, each of which must be a position in its group."""
-        winners = np.asarray(which)
+        winners = np.asarray(buffers.read(which, "which"))
         if winners.dtype.kind not in "iu":
             raise TypeError(f"which has dtype {winners.dtype}; allowed are integers")
         if winners.size and not 0 <= winners.min() <= winners.max() < pieces:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _dispatch
+from . import buffers
 
 SUPPORTED = "float16, bfloat16, float32, float64, integers and bools"
 
@@ -47,9 +48,10 @@ def as_input(value: Any, name: str) -> np.ndarray:
     Raises
     ------
     TypeError
-        If its dtype is complex, object, text, a date or any other that is not computed with.
+        If its dtype is complex, object, text, a date or any other that is not computed with, or its memory
+        is not to be had (see `buffers.read`).
     """
-    array = np.asarray(value)
+    array = np.asarray(buffers.read(value, name))
     dtype = array.dtype
     if dtype.type not in FLOATS and dtype.kind not in "biu" and not is_half(dtype):
         raise TypeError(f"{name} has dtype {dtype}; supported are {SUPPORTED}")
@@ -79,21 +81,20 @@ def as_output(
     Raises
     ------
     TypeError
-        If `out` is not an array or not of the result's dtype.
+        If `out` has no memory to write (see `buffers.written`) or is not of the result's dtype.
     ValueError
         If its shape differs or it is read-only.
     """
     if out is None:
         return np.empty(shape, dtype) if like is None else np.empty_like(like, dtype=dtype, subok=False)
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out is a {type(out).__name__}; allowed is a numpy.ndarray")
-    if native(out.dtype) != dtype:
-        raise TypeError(f"out has dtype {out.dtype}; the result has dtype {dtype}")
-    if out.shape != shape:
-        raise ValueError(f"out has shape {out.shape}; the result has shape {shape}")
-    if not out.flags.writeable:
+    array = buffers.written(out)
+    if native(array.dtype) != dtype:
+        raise TypeError(f"out has dtype {array.dtype}; the result has dtype {dtype}")
+    if array.shape != shape:
+        raise ValueError(f"out has shape {array.shape}; the result has shape {shape}")
+    if not array.flags.writeable:
         raise ValueError("out is read-only; allowed is a writeable array")
-    return out
+    return array
 
 
 def as_gradient(dy: Any, saved: Any, name: str) -> tuple[np.ndarray, np.ndarray]:

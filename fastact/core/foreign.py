@@ -20,6 +20,7 @@ INTEGRATIONS = {
     "pandas": "pandas",
     "polars": "polars",
     "dask": "dask",
+    "torch": "torch",
     "pint": "pint",
     "astropy": "astropy",
     "sparse": "sparse",

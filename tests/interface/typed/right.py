@@ -1,5 +1,7 @@
 """Right calls: type checkers accept every line, and know what each returns. Nothing runs this file."""
 
+from array import array
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,13 @@ def of_what_becomes_an_array(integers: NDArray[np.int64], halves: NDArray[np.gen
     assert_type(fa.gelu(halves), NDArray[Any])
     out = np.zeros(3)
     assert_type(fa.softplus(integers, threshold=None, out=out).dtype, np.dtype[np.float64])
+
+
+def of_what_lends_its_memory(numbers: "array[float]", view: "memoryview[float]", file: mmap) -> None:
+    assert_type(fa.gelu(numbers), NDArray[Any])
+    assert_type(fa.gelu(numbers, out=numbers), "array[float]")
+    assert_type(fa.gelu.backward(view, x=numbers, out=view), "memoryview[float]")
+    assert_type(fa.softmax(memoryview(file).cast("f")), NDArray[Any])
 
 
 def of_names(name: str) -> None:

@@ -1,0 +1,77 @@
+"""Tensors of torch on the CPU: read and written where they lie, and tensors again.
+
+Nothing is recorded for a gradient: that is `fastact.torch`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.foreign import Operation
+
+
+def compute(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
+    """The result of the arrays that have the tensors' memory."""
+    lent = [_lent(a, name) for a, name in zip(inputs, operation.names, strict=True)]
+    others = {name: _lent(value, name) for name, value in operation.parameters.items()}
+    result = operation.with_parameters(**others)(*lent, out=_place(out))
+    first, *second = result if operation.gives_pair else (result,)
+    first = as_tensor(first) if out is None else out
+    return (first, *map(as_tensor, second)) if second else first
+
+
+def _lent(value: Any, name: str) -> Any:
+    return of_tensor(value, name) if isinstance(value, torch.Tensor) else value
+
+
+def _place(out: Any) -> Any:
+    array = _lent(out, "out")
+    tensors = [out] if isinstance(out, torch.Tensor) else []
+    if any(n > 1 and step == 0 for t in tensors for n, step in zip(t.shape, t.stride(), strict=True)):
+        raise ValueError("out is an expanded tensor; allowed is one with a place for each element")
+    return array
+
+
+def as_tensor(result: np.ndarray) -> Any:
+    """A new array as the tensor that has its memory."""
+    array = np.asarray(result)
+    if array.dtype.kind == "V":  # bfloat16, which torch does not take from NumPy
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def of_tensor(tensor: Any, name: str) -> np.ndarray:
+    """The memory of a tensor, bfloat16 as `ml_dtypes` has it."""
+    if tensor.device.type != "cpu":
+        raise TypeError(
+            f"{name} is a tensor on {tensor.device}; allowed are tensors on the CPU, "
+            "here and in fastact.torch: pass its .cpu()"
+        )
+    if tensor.requires_grad:
+        raise TypeError(
+            f"{name} is a tensor that requires grad; allowed are others, since NumPy records no gradients: "
+            "use fastact.torch, or pass its .detach()"
+        )
+    as_integers = tensor.dtype is torch.bfloat16
+    dtype = _bfloat16(name) if as_integers else None
+    try:
+        return tensor.view(torch.int16).numpy().view(dtype) if as_integers else tensor.numpy()
+    except (RuntimeError, TypeError) as error:
+        raise TypeError(
+            f"{name} is a tensor of layout {tensor.layout} and dtype {tensor.dtype} whose memory "
+            f"NumPy cannot see: {error}"
+        ) from None
+
+
+def _bfloat16(name: str) -> Any:
+    try:
+        import ml_dtypes  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        raise TypeError(
+            f"{name} is a tensor of dtype torch.bfloat16; allowed is that only where ml_dtypes is installed, "
+            "which has the dtype for NumPy"
+        ) from None
+    return ml_dtypes.bfloat16
