@@ -23,6 +23,7 @@ KINDS = {
     "float or array_like": "_ArrayLike",
     "int": "SupportsIndex",
     "int or None": "SupportsIndex | None",
+    "int, None or tuple of int": "SupportsIndex | tuple[SupportsIndex, ...] | None",
 }
 """The types of arguments by what docstrings call them; words stand for themselves."""
 

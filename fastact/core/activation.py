@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from .. import _dispatch
 from ..catalog import Row
@@ -141,14 +140,13 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
         plain = parameters == tuple(p.default for p in self.row.parameters)
         return (self, ()) if plain else (self._tempered, parameters)
 
-    def _forward(self, x: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
+    def _forward(self, x: Any, axis: Any, out: Any, kwargs: dict[str, Any]) -> Any:
         where = kwargs.pop("where", None) if self.row.takes_where else None
         kernels, parameters = self._kernels(kwargs)
         source = arrays.as_input(x, "x")
         if where is None:
             return layouts.along_rows(kernels, "forward", [source], out, parameters, axis)
         left_out = self._left_out(where, source.shape)
-        axis = normalize_axis_index(axis, source.ndim)
         result = arrays.as_output(out, source.shape, arrays.result_dtype(source))
         assign = np.asarray(result).__setitem__
         arrays.write(
@@ -171,7 +169,7 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
                 f"{self.name}: where has shape {mask.shape}; allowed is what broadcasts to x's {shape}"
             ) from None
 
-    def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
+    def _backward(self, dy: Any, x: Any, y: Any, axis: Any, out: Any, kwargs: dict[str, Any]) -> Any:
         kernels, parameters = self._kernels(kwargs)
         self._read_saved(x, y)
         gradient, saved = arrays.as_gradient(dy, y, "y")
@@ -242,7 +240,7 @@ dweight : numpy.ndarray or scalar
             return slopes.reshape(1), 0
         if x.ndim == 0:
             raise ValueError(f"{self.name}: weight has shape {slopes.shape}; a 0-d x allows one weight only")
-        axis = normalize_axis_index(axis, x.ndim)
+        axis = arrays.axis_index(axis, x.ndim)
         if slopes.shape != (x.shape[axis],):
             raise ValueError(
                 f"{self.name}: weight has shape {slopes.shape}; allowed are one number and "
@@ -269,7 +267,7 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
 
     def _forward(self, x: Any, pieces: int, axis: int, out: Any, return_which: bool) -> Any:
         source = arrays.as_input(x, "x")
-        axis = normalize_axis_index(axis, source.ndim)
+        axis = arrays.axis_index(axis, source.ndim)
         shape = self._grouped(source.shape, axis, pieces)
         dtype = arrays.result_dtype(source)
         result = arrays.as_output(out, shape, dtype)
@@ -290,7 +288,7 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
             raise TypeError(f"{self.name}.backward needs the pieces= of the forward call")
         gradient = arrays.as_input(dy, "dy")
         saved = arrays.as_input(x, "x") if which is None else self._winners(which, pieces)
-        axis = normalize_axis_index(axis, saved.ndim)
+        axis = arrays.axis_index(axis, saved.ndim)
         if which is None:
             expected = self._grouped(saved.shape, axis, pieces)
             dtype = arrays.result_dtype(gradient, saved)
@@ -342,7 +340,7 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
 
     def _forward(self, x: Any, axis: int, out: Any) -> Any:
         source = arrays.as_input(x, "x")
-        axis = normalize_axis_index(axis, source.ndim)
+        axis = arrays.axis_index(axis, source.ndim)
         dtype = arrays.result_dtype(source)
         result = arrays.as_output(out, self._halved(source.shape, axis), dtype)
         return self._along("forward", [source], result, axis, out)
@@ -350,7 +348,7 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
     def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any) -> Any:
         self._read_saved(x, y)
         gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
-        axis = normalize_axis_index(axis, source.ndim)
+        axis = arrays.axis_index(axis, source.ndim)
         expected = self._halved(source.shape, axis)
         if gradient.shape != expected:
             raise ValueError(f"dy has shape {gradient.shape}; the forward output has shape {expected}")

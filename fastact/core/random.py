@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -84,18 +84,24 @@ class RandomRows(Described, kind="random_rows"):
         self._tau_as_parameter = lru_cache(maxsize=32)(lambda tau: self._read_parameters((tau,), {}))
 
     def __call__(
-        self, x: Any, tau: float = 1.0, hard: bool = False, axis: int = -1, *, seed: Any, out: Any = None
+        self, x: Any, tau: float = 1.0, hard: bool = False, axis: Any = -1, *, seed: Any, out: Any = None
     ) -> Any:
         parameters = (*self._read_tau(tau), _seed_as_parameter(self.name, seed))
         source = arrays.as_input(x, "x")
         then = self._one_hot if hard else None
-        plain = self._soft.run_plain("forward", source, None, out, parameters, axis, then)
-        if plain is not None:
-            return plain
+        if type(axis) is int:
+            plain = self._soft.run_plain("forward", source, None, out, parameters, axis, then)
+            if plain is not None:
+                return plain
         result = arrays.as_output(out, source.shape, arrays.result_dtype(source))
-        steps = [
-            layouts.rows_step(self._soft, "forward", [source], result, parameters, axis, in_c_order=True)
-        ]
+        axes = arrays.row_axes(axis, source.ndim)
+        if source.size and axes and axes[-1] - axes[0] >= len(axes):
+            soft = self._of_axes_apart(source, tau, axes, seed, result.dtype)
+            steps = [partial(np.asarray(result).__setitem__, ..., soft)]
+        else:
+            steps = [
+                layouts.rows_step(self._soft, "forward", [source], result, parameters, axis, in_c_order=True)
+            ]
         if hard:
             steps.append(layouts.rows_step(self._one_hot, "forward", [result], result, (), axis))
         arrays.write(*steps)
@@ -109,7 +115,7 @@ class RandomRows(Described, kind="random_rows"):
         y: Any = None,
         tau: float = 1.0,
         hard: bool = False,
-        axis: int = -1,
+        axis: Any = -1,
         seed: Any = None,
         out: Any = None,
     ) -> Any:
@@ -125,6 +131,18 @@ class RandomRows(Described, kind="random_rows"):
         if hard:
             saved = np.asarray(self(saved, tau, axis=axis, seed=seed))
         return layouts.along_rows(self._soft, "y", [gradient, saved], out, (*parameters, 0.0), axis)
+
+    def _of_axes_apart(
+        self, x: np.ndarray, tau: Any, axes: tuple[int, ...], seed: int, dtype: np.dtype
+    ) -> np.ndarray:
+        """The soft sample where the C order of a row's elements has gaps, as no kernel counts them."""
+        computing = arrays.computing_dtype(arrays.native(dtype))
+        over = {"axis": axes, "keepdims": True}
+        with np.errstate(all="ignore"):
+            logits = np.asarray(x, computing, order="C").astype(np.longdouble)
+            noisy = logits - logits.max(**over) + self.noise(x.shape, computing, seed=seed)
+            terms = np.exp((noisy - noisy.max(**over)) / np.longdouble(float(tau)))
+            return (terms / terms.sum(**over)).astype(computing).astype(dtype)
 
     def _read_tau(self, tau: Any) -> tuple[float, ...]:
         return self._tau_as_parameter(tau) if type(tau) is float else self._read_parameters((tau,), {})

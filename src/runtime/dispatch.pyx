@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 from call cimport (
-    FASTACT_API, Axis, Call, CheckedParameters, Entry, Function, Functions, Kernel, Plan, Processors, Segment, Table,
+    FASTACT_API, Call, CheckedParameters, Entry, Function, Functions, Kernel, Plan, Processors, Segment, Table,
     Work, available_threads, fastact_api, fastact_entry, longest_half_row, one_thread_will_do, own_threads, segment,
     set_judged, set_process_threads as store_process_threads, settle_in, take_part, workers,
 )

@@ -166,7 +166,7 @@ def test_an_axis_out_of_range(case, dtype):
     arrays = case.draw((4, 8), dtype)
     out = _out_for(case, arrays)
     parameters = {"weight": np.ones(8, dtype)} if "weight" in case.row.needs else {}
-    for axis in (2, -3, 100):
+    for axis in (2, -3, 100, 2**40, 2**70, -(2**70)):
         _refused(
             np.exceptions.AxisError,
             [str(axis), "2"],
@@ -181,16 +181,29 @@ def test_a_0d_array_has_no_axis(case, dtype):
     _refused(np.exceptions.AxisError, [], lambda: case(*arrays))
 
 
-@pytest.mark.parametrize("axis", [0.5, "last", (0, 1)])
-def test_an_axis_that_is_no_integer(axis, dtype):
-    x = np.ones((4, 8), dtype)
-    for call in (
-        lambda: fa.softmax(x, axis=axis),
-        lambda: fa.softmax.backward(x, y=x, axis=axis),
-        lambda: fa.maxout(x, 4, axis=axis),
-        lambda: fa.prelu(x, np.ones(8, dtype), axis=axis),
+@pytest.mark.parametrize("case", WITH_AXIS, ids=str)
+def test_an_axis_that_is_no_integer(case, dtype):
+    """A row alone may have several axes."""
+    arrays = case.draw((4, 8), dtype)
+    out = _out_for(case, arrays)
+    parameters = {"weight": np.ones(8, dtype)} if "weight" in case.row.needs else {}
+    for axis in (0.5, "last", [0, 1], np.arange(2), *(() if case.row.shape.by_row else ((0, 1), None))):
+        words = ["axis", "an integer", str(axis) if not isinstance(axis, np.ndarray) else "out="]
+        _refused(TypeError, words, lambda a=axis: case(*arrays, out=out, axis=a, **parameters), out)
+
+
+@pytest.mark.parametrize("case", [case for case in WITH_AXIS if case.row.shape.by_row], ids=str)
+def test_axes_of_a_row_that_are_none(case, dtype):
+    arrays = case.draw((4, 8), dtype)
+    out = _out_for(case, arrays)
+    for axis, error, words in (
+        ((0, 0), ValueError, ["duplicate", "(0, 0)"]),
+        ((1, -1), ValueError, ["duplicate", "(1, -1)"]),
+        ((0, 2), np.exceptions.AxisError, ["2"]),
+        ((0, 0.5), TypeError, ["0.5", "tuple"]),
+        (((0, 1),), TypeError, ["(0, 1)", "tuple"]),
     ):
-        _refused(TypeError, [], call)
+        _refused(error, words, lambda a=axis: case(*arrays, out=out, axis=a), out)
 
 
 @pytest.mark.parametrize("pieces", [3, 5, 16, 0, -2])

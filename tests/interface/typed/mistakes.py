@@ -40,6 +40,8 @@ fa.relu(x, inplace=True)  # error
 # axes
 fa.softmax(x, dim=-1)  # error
 fa.softmax(x, axis=0.5)  # error
+fa.softmax(x, axis=(0, 0.5))  # error
+fa.glu(x, axis=(0, 1))  # error
 fa.softmax(x, -1, 2.0)  # error
 fa.log_softmax(x, temperature=2.0)  # error
 fa.log_softmax(x, where=x > 0)  # error

@@ -15,6 +15,8 @@ def of_arrays(x: NDArray[np.float32], dy: NDArray[np.float32], wide: NDArray[np.
     assert_type(fa.elu(wide, 0.5), NDArray[np.float64])
     assert_type(fa.elu(x, alpha=np.float32(0.5), out=x), NDArray[np.float32])
     assert_type(fa.softmax(x, axis=0, temperature=2.0, where=x > 0), NDArray[np.float32])
+    assert_type(fa.softmax(x, (0, -1)), NDArray[np.float32])
+    assert_type(fa.softmax.backward(dy, y=x, axis=None), NDArray[np.float32])
     assert_type(fa.maxout(x, 4), NDArray[np.float32])
     assert_type(fa.maxout(x, 4, return_which=True), tuple[NDArray[np.float32], NDArray[np.int32]])
     assert_type(fa.gelu.backward(dy, x=x), NDArray[np.float32])
