@@ -32,7 +32,9 @@ dbeta : scalar
 
     def __init__(self, row: Row) -> None:
         numbers = row.numbers
-        super().__init__(row.name, tuple(numbers), tuple(numbers.values()), not row.required)
+        super().__init__(
+            row.name, tuple(numbers), tuple(numbers.values()), not row.required, len(row.parameters)
+        )
         self._describe(row)
 
     def _named(self, given: dict[str, Any]) -> Any:
@@ -45,7 +47,7 @@ dbeta : scalar
             if not isinstance(word, str) or word not in parameter.choices:
                 error = ValueError if isinstance(word, str) else TypeError
                 allowed = " or ".join(map(repr, parameter.choices))
-                raise error(f"{self.name}: {parameter.name}={word!r}; allowed is {allowed}")
+                raise error(f"{self.name}: {arrays.given(parameter.name, word)}; allowed is {allowed}")
             name = parameter.choices[word]
         return self if name == self.name else activation(name)
 
@@ -237,6 +239,9 @@ dweight : numpy.ndarray or scalar
         """The slopes as a 1-d array, and the axis they belong to."""
         slopes = arrays.as_input(weight, "weight")
         if slopes.size == 1 and slopes.ndim <= 1:
+            # The default is for a weight per channel; one weight is for an x without channels, too.
+            if isinstance(axis, np.ndarray) or axis != self.parameters["axis"]:
+                arrays.axis_index(axis, x.ndim)
             return slopes.reshape(1), 0
         if x.ndim == 0:
             raise ValueError(f"{self.name}: weight has shape {slopes.shape}; a 0-d x allows one weight only")
@@ -266,6 +271,7 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
         self._describe(row)
 
     def _forward(self, x: Any, pieces: int, axis: int, out: Any, return_which: bool) -> Any:
+        self._check_whole(pieces)
         source = arrays.as_input(x, "x")
         axis = arrays.axis_index(axis, source.ndim)
         shape = self._grouped(source.shape, axis, pieces)
@@ -286,6 +292,7 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
             )
         if pieces is None:
             raise TypeError(f"{self.name}.backward needs the pieces= of the forward call")
+        self._check_whole(pieces)
         gradient = arrays.as_input(dy, "dy")
         saved = arrays.as_input(x, "x") if which is None else self._winners(which, pieces)
         axis = arrays.axis_index(axis, saved.ndim)
@@ -306,20 +313,24 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
 
     def _grouped(self, shape: tuple[int, ...], axis: int, pieces: int) -> tuple[int, ...]:
         """Shape of the output; ValueError where `pieces` does not divide the axis."""
-        if isinstance(pieces, bool) or not hasattr(pieces, "__index__"):
-            raise TypeError(f"{self.name}: pieces={pieces!r}; allowed is a whole number")
         if pieces < 1 or shape[axis] % pieces:
             raise ValueError(
-                f"{self.name}: pieces={pieces}; allowed are the divisors of {shape[axis]}, "
+                f"{self.name}: {arrays.given('pieces', pieces)}; allowed are the divisors of {shape[axis]}, "
                 f"x's extent along axis {axis}"
             )
         return (*shape[:axis], shape[axis] // pieces, *shape[axis + 1 :])
+
+    def _check_whole(self, pieces: Any) -> None:
+        if not arrays.is_whole(pieces):
+            raise TypeError(f"{self.name}: {arrays.given('pieces', pieces)}; allowed is a whole number")
 
     def _winners(self, which: Any, pieces: int) -> np.ndarray:
         """Indices as int32, each of which must be a position in its group."""
         winners = np.asarray(which)
         if winners.dtype.kind not in "iu":
             raise TypeError(f"which has dtype {winners.dtype}; allowed are integers")
+        if pieces < 1:
+            raise ValueError(f"{self.name}: pieces={pieces}; allowed is pieces >= 1")
         if winners.size and not 0 <= winners.min() <= winners.max() < pieces:
             raise ValueError(
                 f"which holds {winners.min()} to {winners.max()}; allowed is 0 <= which < pieces={pieces}"

@@ -108,6 +108,21 @@ def given(name: str, value: Any) -> str:
     return f"{name}={text if len(text) <= 100 else f'{text[:48]}...{text[-48:]}'}"
 
 
+def is_number(value: Any) -> bool:
+    """Whether `float` of it is what it says: text is no number, and a complex one has another part."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.ndim == 0 and (value.dtype.kind in "biuf" or is_half(value.dtype))
+    return hasattr(type(value), "__float__") or hasattr(type(value), "__index__")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is an integer, which no array of several is, nor a bool where a count is asked for."""
+    if type(value) is int:
+        return True
+    one = not isinstance(value, np.ndarray) or value.ndim == 0
+    return one and hasattr(value, "__index__") and not isinstance(value, bool)
+
+
 def as_gradient(dy: Any, saved: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The gradient of an output and the array that was saved, `name`, of one shape."""
     gradient, kept = as_input(dy, "dy"), as_input(saved, name)
@@ -174,7 +189,7 @@ def axis_index(axis: Any, ndim: int, allowed: str = "an integer") -> int:
     numpy.exceptions.AxisError
         If there is no such axis.
     """
-    if (isinstance(axis, np.ndarray) and axis.ndim) or not hasattr(axis, "__index__"):
+    if not is_whole(axis):
         raise TypeError(f"{given('axis', axis)}; allowed is {allowed}")
     index = operator.index(axis)
     if not -ndim <= index < ndim:

@@ -8,11 +8,9 @@ from functools import cache, lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
-import numpy as np
-
 from .. import _dispatch
 from ..catalog import REQUIRED, Argument, Parameter, Row
-from . import compiled, docstring
+from . import arrays, compiled, docstring
 from .bound import Activation, Bound
 
 KINDS: dict[str, Any] = {}
@@ -215,8 +213,9 @@ class Described(Activation):
         """The row's parameters of a call by name, as they were given."""
         names = self._names
         if len(args) > len(names):
+            words = ", ".join(("x", *names, "out"))
             raise TypeError(
-                f"{self.name} takes x and {len(names)} parameters {list(names)}; {len(args)} were given"
+                f"{self.name} takes {words} by position, out there or by name; {len(args) + 1} were given"
             )
         given = dict(zip(names, args, strict=False))
         for key, value in kwargs.items():
@@ -260,12 +259,14 @@ class Described(Activation):
         value = none if value is None else value
         if value is REQUIRED:
             raise TypeError(f"{self.name} needs the parameter {name}")
-        if isinstance(value, np.ndarray) and value.ndim:
-            raise TypeError(f"{self.name}: {name} is an array of shape {value.shape}; allowed is one number")
+        if not arrays.is_number(value):
+            raise TypeError(f"{self.name}: {arrays.given(name, value)}; allowed is a number")
         try:
             number = float(value)
-        except (TypeError, ValueError):
-            raise TypeError(f"{self.name}: {name}={value!r}; allowed is a number") from None
+        except OverflowError:
+            raise ValueError(
+                f"{self.name}: {arrays.given(name, value)}; allowed is a number in float64's range"
+            ) from None
         if math.isnan(number):
             raise ValueError(f"{self.name}: {name}={value!r}; allowed is a number that is not NaN")
         return number

@@ -15,11 +15,15 @@ from .described import Described
 
 def _seed_as_parameter(name: str, seed: Any, otherwise: str = "") -> float:
     """The number whose bits are the seed's, as kernels take it."""
-    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
-        raise TypeError(f"{name}: seed={seed!r}; allowed is an integer{otherwise}")
+    if not arrays.is_whole(seed):
+        raise TypeError(f"{name}: {arrays.given('seed', seed)}; allowed is an integer{otherwise}")
     if not 0 <= seed.__index__() < 2**64:
-        raise ValueError(f"{name}: seed={seed}; allowed is 0 <= seed < 2**64")
+        raise ValueError(f"{name}: {arrays.given('seed', seed)}; allowed is 0 <= seed < 2**64")
     return float(np.uint64(seed).view(np.float64))
+
+
+_ELSEWHERE: Any = object()
+"""The seed of a call that does not give it by name."""
 
 
 class Random(Described, kind="random"):
@@ -38,17 +42,30 @@ class Random(Described, kind="random"):
             return self._evaluation, ((bounds[0] + bounds[1]) / 2,)
         return self._training, (*bounds, _seed_as_parameter(self.name, seed, " or None"))
 
-    def __call__(self, x: Any, *args: Any, out: Any = None, seed: Any = None, **kwargs: Any) -> Any:
-        if len(args) == 3:
-            *args, seed = args  # type: ignore[assignment]
-        bounds = self._read_parameters(tuple(args), kwargs) if args or kwargs else self._defaults
+    def __call__(self, x: Any, *args: Any, out: Any = None, seed: Any = _ELSEWHERE, **kwargs: Any) -> Any:
+        if len(args) > len(self._names):
+            args, seed, out = self._behind_bounds(args, seed, out)
+        elif seed is _ELSEWHERE:
+            seed = None
+        bounds = self._read_parameters(args, kwargs) if args or kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
         result = kernels.run_plain("forward", x, None, out, parameters)
         if result is not None:
             return result
-        return layouts.elementwise(
-            kernels, "forward", [arrays.as_input(x, "x")], out, parameters, seed is not None
-        )
+        inputs, out = [arrays.as_input(x, "x")], _dispatch.single(out)
+        return layouts.elementwise(kernels, "forward", inputs, out, parameters, seed is not None)
+
+    def _behind_bounds(self, args: tuple[Any, ...], seed: Any, out: Any) -> tuple[Any, ...]:
+        """The bounds, the seed and `out` of a call that gives more than the bounds by position."""
+        bounds = args[: len(self._names)]
+        late = dict(zip(("seed", "out"), args[len(bounds) :], strict=False))
+        if len(late) < len(args) - len(bounds):
+            words = ", ".join(("x", *self._names, *late))
+            raise TypeError(f"{self.name} takes {words} by position; {len(args) + 1} were given")
+        for name, by_name in (("seed", seed is not _ELSEWHERE), ("out", out is not None)):
+            if name in late and by_name:
+                raise TypeError(f"{self.name} got {name} twice, by position and by name")
+        return bounds, late["seed"], late.get("out", out)
 
     def _backward(
         self, dy: Any, *, x: Any = None, y: Any = None, out: Any = None, seed: Any = None, **kwargs: Any
@@ -61,6 +78,7 @@ class Random(Described, kind="random"):
         result = kernels.run_plain(direction, dy, x if direction == "x" else y, out, parameters)
         if result is not None:
             return result
+        out = _dispatch.single(out)
         gradient, saved = arrays.as_gradient(dy, x if direction == "x" else y, direction)
         return layouts.elementwise(kernels, direction, [gradient, saved], out, parameters, seed is not None)
 
@@ -84,15 +102,18 @@ class RandomRows(Described, kind="random_rows"):
         self._tau_as_parameter = lru_cache(maxsize=32)(lambda tau: self._read_parameters((tau,), {}))
 
     def __call__(
-        self, x: Any, tau: float = 1.0, hard: bool = False, axis: Any = -1, *, seed: Any, out: Any = None
+        self, x: Any, tau: float = 1.0, hard: bool = False, axis: Any = -1, out: Any = None, *, seed: Any
     ) -> Any:
         parameters = (*self._read_tau(tau), _seed_as_parameter(self.name, seed))
+        if isinstance(hard, np.ndarray):
+            raise TypeError(f"{self.name}: {arrays.given('hard', hard)}; allowed is a bool")
         source = arrays.as_input(x, "x")
         then = self._one_hot if hard else None
         if type(axis) is int:
             plain = self._soft.run_plain("forward", source, None, out, parameters, axis, then)
             if plain is not None:
                 return plain
+        out = _dispatch.single(out)
         result = arrays.as_output(out, source.shape, arrays.result_dtype(source))
         axes = arrays.row_axes(axis, source.ndim)
         if source.size and axes and axes[-1] - axes[0] >= len(axes):
@@ -130,7 +151,8 @@ class RandomRows(Described, kind="random_rows"):
         gradient, saved = arrays.as_gradient(dy, x if hard else y, "x" if hard else "y")
         if hard:
             saved = np.asarray(self(saved, tau, axis=axis, seed=seed))
-        return layouts.along_rows(self._soft, "y", [gradient, saved], out, (*parameters, 0.0), axis)
+        inputs, out = [gradient, saved], _dispatch.single(out)
+        return layouts.along_rows(self._soft, "y", inputs, out, (*parameters, 0.0), axis)
 
     def _of_axes_apart(
         self, x: np.ndarray, tau: Any, axes: tuple[int, ...], seed: int, dtype: np.dtype

@@ -7,7 +7,7 @@ from call cimport (
     set_judged, set_process_threads as store_process_threads, settle_in, take_part, workers,
 )
 from cpython.contextvars cimport get_value
-from cpython.float cimport PyFloat_CheckExact
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cython.parallel cimport prange

@@ -24,6 +24,10 @@ fa.gelu(None)  # error
 fa.gelu(1.5j)  # error
 fa.gelu(x, out=[0.0])  # error
 fa.gelu(x, out="y")  # error
+fa.gelu(x, out=(x, x))  # error
+fa.gelu(x, y)  # error
+fa.elu(x, y)  # error
+fa.silu(x, y, y)  # error
 
 # parameters
 fa.gelu(x, approximate="fast")  # error
