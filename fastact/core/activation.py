@@ -70,7 +70,7 @@ dbeta : scalar
         if args:
             raise TypeError(f"{self.name}.backward takes dy by position and everything else by name")
         learnt = self._learnt(kwargs)
-        given = self._bind((), kwargs)
+        given = self._bind((), kwargs, backward=True)
         named = self._named(given)
         if named is not self:
             return named.backward(dy, x=x, y=y, **given, out=out)
@@ -136,9 +136,11 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
         self._tempered = _dispatch.Kernels(f"tempered_{row.name}") if row.parameters else self
         self._describe(row)
 
-    def _kernels(self, kwargs: dict[str, Any]) -> tuple[_dispatch.Kernels, tuple[float, ...]]:
+    def _kernels(
+        self, kwargs: dict[str, Any], backward: bool = False
+    ) -> tuple[_dispatch.Kernels, tuple[float, ...]]:
         """What computes the row with these parameters, and what it is given."""
-        parameters = self._read_parameters((), kwargs)
+        parameters = self._read_parameters((), kwargs, backward)
         plain = parameters == tuple(p.default for p in self.row.parameters)
         return (self, ()) if plain else (self._tempered, parameters)
 
@@ -172,7 +174,7 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
             ) from None
 
     def _backward(self, dy: Any, x: Any, y: Any, axis: Any, out: Any, kwargs: dict[str, Any]) -> Any:
-        kernels, parameters = self._kernels(kwargs)
+        kernels, parameters = self._kernels(kwargs, backward=True)
         self._read_saved(x, y)
         gradient, saved = arrays.as_gradient(dy, y, "y")
         return layouts.along_rows(kernels, "y", [gradient, saved], out, parameters, axis)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _dispatch
-from ..catalog import Row
+from ..catalog import REQUIRED, Row
 from . import arrays, docstring, layouts
 from .described import Described
 
@@ -70,7 +70,7 @@ class Random(Described, kind="random"):
     def _backward(
         self, dy: Any, *, x: Any = None, y: Any = None, out: Any = None, seed: Any = None, **kwargs: Any
     ) -> Any:
-        bounds = self._read_parameters((), kwargs) if kwargs else self._defaults
+        bounds = self._read_parameters((), kwargs, backward=True) if kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
         direction = self._read_saved(x, y)
         if direction == "y" and bounds != self._defaults:
@@ -102,8 +102,20 @@ class RandomRows(Described, kind="random_rows"):
         self._tau_as_parameter = lru_cache(maxsize=32)(lambda tau: self._read_parameters((tau,), {}))
 
     def __call__(
-        self, x: Any, tau: float = 1.0, hard: bool = False, axis: Any = -1, out: Any = None, *, seed: Any
+        self,
+        x: Any,
+        tau: float = 1.0,
+        hard: bool = False,
+        axis: Any = -1,
+        out: Any = None,
+        *,
+        seed: Any = REQUIRED,
+        **unknown: Any,
     ) -> Any:
+        if unknown:
+            self._refuse_unknown(unknown)
+        if seed is REQUIRED:
+            raise TypeError(f"{self.name} needs the argument seed, an integer")
         parameters = (*self._read_tau(tau), _seed_as_parameter(self.name, seed))
         if isinstance(hard, np.ndarray):
             raise TypeError(f"{self.name}: {arrays.given('hard', hard)}; allowed is a bool")
@@ -139,7 +151,10 @@ class RandomRows(Described, kind="random_rows"):
         axis: Any = -1,
         seed: Any = None,
         out: Any = None,
+        **unknown: Any,
     ) -> Any:
+        if unknown:
+            self._refuse_unknown(unknown, backward=True)
         parameters = self._read_tau(tau)
         if not hard:
             self._read_saved(x, y)

@@ -4,9 +4,14 @@
 # every case and raise every error.
 
 cdef extern from "Python.h":
+    ctypedef struct PyObject
+    ctypedef void* PyCFunction
     ctypedef struct PyMethodDef:
         const char* ml_name
+        PyCFunction ml_meth
+        int ml_flags
         const char* ml_doc
+    int METH_FASTCALL, METH_KEYWORDS
     int Py_tp_methods
     void* PyType_GetSlot(type, int)
     object PyDescr_NewMethod(type, PyMethodDef*)
@@ -94,8 +99,9 @@ cdef class Described:
     cdef bytes text
     cdef readonly object method
 
-    def __init__(self, type kind, str text):
+    def __init__(self, Kernels kernels, str text):
         cdef const PyMethodDef* method
+        cdef type kind = type(kernels)
         self.text = text.encode()
         for base in kind.__mro__:
             method = <const PyMethodDef*>PyType_GetSlot(base, Py_tp_methods)
@@ -103,6 +109,8 @@ cdef class Described:
                 if strcmp(method.ml_name, b"backward") == 0:
                     self.definition = method[0]
                     self.definition.ml_doc = self.text
+                    if isinstance(kernels, FixedKernels):
+                        (<FixedKernels>kernels).explain_backward(&self.definition)
                     self.method = PyDescr_NewMethod(kind, &self.definition)
                     for_good.append(self)
                     return
@@ -351,6 +359,65 @@ cdef class RowsKernels(Kernels):
         return self._backward(dy, x, y, axis, single(out), kwargs)
 
 
+cdef extern from *:
+    """
+    typedef PyObject* (*FastMethod)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*);
+
+    // After a call that failed: an activation says more of a name that it does not take than the interpreter.
+    // `names` are a dict or a tuple of those that were given, or null.
+    static PyObject* explained(PyObject* result, PyObject* self, PyObject* names, int backward) {
+        if (result || !names || !PyErr_ExceptionMatches(PyExc_TypeError)) return result;
+        PyObject *type, *error, *trace;
+        PyErr_Fetch(&type, &error, &trace);
+        PyObject* none = PyObject_CallMethod(self, "_refuse_unknown", "Oi", names, backward);
+        if (none) {
+            Py_DECREF(none);
+            PyErr_Restore(type, error, trace);
+        } else {
+            Py_XDECREF(type);
+            Py_XDECREF(error);
+            Py_XDECREF(trace);
+        }
+        return nullptr;
+    }
+
+    static PyObject* explained_call(PyObject* self, PyObject* args, PyObject* named) {
+        PyTypeObject* base = Py_TYPE(self)->tp_base;
+        while (base->tp_call == explained_call) base = base->tp_base;
+        return explained(base->tp_call(self, args, named), self, named, 0);
+    }
+
+    static void explain_call(PyObject* self) { Py_TYPE(self)->tp_call = explained_call; }
+    """
+    ctypedef PyObject* (*FastMethod)(PyObject*, PyObject**, Py_ssize_t, PyObject*) noexcept
+    PyObject* explained(PyObject*, PyObject*, PyObject*, int) noexcept
+    void explain_call(object)
+
+
+cdef PyObject* explained_backward(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) noexcept:
+    return explained((<FixedKernels>self).backward_of_class(self, args, count, names), self, names, True)
+
+
+cdef class FixedKernels(Kernels):
+    """What takes the same arguments in every activation of its kind, so that their names are read in C.
+
+    The dict that would hold other names takes a seventh of a small call; those are looked at when they failed it.
+    The class of `self` is its own.
+    """
+
+    cdef FastMethod backward_of_class
+
+    def __init__(self, str kernel):
+        Kernels.__init__(self, kernel)
+        explain_call(self)
+
+    cdef int explain_backward(self, PyMethodDef* method) except -1:
+        if method.ml_flags == METH_FASTCALL | METH_KEYWORDS:
+            self.backward_of_class = <FastMethod>method.ml_meth
+            method.ml_meth = <PyCFunction>explained_backward
+        return 0
+
+
 # Where each element of the result takes several of the input along an axis.
 
 cdef object launch_smaller(const Entry* entry, x, axis, Py_ssize_t parts, out):
@@ -394,7 +461,7 @@ cdef object launch_larger(const Entry* entry, dy, x, axis, Py_ssize_t parts, out
     return launch(&entry.backward_x, &call, cnp.PyArray_DIMS(source), gradient, source, out)
 
 
-cdef class GatedKernels(Kernels):
+cdef class GatedKernels(FixedKernels):
     """The short path of a gated activation."""
 
     def __call__(self, x, axis=-1, out=None):
@@ -406,7 +473,7 @@ cdef class GatedKernels(Kernels):
         return self._backward(dy, x, y, axis, single(out)) if result is None else result
 
 
-cdef class PiecesKernels(Kernels):
+cdef class PiecesKernels(FixedKernels):
     """The short path of a forward call that wants the largest values alone, and of backward from the input."""
 
     def __call__(self, x, pieces, axis=-1, out=None, *, return_which=False):
@@ -446,7 +513,7 @@ cdef inline bint any_axis(cnp.ndarray x, object axis) noexcept:
     return small(axis) == 1 or along(x, axis) >= 0
 
 
-cdef class ChannelsKernels(Kernels):
+cdef class ChannelsKernels(FixedKernels):
     """The short path of a call with one weight, or one per position on an axis."""
 
     @staticmethod

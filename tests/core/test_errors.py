@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from decimal import Decimal
 from fractions import Fraction
@@ -360,10 +361,36 @@ def test_a_word_that_is_none_of_the_choices(row, parameter, dtype):
         _refused(error, words, lambda g=given: fa.get(row.name).backward(x, x=x, **g, out=out), out)
 
 
-def test_an_unknown_parameter(case, dtype):
+WORDS = {
+    "steepness": [],
+    "dim": ["axis="],
+    "inplace": ["out="],
+    "dtype": [".astype(dtype)"],
+    "where": ["softmax", "forward"],
+}
+"""Names that no activation knows, or few, and what is said of them."""
+
+
+def test_an_unknown_name_is_answered_with_all_that_there_are(case, dtype):
     arrays = case.draw((4, 8), dtype)
     out = _out_for(case, arrays)
-    _refused(TypeError, ["steepness"], lambda: case(*arrays, out=out, steepness=3), out)
+    call = case.activation.backward if case.saved else case.activation
+    taken = list(inspect.signature(call).parameters)
+    for name, words in WORDS.items():
+        if name in taken:
+            continue
+        words = [case.row.name, repr(name), ", ".join(taken), *words]
+        given = {name: np.ones(8, bool) if name == "where" else True}
+        _refused(TypeError, words, lambda g=given: case(*arrays, out=out, **g), out)
+        # Whatever the call lacks.
+        _refused(TypeError, words, lambda g=given: call(arrays[0], **g))
+
+
+def test_a_known_name_is_refused_as_python_does(case, dtype):
+    arrays = case.draw((4, 8), dtype)
+    if not case.saved:
+        _refused(TypeError, ["x"], lambda: case(*arrays, x=arrays[0]))
+    _refused(TypeError, ["out"], lambda: case(*arrays, out=object()))
 
 
 def test_too_many_positional_arguments(row, dtype):
