@@ -86,7 +86,7 @@ dbeta : scalar
             total = layouts.parameter_gradient(self, gradient, saved, parameters, whole, computing)
         result = layouts.elementwise(self, direction, [gradient, saved], out, parameters)
         self.remember(parameters, direction == "y")
-        return (result, layouts.rounded(total, dtype)[0]) if learnt else result
+        return (result, arrays.cast(total, dtype)[0]) if learnt else result
 
     def low_level_callable(self, **parameters: Any) -> Any:
         """This function of one number, for those of SciPy that call C.
@@ -201,7 +201,8 @@ dweight : numpy.ndarray or scalar
         dtype = arrays.result_dtype(source)
         result = arrays.as_output(out, source.shape, dtype, like=source)
         kind = layouts.dtype_along(slopes.size, dtype)
-        self._run("forward", [source], result, axis, slopes.astype(arrays.computing_dtype(dtype)), kind)
+        slopes = arrays.cast(slopes, arrays.computing_dtype(dtype))
+        self._run("forward", [source], result, axis, slopes, kind)
         return arrays.finish(result, out)
 
     def _backward(self, dy: Any, weight: Any, axis: int, x: Any, y: Any, out: Any) -> tuple[Any, Any]:
@@ -215,9 +216,9 @@ dweight : numpy.ndarray or scalar
         kind = layouts.dtype_along(slopes.size, dtype)
         split = self._split(source.shape, axis, slopes)
         total = layouts.parameter_gradient(self, gradient, source, (), split, kind)
-        slopes = slopes.astype(arrays.computing_dtype(dtype))
+        slopes = arrays.cast(slopes, arrays.computing_dtype(dtype))
         self._run("x", [gradient, source], result, axis, slopes, kind)
-        dweight = layouts.rounded(total, dtype).reshape(np.shape(weight))
+        dweight = arrays.cast(total, dtype).reshape(np.shape(weight))
         return arrays.finish(result, out), dweight[()]
 
     def _run(
@@ -337,7 +338,7 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
             raise ValueError(
                 f"which holds {winners.min()} to {winners.max()}; allowed is 0 <= which < pieces={pieces}"
             )
-        return winners.astype(np.int32, copy=False)
+        return arrays.cast(winners, np.dtype(np.int32), copy=False)
 
 
 class Gated(Described, _dispatch.GatedKernels, kind="gated"):

@@ -108,6 +108,12 @@ def given(name: str, value: Any) -> str:
     return f"{name}={text if len(text) <= 100 else f'{text[:48]}...{text[-48:]}'}"
 
 
+def cast(array: np.ndarray, dtype: np.dtype, copy: bool = True) -> np.ndarray:
+    """`array` in another dtype: what is beyond it is infinite, 0 or NaN without a word, as in a kernel."""
+    with np.errstate(all="ignore"):
+        return array.astype(dtype, copy=copy)
+
+
 def is_number(value: Any) -> bool:
     """Whether `float` of it is what it says: text is no number, and a complex one has another part."""
     if isinstance(value, np.ndarray | np.generic):
@@ -326,9 +332,7 @@ def blocks_in_c_order(
         return
     iterators = [a.flat for a in arrays]
     for start in range(0, size, span):
-        with np.errstate(invalid="ignore"):  # NaN of half precision
-            copies = [np.asarray(a[start : start + span], dtype) for a in iterators]
-        yield copies, start
+        yield [cast(a[start : start + span], dtype, copy=False) for a in iterators], start
 
 
 def _overlap_partly(a: np.ndarray | None, out: np.ndarray | None) -> bool:

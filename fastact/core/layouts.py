@@ -85,9 +85,3 @@ def parameter_gradient(
     for (gradient, source), index in arrays.blocks_in_c_order([dy, x], dtype, span):
         kernels.add_gradient(gradient, source, total, parameters, axis, index, span)
     return total
-
-
-def rounded(total: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """A sum in the result's dtype: beyond its range it is infinite without a warning, as in a kernel."""
-    with np.errstate(over="ignore"):
-        return total.astype(dtype)
