@@ -23,6 +23,7 @@ KINDS = {
     "float or array_like": "_ArrayLike",
     "int": "SupportsIndex",
     "int or None": "SupportsIndex | None",
+    "int, None or tuple of int": "SupportsIndex | tuple[SupportsIndex, ...] | None",
 }
 """The types of arguments by what docstrings call them; words stand for themselves."""
 
@@ -98,6 +99,9 @@ METHODS = {
 """What the objects of a shape of work have beside calls and parameters."""
 
 
+OUT = "_Out | tuple[_Out]"
+
+
 class Overload(NamedTuple):
     """One way to call: which of the arguments have another type than theirs, and what it returns."""
 
@@ -132,7 +136,7 @@ def _class(row: Any, required: Any) -> str:
 
 def _of_forward(row: Any) -> Iterator[Overload]:
     array = "_A" if row.shape.by_element else "_N"
-    ways = [({"x": array}, array), ({"x": "_ArrayLike", "out": "_Out"}, "_Out")]
+    ways = [({"x": array}, array), ({"x": "_ArrayLike", "out": OUT}, "_Out")]
     ways += [({"x": "float | integer[Any] | bool_"}, "float64")] if row.shape.by_element else []
     ways += [({"x": "_ArrayLike"}, "NDArray[Any]")]
     yield from _with_pairs(row.arguments, ways, "return_which", "NDArray[int32]")
@@ -146,7 +150,7 @@ def _of_backward(row: Any) -> Iterator[Overload]:
         floats = "_ArrayLike" if name == "which" else "_N"
         ways += [
             ({"dy": "_N", name: floats, **nones}, "_N"),
-            ({"dy": "_ArrayLike", name: "_ArrayLike", "out": "_Out", **nones}, "_Out"),
+            ({"dy": "_ArrayLike", name: "_ArrayLike", "out": OUT, **nones}, "_Out"),
             ({"dy": "_ArrayLike", name: "_ArrayLike", **nones}, "NDArray[Any]"),
         ]
     if any(a.name == "weight" for a in row.backward_arguments):
@@ -172,14 +176,26 @@ def _overloads(
 ) -> str:
     lines = []
     for way in ways:
-        by_position = [f"{array}: {way.arguments[array]}" for array in first]
-        by_name = []
-        for argument in arguments:
-            text = f"{argument.name}: {_given(argument, way, required)}"
-            (by_name if argument.by_name or name == "backward" else by_position).append(text)
-        words = ", ".join(["self", *by_position, "*", *by_name])
-        lines.append(f"    @overload\n    def {name}({words}) -> {way.result}: ...\n")
+        for form in _forms(way, arguments, required) if name == "__call__" else [list(arguments)]:
+            by_position = [f"{array}: {way.arguments[array]}" for array in first]
+            by_name = []
+            for argument in form:
+                text = f"{argument.name}: {_given(argument, way, required)}"
+                (by_name if argument.by_name or name == "backward" else by_position).append(text)
+            words = ", ".join(["self", *by_position, *["*"] * bool(by_name), *by_name])
+            lines.append(f"    @overload\n    def {name}({words}) -> {way.result}: ...\n")
     return "".join(lines)
+
+
+def _forms(way: Overload, arguments: Iterable[Any], required: Any) -> Iterator[list[Any]]:
+    """The arguments of a forward call; a given `out` comes by name, or behind all that comes by position."""
+    arguments = list(arguments)
+    before = [a for a in arguments if not a.by_name and a.name != "out"]
+    given = "out" in way.arguments
+    if not given or any(a.default is not required for a in before):
+        yield [a._replace(by_name=True) if given and a.name == "out" else a for a in arguments]
+    if given:
+        yield [a._replace(default=required) if a in before else a for a in arguments]
 
 
 def _given(argument: Any, way: Overload, required: Any) -> str:

@@ -8,7 +8,7 @@ under ``src/`` are written separately, so each checks the other.
 """
 
 from . import along_axis, gates, rectifiers, sigmoids, smooth
-from .arguments import REQUIRED, Argument
+from .arguments import OUT, REQUIRED, Argument
 from .functions import STORED, Function, functions
 from .row import VOCABULARY, Convention, Parameter, Row
 from .shapes import SHAPES, Shape
@@ -17,6 +17,6 @@ rows = sigmoids.rows + rectifiers.rows + smooth.rows + along_axis.rows + gates.r
 """Every activation, in the order of `fastact.activations` and of all tables."""
 
 __all__ = [
-    "REQUIRED", "SHAPES", "STORED", "VOCABULARY",
+    "OUT", "REQUIRED", "SHAPES", "STORED", "VOCABULARY",
     "Argument", "Convention", "Function", "Parameter", "Row", "Shape", "functions", "rows",
 ]  # fmt: skip

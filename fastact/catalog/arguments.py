@@ -24,7 +24,7 @@ class Argument(NamedTuple):
     """``forward`` or ``backward``, where the other one does not take it."""
 
 
-OUT = Argument("out", None, "numpy.ndarray, optional", "Where the result goes.", by_name=True)
+OUT = Argument("out", None, "numpy.ndarray or tuple of one, optional", "Where the result goes.")
 WHERE = Argument(
     "where",
     None,

@@ -141,7 +141,7 @@ class Row:
 
     @property
     def arguments(self) -> tuple[Argument, ...]:
-        """What a call takes beside x, in the order of its signature."""
+        """What a call takes beside x, in the order of its signature: `out` is the last by position."""
         own = self._own(self.shape.parameters_by_name)
         others = [a for a in self.shape.arguments if a.only != "backward"]
         by_position = [a for a in others if not a.by_name]

@@ -59,7 +59,13 @@ _AXIS = Argument(
     "axis",
     -1,
     "int",
-    "Axis along which a row or both halves lie, counted from the end where negative.",
+    "Axis along which groups or both halves lie, counted from the end where negative.",
+)
+_ROW_AXES = Argument(
+    "axis",
+    -1,
+    "int, None or tuple of int",
+    "Axis of a row, counted from the end where negative; several, or None for all of them, are one row.",
 )
 
 SHAPES = {
@@ -87,7 +93,7 @@ SHAPES = {
     "rows": Shape(
         _OF_ROWS, along_axis=True, by_row=True, names=("dy",), sums=True, allowed=(4, 4),
         counts=("rows", "length"), compiled_dtypes=("float32", "float64"),
-        arguments=(_AXIS,), parameters_by_name=True,
+        arguments=(_ROW_AXES,), parameters_by_name=True,
     ),
     "random_rows": Shape(
         _OF_ROWS, along_axis=True, by_row=True, needs={"seed": 7}, names=("dy", "noise"),
@@ -97,7 +103,7 @@ SHAPES = {
                 "hard", False, "bool",
                 "Whether to give 1 to the largest value of a row and 0 to the others.",
             ),
-            _AXIS,
+            _ROW_AXES,
             Argument(
                 "seed", REQUIRED, "int",
                 "What the noise is made of, with each element's position in C order.",

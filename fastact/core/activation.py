@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from .. import _dispatch
 from ..catalog import Row
@@ -33,7 +32,9 @@ dbeta : scalar
 
     def __init__(self, row: Row) -> None:
         numbers = row.numbers
-        super().__init__(row.name, tuple(numbers), tuple(numbers.values()), not row.required)
+        super().__init__(
+            row.name, tuple(numbers), tuple(numbers.values()), not row.required, len(row.parameters)
+        )
         self._describe(row)
 
     def _named(self, given: dict[str, Any]) -> Any:
@@ -46,7 +47,7 @@ dbeta : scalar
             if not isinstance(word, str) or word not in parameter.choices:
                 error = ValueError if isinstance(word, str) else TypeError
                 allowed = " or ".join(map(repr, parameter.choices))
-                raise error(f"{self.name}: {parameter.name}={word!r}; allowed is {allowed}")
+                raise error(f"{self.name}: {arrays.given(parameter.name, word)}; allowed is {allowed}")
             name = parameter.choices[word]
         return self if name == self.name else activation(name)
 
@@ -72,7 +73,7 @@ dbeta : scalar
         if args:
             raise TypeError(f"{self.name}.backward takes dy by position and everything else by name")
         learnt = self._learnt(kwargs)
-        given = self._bind((), kwargs)
+        given = self._bind((), kwargs, backward=True)
         named = self._named(given)
         if named is not self:
             return named.backward(dy, x=x, y=y, **given, out=out)
@@ -92,7 +93,7 @@ dbeta : scalar
             total = layouts.parameter_gradient(self, gradient, saved, parameters, whole, computing)
         result = layouts.elementwise(self, direction, [gradient, saved], out, parameters)
         self.remember(parameters, direction == "y")
-        return (result, layouts.rounded(total, dtype)[0]) if learnt else result
+        return (result, arrays.cast(total, dtype)[0]) if learnt else result
 
     def low_level_callable(self, **parameters: Any) -> Any:
         """This function of one number, for those of SciPy that call C.
@@ -143,13 +144,15 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
         self._tempered = _dispatch.Kernels(f"tempered_{row.name}") if row.parameters else self
         self._describe(row)
 
-    def _kernels(self, kwargs: dict[str, Any]) -> tuple[_dispatch.Kernels, tuple[float, ...]]:
+    def _kernels(
+        self, kwargs: dict[str, Any], backward: bool = False
+    ) -> tuple[_dispatch.Kernels, tuple[float, ...]]:
         """What computes the row with these parameters, and what it is given."""
-        parameters = self._read_parameters((), kwargs)
+        parameters = self._read_parameters((), kwargs, backward)
         plain = parameters == tuple(p.default for p in self.row.parameters)
         return (self, ()) if plain else (self._tempered, parameters)
 
-    def _forward(self, x: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
+    def _forward(self, x: Any, axis: Any, out: Any, kwargs: dict[str, Any]) -> Any:
         where = kwargs.pop("where", None) if self.row.takes_where else None
         kernels, parameters = self._kernels(kwargs)
         given = {"axis": axis, **kwargs, **({} if where is None else {"where": where})}
@@ -160,7 +163,6 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
         if where is None:
             return layouts.along_rows(kernels, "forward", [source], out, parameters, axis)
         left_out = self._left_out(where, source.shape)
-        axis = normalize_axis_index(axis, source.ndim)
         result = arrays.as_output(out, source.shape, arrays.result_dtype(source))
         assign = np.asarray(result).__setitem__
         arrays.write(
@@ -183,8 +185,8 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
                 f"{self.name}: where has shape {mask.shape}; allowed is what broadcasts to x's {shape}"
             ) from None
 
-    def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any, kwargs: dict[str, Any]) -> Any:
-        kernels, parameters = self._kernels(kwargs)
+    def _backward(self, dy: Any, x: Any, y: Any, axis: Any, out: Any, kwargs: dict[str, Any]) -> Any:
+        kernels, parameters = self._kernels(kwargs, backward=True)
         self._read_saved(x, y)
         elsewhere = foreign.compute(self, {"dy": dy, "y": y}, out, {"axis": axis, **kwargs})
         if elsewhere is not NotImplemented:
@@ -217,7 +219,8 @@ dweight : numpy.ndarray or scalar
         dtype = arrays.result_dtype(source)
         result = arrays.as_output(out, source.shape, dtype, like=source)
         kind = layouts.dtype_along(slopes.size, dtype)
-        self._run("forward", [source], result, axis, slopes.astype(arrays.computing_dtype(dtype)), kind)
+        slopes = arrays.cast(slopes, arrays.computing_dtype(dtype))
+        self._run("forward", [source], result, axis, slopes, kind)
         return arrays.finish(result, out)
 
     def _backward(self, dy: Any, weight: Any, axis: int, x: Any, y: Any, out: Any) -> tuple[Any, Any]:
@@ -234,9 +237,9 @@ dweight : numpy.ndarray or scalar
         kind = layouts.dtype_along(slopes.size, dtype)
         split = self._split(source.shape, axis, slopes)
         total = layouts.parameter_gradient(self, gradient, source, (), split, kind)
-        slopes = slopes.astype(arrays.computing_dtype(dtype))
+        slopes = arrays.cast(slopes, arrays.computing_dtype(dtype))
         self._run("x", [gradient, source], result, axis, slopes, kind)
-        dweight = layouts.rounded(total, dtype).reshape(np.shape(weight))
+        dweight = arrays.cast(total, dtype).reshape(np.shape(weight))
         return arrays.finish(result, out), dweight[()]
 
     def _run(
@@ -260,10 +263,13 @@ dweight : numpy.ndarray or scalar
         """The slopes as a 1-d array, and the axis they belong to."""
         slopes = arrays.as_input(weight, "weight")
         if slopes.size == 1 and slopes.ndim <= 1:
+            # The default is for a weight per channel; one weight is for an x without channels, too.
+            if isinstance(axis, np.ndarray) or axis != self.parameters["axis"]:
+                arrays.axis_index(axis, x.ndim)
             return slopes.reshape(1), 0
         if x.ndim == 0:
             raise ValueError(f"{self.name}: weight has shape {slopes.shape}; a 0-d x allows one weight only")
-        axis = normalize_axis_index(axis, x.ndim)
+        axis = arrays.axis_index(axis, x.ndim)
         if slopes.shape != (x.shape[axis],):
             raise ValueError(
                 f"{self.name}: weight has shape {slopes.shape}; allowed are one number and "
@@ -289,12 +295,13 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
         self._describe(row)
 
     def _forward(self, x: Any, pieces: int, axis: int, out: Any, return_which: bool) -> Any:
+        self._check_whole(pieces)
         given = {"pieces": pieces, "axis": axis, **({"return_which": True} if return_which else {})}
         elsewhere = foreign.compute(self, {"x": x}, out, given)
         if elsewhere is not NotImplemented:
             return elsewhere
         source = arrays.as_input(x, "x")
-        axis = normalize_axis_index(axis, source.ndim)
+        axis = arrays.axis_index(axis, source.ndim)
         shape = self._grouped(source.shape, axis, pieces)
         dtype = arrays.result_dtype(source)
         result = arrays.as_output(out, shape, dtype)
@@ -313,13 +320,14 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
             )
         if pieces is None:
             raise TypeError(f"{self.name}.backward needs the pieces= of the forward call")
+        self._check_whole(pieces)
         kept = {"x": x} if which is None else {"which": which}
         elsewhere = foreign.compute(self, {"dy": dy, **kept}, out, {"pieces": pieces, "axis": axis})
         if elsewhere is not NotImplemented:
             return elsewhere
         gradient = arrays.as_input(dy, "dy")
         saved = arrays.as_input(x, "x") if which is None else self._winners(which, pieces)
-        axis = normalize_axis_index(axis, saved.ndim)
+        axis = arrays.axis_index(axis, saved.ndim)
         if which is None:
             expected = self._grouped(saved.shape, axis, pieces)
             dtype = arrays.result_dtype(gradient, saved)
@@ -337,25 +345,29 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
 
     def _grouped(self, shape: tuple[int, ...], axis: int, pieces: int) -> tuple[int, ...]:
         """Shape of the output; ValueError where `pieces` does not divide the axis."""
-        if isinstance(pieces, bool) or not hasattr(pieces, "__index__"):
-            raise TypeError(f"{self.name}: pieces={pieces!r}; allowed is a whole number")
         if pieces < 1 or shape[axis] % pieces:
             raise ValueError(
-                f"{self.name}: pieces={pieces}; allowed are the divisors of {shape[axis]}, "
+                f"{self.name}: {arrays.given('pieces', pieces)}; allowed are the divisors of {shape[axis]}, "
                 f"x's extent along axis {axis}"
             )
         return (*shape[:axis], shape[axis] // pieces, *shape[axis + 1 :])
+
+    def _check_whole(self, pieces: Any) -> None:
+        if not arrays.is_whole(pieces):
+            raise TypeError(f"{self.name}: {arrays.given('pieces', pieces)}; allowed is a whole number")
 
     def _winners(self, which: Any, pieces: int) -> np.ndarray:
         """Indices as int32, each of which must be a position in its group."""
         winners = np.asarray(buffers.read(which, "which"))
         if winners.dtype.kind not in "iu":
             raise TypeError(f"which has dtype {winners.dtype}; allowed are integers")
+        if pieces < 1:
+            raise ValueError(f"{self.name}: pieces={pieces}; allowed is pieces >= 1")
         if winners.size and not 0 <= winners.min() <= winners.max() < pieces:
             raise ValueError(
                 f"which holds {winners.min()} to {winners.max()}; allowed is 0 <= which < pieces={pieces}"
             )
-        return winners.astype(np.int32, copy=False)
+        return arrays.cast(winners, np.dtype(np.int32), copy=False)
 
 
 class Gated(Described, _dispatch.GatedKernels, kind="gated"):
@@ -374,7 +386,7 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         if elsewhere is not NotImplemented:
             return elsewhere
         source = arrays.as_input(x, "x")
-        axis = normalize_axis_index(axis, source.ndim)
+        axis = arrays.axis_index(axis, source.ndim)
         dtype = arrays.result_dtype(source)
         result = arrays.as_output(out, self._halved(source.shape, axis), dtype)
         return self._along("forward", [source], result, axis, out)
@@ -385,7 +397,7 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         if elsewhere is not NotImplemented:
             return elsewhere
         gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
-        axis = normalize_axis_index(axis, source.ndim)
+        axis = arrays.axis_index(axis, source.ndim)
         expected = self._halved(source.shape, axis)
         if gradient.shape != expected:
             raise ValueError(f"dy has shape {gradient.shape}; the forward output has shape {expected}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -97,6 +98,38 @@ def as_output(
     return array
 
 
+def given(name: str, value: Any) -> str:
+    """An argument in the message that refuses it."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"{name} is an array of shape {value.shape}, and one for the result is given as out="
+    try:
+        text = repr(value)
+    except ValueError:  # thousands of digits
+        text = hex(value)
+    return f"{name}={text if len(text) <= 100 else f'{text[:48]}...{text[-48:]}'}"
+
+
+def cast(array: np.ndarray, dtype: np.dtype, copy: bool = True) -> np.ndarray:
+    """`array` in another dtype: what is beyond it is infinite, 0 or NaN without a word, as in a kernel."""
+    with np.errstate(all="ignore"):
+        return array.astype(dtype, copy=copy)
+
+
+def is_number(value: Any) -> bool:
+    """Whether `float` of it is what it says: text is no number, and a complex one has another part."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.ndim == 0 and (value.dtype.kind in "biuf" or is_half(value.dtype))
+    return hasattr(type(value), "__float__") or hasattr(type(value), "__index__")
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is an integer, which no array of several is, nor a bool where a count is asked for."""
+    if type(value) is int:
+        return True
+    one = not isinstance(value, np.ndarray) or value.ndim == 0
+    return one and hasattr(value, "__index__") and not isinstance(value, bool)
+
+
 def as_gradient(dy: Any, saved: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The gradient of an output and the array that was saved, `name`, of one shape."""
     gradient, kept = as_input(dy, "dy"), as_input(saved, name)
@@ -153,6 +186,53 @@ def each_chunk(
     return partial(_dispatch.run_chunks, kernels, direction, [*inputs, output], parameters, options)
 
 
+def axis_index(axis: Any, ndim: int, allowed: str = "an integer") -> int:
+    """The axis counted from the front.
+
+    Raises
+    ------
+    TypeError
+        If it is no integer.
+    numpy.exceptions.AxisError
+        If there is no such axis.
+    """
+    if not is_whole(axis):
+        raise TypeError(f"{given('axis', axis)}; allowed is {allowed}")
+    index = operator.index(axis)
+    if not -ndim <= index < ndim:
+        raise np.exceptions.AxisError(index, ndim)
+    return index % ndim
+
+
+def row_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes that lie in one row, as they follow each other in C order.
+
+    Raises
+    ------
+    ValueError
+        If one is named twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    named = axis if isinstance(axis, tuple) else (axis,)
+    axes = sorted(axis_index(one, ndim, "an integer, None or a tuple of integers") for one in named)
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"duplicate value in 'axis': {axis}")
+    return tuple(axes)
+
+
+def rows_together(arrays: list[np.ndarray], axes: tuple[int, ...]) -> tuple[list[np.ndarray], int, int]:
+    """Views in which the axes of a row follow each other; the first of these, and how many they are."""
+    if not axes:
+        return [np.asarray(a)[..., np.newaxis] for a in arrays], arrays[0].ndim, 1
+    first = axes[-1] - len(axes) + 1
+    if first != axes[0]:
+        others = [i for i in range(arrays[0].ndim) if i not in axes]
+        order = *others[:first], *axes, *others[first:]
+        arrays = [np.asarray(a).transpose(order) for a in arrays]
+    return arrays, first, len(axes)
+
+
 def split_axis(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
     """A C-contiguous array seen along one axis: (outer, length, inner)."""
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
@@ -176,25 +256,31 @@ Slab = tuple[tuple[slice, ...], int]
 
 
 def _slabs(
-    shape: tuple[int, ...], axis: int, limit: int, in_c_order: bool = False, part: Part | None = None
+    shape: tuple[int, ...],
+    axis: int,
+    limit: int,
+    in_c_order: bool = False,
+    span: int = 1,
+    part: Part | None = None,
 ) -> Iterator[Slab]:
     """Cut an array into slabs of about `limit` elements, whole along `axis` however long that is.
 
-    In C order, what is before the axis and what is behind it are each a range of flat positions: of those in
-    the array of which this one is a part, where it is.
+    So they are along the next `span` - 1 axes. In C order, what is before these and what is behind them are
+    each a range of flat positions: of those in the array of which this one is a part, where it is.
     """
+    behind = axis + span
     whole, start = part or Part(shape, (0,) * len(shape))
     pending = [tuple(slice(0, n) for n in shape)]
     while pending:
         slab = pending.pop()
         sizes = [part.stop - part.start for part in slab]
-        dims = [i for i, n in enumerate(sizes) if i != axis and n > 1]
-        scattered = in_c_order and not (_in_one(sizes, whole, 0, axis) and _in_one(sizes, whole, axis + 1))
+        dims = [i for i, n in enumerate(sizes) if not axis <= i < behind and n > 1]
+        scattered = in_c_order and not (_in_one(sizes, whole, 0, axis) and _in_one(sizes, whole, behind))
         if (math.prod(sizes) <= limit and not scattered) or not dims:
             first = 0
             for within, at, n in zip(slab, start, whole, strict=True):
                 first = first * n + at + within.start
-            yield (*slab[:axis], slice(None), *slab[axis + 1 :]), first
+            yield (*slab[:axis], *[slice(None)] * span, *slab[behind:]), first
             continue
         dim = dims[0] if in_c_order else max(dims, key=lambda i: sizes[i])
         middle = slab[dim].start + sizes[dim] // 2
@@ -221,12 +307,14 @@ def along_axis(
     group: int = 0,
     in_c_order: bool = False,
     part: Part | None = None,
+    span: int = 1,
 ) -> partial[object]:
     """A step that runs kernels which look at the whole of `axis` on arrays, brought to them as `dtypes`.
 
     Arrays that are ready go as they are. Others go through slabs of a fixed size
     (or of one column, where a column is longer), copied in and out. The axis may
-    have another length in some arrays; every other extent is shared. `part` is where they lie in larger ones.
+    have another length in some arrays; every other extent is shared. `span` axes from this one on are seen as
+    one; `part` is where the arrays lie in larger ones.
     """
     written = [None if out is None else np.asarray(out) for out in outputs]
     read = list(inputs)
@@ -234,19 +322,20 @@ def along_axis(
         for out in written:
             if _overlap_partly(a, out):
                 read[k] = a.copy()
-    call = kernels, direction, read, written, axis, parameters, weight, group
+    call = kernels, direction, read, written, axis, span, parameters, weight, group
     ready = part is None
     for a, dtype in zip(read + written, dtypes, strict=True):
         ready = ready and (a is None or is_ready(a, dtype))
     if ready:
         return partial(_dispatch.run_along, *call)
-    slabs = list(_slabs(read[0].shape, axis, 8 * CHUNK, in_c_order, part))
-    columns = max([read[0][slab].size for slab, _ in slabs]) // max(read[0].shape[axis], 1)
+    slabs = list(_slabs(read[0].shape, axis, 8 * CHUNK, in_c_order, span, part))
+    row = slice(axis, axis + span)
+    columns = max([read[0][slab].size for slab, _ in slabs]) // max(math.prod(read[0].shape[row]), 1)
     buffers = [
-        None if a is None else np.empty(columns * a.shape[axis], dtype)
+        None if a is None else np.empty(columns * math.prod(a.shape[row]), dtype)
         for a, dtype in zip(read + written, dtypes, strict=True)
     ]
-    step = math.prod((part.whole if part else read[0].shape)[axis + 1 :])
+    step = math.prod((part.whole if part else read[0].shape)[axis + span :])
     return partial(_dispatch.run_slabs, *call, slabs, buffers, step)
 
 
@@ -267,9 +356,7 @@ def blocks_in_c_order(
         return
     iterators = [a.flat for a in arrays]
     for start in range(0, size, span):
-        with np.errstate(invalid="ignore"):  # NaN of half precision
-            copies = [np.asarray(a[start : start + span], dtype) for a in iterators]
-        yield copies, start
+        yield [cast(a[start : start + span], dtype, copy=False) for a in iterators], start
 
 
 def _overlap_partly(a: np.ndarray | None, out: np.ndarray | None) -> bool:

@@ -39,7 +39,7 @@ class Bound(Activation):
         self.name = self.__name__ = activation.name
         self.parameters = {**activation.parameters, **self.bound}
 
-    def __call__(self, x: Any, *, out: Any = None, **others: Any) -> Any:
+    def __call__(self, x: Any, out: Any = None, **others: Any) -> Any:
         """The activation of `x`; what it takes beside `out` and is not bound is given by name."""
         return self.activation(x, out=out, **self._with(others))
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
-import numpy as np
-
 from .. import _dispatch
-from ..catalog import REQUIRED, Argument, Parameter, Row
-from . import compiled, docstring
+from ..catalog import REQUIRED, Argument, Parameter, Row, rows
+from . import arrays, compiled, docstring
 from .bound import Activation, Bound
 
 KINDS: dict[str, Any] = {}
 """The class of an activation's object, by the kind of its row."""
+
+
+_ELSEWHERE = {
+    "dim": "; dim= of other libraries is axis= here, where an activation works along one",
+    "inplace": "; inplace=True of other libraries is out={array} here",
+    "dtype": "; the dtype is that of {array}: give {array}.astype(dtype)",
+    "where": "; where= is for the forward call of {masked}, whose backward finds what it left out as 0 in y",
+}
+"""What other libraries call something, and its name here."""
 
 
 class WhenAsked:
@@ -101,7 +108,7 @@ class Described(Activation):
         if isinstance(self, _dispatch.Kernels):
             # The interpreter takes the signature from a first line of this form.
             words = ", ".join(["$self", "dy", "*", *map(_as_written, arguments)])
-            return _dispatch.Described(type(self), f"backward({words})\n--\n\n{text}").method
+            return _dispatch.Described(self, f"backward({words})\n--\n\n{text}").method
         shared = type(self)._backward  # type: ignore[attr-defined]
         own = FunctionType(
             shared.__code__, shared.__globals__, "backward", shared.__defaults__, shared.__closure__
@@ -211,27 +218,42 @@ class Described(Activation):
         """
         return compiled.address(self.row, dtype, direction)
 
-    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _refuse_unknown(self, names: Iterable[str], backward: bool = False) -> None:
+        """TypeError that lists what a call takes, where it was given another name."""
+        arguments = self.row.backward_arguments if backward else self.row.arguments
+        taken = ["dy" if backward else "x", *(a.name for a in arguments)]
+        for name in names:
+            # Why an array that forward has is not taken, `_read_saved` knows.
+            if name not in (*taken, "x", "y"):
+                of_call = f"{self.name}.backward" if backward else self.name
+                meant = _ELSEWHERE.get(name, "").format(
+                    masked=", ".join(row.name for row in rows if row.takes_where),
+                    array="dy" if backward else "x",
+                )
+                raise TypeError(f"{of_call} has no argument {name!r}; it takes {', '.join(taken)}{meant}")
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any], backward: bool = False) -> dict[str, Any]:
         """The row's parameters of a call by name, as they were given."""
         names = self._names
         if len(args) > len(names):
+            words = ", ".join(("x", *names, "out"))
             raise TypeError(
-                f"{self.name} takes x and {len(names)} parameters {list(names)}; {len(args)} were given"
+                f"{self.name} takes {words} by position, out there or by name; {len(args) + 1} were given"
             )
         given = dict(zip(names, args, strict=False))
         for key, value in kwargs.items():
             if key not in names:
-                raise TypeError(
-                    f"{self.name} has no parameter {key!r}; it takes {list(names) or 'none'} and out"
-                )
+                self._refuse_unknown([key], backward)
             if key in given:
                 raise TypeError(f"{self.name} got {key} twice, by position and by name")
             given[key] = value
         return given
 
-    def _read_parameters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, ...]:
+    def _read_parameters(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], backward: bool = False
+    ) -> tuple[float, ...]:
         """The row's numbers of a call, checked, in the order of the kernel."""
-        return self._numbers(self._bind(args, kwargs))
+        return self._numbers(self._bind(args, kwargs, backward))
 
     def _numbers(self, given: dict[str, Any]) -> tuple[float, ...]:
         values = tuple([self._number(p.name, given.get(p.name, p.default), p.none) for p in self._numeric])
@@ -260,12 +282,14 @@ class Described(Activation):
         value = none if value is None else value
         if value is REQUIRED:
             raise TypeError(f"{self.name} needs the parameter {name}")
-        if isinstance(value, np.ndarray) and value.ndim:
-            raise TypeError(f"{self.name}: {name} is an array of shape {value.shape}; allowed is one number")
+        if not arrays.is_number(value):
+            raise TypeError(f"{self.name}: {arrays.given(name, value)}; allowed is a number")
         try:
             number = float(value)
-        except (TypeError, ValueError):
-            raise TypeError(f"{self.name}: {name}={value!r}; allowed is a number") from None
+        except OverflowError:
+            raise ValueError(
+                f"{self.name}: {arrays.given(name, value)}; allowed is a number in float64's range"
+            ) from None
         if math.isnan(number):
             raise ValueError(f"{self.name}: {name}={value!r}; allowed is a number that is not NaN")
         return number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 
-from ..catalog import REQUIRED, Argument, Row
+from ..catalog import OUT, REQUIRED, Argument, Row
 
 KEYWORD, EITHER = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 
@@ -50,12 +50,12 @@ def _section(title: str, body: str) -> str:
 
 def _parameters(row: Row) -> str:
     in_place = "" if row.shape.shrinks else "; may be `x`, then nothing is allocated"
+    out = f"out : {OUT.kind}\n    Where the result goes, of its shape and dtype{in_place}."
     lines = [
         "x : array_like\n"
         "    Input of any shape and memory order; float16, bfloat16, float32 and float64 keep their dtype,\n"
         "    integers and bools give float64.",
-        *(_entry(argument) for argument in row.arguments if argument.name != "out"),
-        f"out : numpy.ndarray, optional\n    Where the result goes, of its shape and dtype{in_place}.",
+        *(out if argument is OUT else _entry(argument) for argument in row.arguments),
     ]
     return "\n".join(lines)
 
@@ -157,7 +157,7 @@ def backward(row: Row, gradients: Gradients) -> str:
         if len(saved) == 1
         else f"{', '.join(a.name for a in saved)} : array_like\n    {which}",
         *map(_entry, others),
-        f"out : numpy.ndarray, optional\n    Where the gradient of the input goes; may be {in_place}.",
+        f"out : {OUT.kind}\n    Where the gradient of the input goes; may be {in_place}.",
     ]
     gives_more = any(a.name.endswith("_grad") or a.name == "weight" for a in others)
     returns = (_GRADIENT, gradients.returns_also) if gives_more else (_GRADIENT,)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from .. import _dispatch
 from . import arrays
@@ -55,15 +55,15 @@ def along_rows(
     inputs: list[np.ndarray],
     out: Any,
     parameters: tuple[float, ...],
-    axis: int,
+    axis: Any,
     in_c_order: bool = False,
 ) -> Any:
-    """Run kernels that look at the whole of an axis on arrays of one shape."""
-    plain = kernels.run_plain(
-        direction, inputs[0], inputs[1] if len(inputs) > 1 else None, out, parameters, axis
-    )
-    if plain is not None:
-        return plain
+    """Run kernels that look at the whole of a row, along one axis or several, on arrays of one shape."""
+    if type(axis) is int:
+        saved = inputs[1] if len(inputs) > 1 else None
+        plain = kernels.run_plain(direction, inputs[0], saved, out, parameters, axis)
+        if plain is not None:
+            return plain
     result = arrays.as_output(out, inputs[0].shape, arrays.result_dtype(*inputs))
     arrays.write(rows_step(kernels, direction, inputs, result, parameters, axis, in_c_order))
     return arrays.finish(result, out)
@@ -75,15 +75,26 @@ def rows_step(
     inputs: list[np.ndarray],
     result: np.ndarray,
     parameters: tuple[float, ...],
-    axis: int,
+    axis: Any,
     in_c_order: bool = False,
     part: arrays.Part | None = None,
 ) -> partial[object]:
     """A step that does the same with a result which is there already."""
-    axis = normalize_axis_index(axis, result.ndim)
-    dtypes = [dtype_along(result.shape[axis], arrays.native(result.dtype))] * (len(inputs) + 1)
+    axes = arrays.row_axes(axis, result.ndim)
+    (*read, written), first, span = arrays.rows_together([*inputs, result], axes)
+    length = math.prod(written.shape[first : first + span])
+    dtypes = [dtype_along(length, arrays.native(result.dtype))] * (len(inputs) + 1)
     return arrays.along_axis(
-        kernels, direction, inputs, [result], axis, dtypes, parameters, in_c_order=in_c_order, part=part
+        kernels,
+        direction,
+        read,
+        [written],
+        first,
+        dtypes,
+        parameters,
+        in_c_order=in_c_order,
+        span=span,
+        part=part,
     )
 
 
@@ -106,9 +117,3 @@ def parameter_gradient(
     for (gradient, source), index in arrays.blocks_in_c_order([dy, x], dtype, span):
         kernels.add_gradient(gradient, source, total, parameters, axis, index, span)
     return total
-
-
-def rounded(total: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """A sum in the result's dtype: beyond its range it is infinite without a warning, as in a kernel."""
-    with np.errstate(over="ignore"):
-        return total.astype(dtype)

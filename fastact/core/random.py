@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from .. import _dispatch
-from ..catalog import Row
+from ..catalog import REQUIRED, Row
 from . import arrays, docstring, foreign, layouts
 from .described import Described
 
 
 def _seed_as_parameter(name: str, seed: Any, otherwise: str = "") -> float:
     """The number whose bits are the seed's, as kernels take it."""
-    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
-        raise TypeError(f"{name}: seed={seed!r}; allowed is an integer{otherwise}")
+    if not arrays.is_whole(seed):
+        raise TypeError(f"{name}: {arrays.given('seed', seed)}; allowed is an integer{otherwise}")
     if not 0 <= seed.__index__() < 2**64:
-        raise ValueError(f"{name}: seed={seed}; allowed is 0 <= seed < 2**64")
+        raise ValueError(f"{name}: {arrays.given('seed', seed)}; allowed is 0 <= seed < 2**64")
     return float(np.uint64(seed).view(np.float64))
+
+
+_ELSEWHERE: Any = object()
+"""The seed of a call that does not give it by name."""
 
 
 class Random(Described, kind="random"):
@@ -38,10 +42,12 @@ class Random(Described, kind="random"):
             return self._evaluation, ((bounds[0] + bounds[1]) / 2,)
         return self._training, (*bounds, _seed_as_parameter(self.name, seed, " or None"))
 
-    def __call__(self, x: Any, *args: Any, out: Any = None, seed: Any = None, **kwargs: Any) -> Any:
-        if len(args) == 3:
-            *args, seed = args  # type: ignore[assignment]
-        bounds = self._read_parameters(tuple(args), kwargs) if args or kwargs else self._defaults
+    def __call__(self, x: Any, *args: Any, out: Any = None, seed: Any = _ELSEWHERE, **kwargs: Any) -> Any:
+        if len(args) > len(self._names):
+            args, seed, out = self._behind_bounds(args, seed, out)
+        elif seed is _ELSEWHERE:
+            seed = None
+        bounds = self._read_parameters(args, kwargs) if args or kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
         result = kernels.run_plain("forward", x, None, out, parameters)
         if result is not None:
@@ -49,14 +55,25 @@ class Random(Described, kind="random"):
         elsewhere = foreign.compute(self, {"x": x}, out, self._given(bounds, seed))
         if elsewhere is not NotImplemented:
             return elsewhere
-        return layouts.elementwise(
-            kernels, "forward", [arrays.as_input(x, "x")], out, parameters, seed is not None
-        )
+        inputs, out = [arrays.as_input(x, "x")], _dispatch.single(out)
+        return layouts.elementwise(kernels, "forward", inputs, out, parameters, seed is not None)
+
+    def _behind_bounds(self, args: tuple[Any, ...], seed: Any, out: Any) -> tuple[Any, ...]:
+        """The bounds, the seed and `out` of a call that gives more than the bounds by position."""
+        bounds = args[: len(self._names)]
+        late = dict(zip(("seed", "out"), args[len(bounds) :], strict=False))
+        if len(late) < len(args) - len(bounds):
+            words = ", ".join(("x", *self._names, *late))
+            raise TypeError(f"{self.name} takes {words} by position; {len(args) + 1} were given")
+        for name, by_name in (("seed", seed is not _ELSEWHERE), ("out", out is not None)):
+            if name in late and by_name:
+                raise TypeError(f"{self.name} got {name} twice, by position and by name")
+        return bounds, late["seed"], late.get("out", out)
 
     def _backward(
         self, dy: Any, *, x: Any = None, y: Any = None, out: Any = None, seed: Any = None, **kwargs: Any
     ) -> Any:
-        bounds = self._read_parameters((), kwargs) if kwargs else self._defaults
+        bounds = self._read_parameters((), kwargs, backward=True) if kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
         direction = self._read_saved(x, y)
         if direction == "y" and bounds != self._defaults:
@@ -69,6 +86,7 @@ class Random(Described, kind="random"):
         if elsewhere is not NotImplemented:
             return elsewhere
         gradient, saved = arrays.as_gradient(dy, kept, direction)
+        out = _dispatch.single(out)
         return layouts.elementwise(kernels, direction, [gradient, saved], out, parameters, seed is not None)
 
     def _given(self, bounds: tuple[float, ...], seed: Any) -> dict[str, Any]:
@@ -104,9 +122,23 @@ class RandomRows(Described, kind="random_rows"):
         self._tau_as_parameter = lru_cache(maxsize=32)(lambda tau: self._read_parameters((tau,), {}))
 
     def __call__(
-        self, x: Any, tau: float = 1.0, hard: bool = False, axis: int = -1, *, seed: Any, out: Any = None
+        self,
+        x: Any,
+        tau: float = 1.0,
+        hard: bool = False,
+        axis: Any = -1,
+        out: Any = None,
+        *,
+        seed: Any = REQUIRED,
+        **unknown: Any,
     ) -> Any:
+        if unknown:
+            self._refuse_unknown(unknown)
+        if seed is REQUIRED:
+            raise TypeError(f"{self.name} needs the argument seed, an integer")
         parameters = (*self._read_tau(tau), _seed_as_parameter(self.name, seed))
+        if isinstance(hard, np.ndarray):
+            raise TypeError(f"{self.name}: {arrays.given('hard', hard)}; allowed is a bool")
         elsewhere = foreign.compute(
             self, {"x": x}, out, {"tau": tau, "hard": hard, "axis": axis, "seed": seed}
         )
@@ -114,9 +146,11 @@ class RandomRows(Described, kind="random_rows"):
             return elsewhere
         source = arrays.as_input(x, "x")
         then = self._one_hot if hard else None
-        plain = self._soft.run_plain("forward", source, None, out, parameters, axis, then)
-        if plain is not None:
-            return plain
+        if type(axis) is int:
+            plain = self._soft.run_plain("forward", source, None, out, parameters, axis, then)
+            if plain is not None:
+                return plain
+        out = _dispatch.single(out)
         result = arrays.as_output(out, source.shape, arrays.result_dtype(source))
         self._write(source, result, parameters, hard, axis)
         return arrays.finish(result, out)
@@ -127,10 +161,15 @@ class RandomRows(Described, kind="random_rows"):
         result: np.ndarray,
         parameters: tuple[float, ...],
         hard: bool,
-        axis: int,
+        axis: Any,
         part: arrays.Part | None = None,
     ) -> None:
-        steps = [layouts.rows_step(self._soft, "forward", [source], result, parameters, axis, True, part)]
+        axes = arrays.row_axes(axis, source.ndim)
+        if source.size and axes and axes[-1] - axes[0] >= len(axes):
+            soft = self._of_axes_apart(source, parameters, axes, result.dtype, part)
+            steps = [partial(np.asarray(result).__setitem__, ..., soft)]
+        else:
+            steps = [layouts.rows_step(self._soft, "forward", [source], result, parameters, axis, True, part)]
         if hard:
             steps.append(layouts.rows_step(self._one_hot, "forward", [result], result, (), axis))
         arrays.write(*steps)
@@ -158,10 +197,13 @@ class RandomRows(Described, kind="random_rows"):
         y: Any = None,
         tau: float = 1.0,
         hard: bool = False,
-        axis: int = -1,
+        axis: Any = -1,
         seed: Any = None,
         out: Any = None,
+        **unknown: Any,
     ) -> Any:
+        if unknown:
+            self._refuse_unknown(unknown, backward=True)
         parameters = self._read_tau(tau)
         if not hard:
             self._read_saved(x, y)
@@ -178,7 +220,30 @@ class RandomRows(Described, kind="random_rows"):
         gradient, saved = arrays.as_gradient(dy, kept, name)
         if hard:
             saved = np.asarray(self(saved, tau, axis=axis, seed=seed))
-        return layouts.along_rows(self._soft, "y", [gradient, saved], out, (*parameters, 0.0), axis)
+        inputs, out = [gradient, saved], _dispatch.single(out)
+        return layouts.along_rows(self._soft, "y", inputs, out, (*parameters, 0.0), axis)
+
+    def _of_axes_apart(
+        self,
+        x: np.ndarray,
+        parameters: tuple[float, ...],
+        axes: tuple[int, ...],
+        dtype: np.dtype,
+        part: arrays.Part | None,
+    ) -> np.ndarray:
+        """The soft sample where the C order of a row's elements has gaps, as no kernel counts them."""
+        tau, seed = parameters
+        computing = arrays.computing_dtype(arrays.native(dtype))
+        over = {"axis": axes, "keepdims": True}
+        within = part or arrays.Part(x.shape, (0,) * x.ndim)
+        noise = layouts.elements_of_part(
+            self._noise, "forward", [np.zeros(x.shape, computing)], (seed,), within
+        )
+        with np.errstate(all="ignore"):
+            logits = np.asarray(x, computing, order="C").astype(np.longdouble)
+            noisy = logits - logits.max(**over) + noise
+            terms = np.exp((noisy - noisy.max(**over)) / np.longdouble(tau))
+            return (terms / terms.sum(**over)).astype(computing).astype(dtype)
 
     def _read_tau(self, tau: Any) -> tuple[float, ...]:
         return self._tau_as_parameter(tau) if type(tau) is float else self._read_parameters((tau,), {})

@@ -4,9 +4,14 @@
 # every case and raise every error.
 
 cdef extern from "Python.h":
+    ctypedef struct PyObject
+    ctypedef void* PyCFunction
     ctypedef struct PyMethodDef:
         const char* ml_name
+        PyCFunction ml_meth
+        int ml_flags
         const char* ml_doc
+    int METH_FASTCALL, METH_KEYWORDS
     int Py_tp_methods
     void* PyType_GetSlot(type, int)
     object PyDescr_NewMethod(type, PyMethodDef*)
@@ -17,8 +22,33 @@ cdef enum:
     OUTPUTS = 2
 
 
-cdef inline bint is_number(object value) noexcept:
-    return PyFloat_CheckExact(value) or PyLong_CheckExact(value)
+cdef extern from *:
+    """
+    // An int as a double; NaN, which no parameter is, for one beyond the range.
+    static double as_double(PyObject* number) {
+        double value = PyLong_AsDouble(number);
+        if (value != -1.0 || !PyErr_Occurred()) return value;
+        PyErr_Clear();
+        return NAN;
+    }
+    """
+    double as_double(object) noexcept
+
+
+cdef inline double number_of(object value) noexcept:
+    """A float or an int as a parameter; NaN for what Python has to look at."""
+    if PyFloat_CheckExact(value):
+        return PyFloat_AS_DOUBLE(value)
+    return as_double(value) if PyLong_CheckExact(value) else NAN
+
+
+cpdef object single(object out):
+    """What `out` of a call is, as ufuncs take it: an array, or a tuple of one."""
+    if not isinstance(out, tuple):
+        return out
+    if len(out) != 1:
+        raise ValueError(f"out is a tuple of {len(out)}; allowed is an array or a tuple of one")
+    return out[0]
 
 
 cdef object launch(
@@ -69,8 +99,9 @@ cdef class Described:
     cdef bytes text
     cdef readonly object method
 
-    def __init__(self, type kind, str text):
+    def __init__(self, Kernels kernels, str text):
         cdef const PyMethodDef* method
+        cdef type kind = type(kernels)
         self.text = text.encode()
         for base in kind.__mro__:
             method = <const PyMethodDef*>PyType_GetSlot(base, Py_tp_methods)
@@ -78,6 +109,8 @@ cdef class Described:
                 if strcmp(method.ml_name, b"backward") == 0:
                     self.definition = method[0]
                     self.definition.ml_doc = self.text
+                    if isinstance(kernels, FixedKernels):
+                        (<FixedKernels>kernels).explain_backward(&self.definition)
                     self.method = PyDescr_NewMethod(kind, &self.definition)
                     for_good.append(self)
                     return
@@ -227,17 +260,18 @@ cdef class ElementwiseKernels(Kernels):
 
     cdef tuple names
     cdef int count
+    cdef Py_ssize_t most  # arguments that are taken by position before `out`
     cdef bint has_defaults
     cdef double defaults[MOST]
     # What passed the Python subclass's checks last: for forward or backward from x, and for backward from y.
     cdef CheckedParameters checked[2]
 
-    def __init__(self, str kernel, tuple names, tuple defaults, bint has_defaults):
+    def __init__(self, str kernel, tuple names, tuple defaults, bint has_defaults, Py_ssize_t most):
         cdef double unknown[MOST]
         cdef int i
         Kernels.__init__(self, kernel)
         self.names = names
-        self.count = len(names)
+        self.count, self.most = len(names), most
         self.has_defaults = has_defaults
         read_numbers(defaults, self.defaults)
         for i in range(MOST):
@@ -255,15 +289,10 @@ cdef class ElementwiseKernels(Kernels):
         if len(args) > self.count:
             return False
         for i in range(len(args)):
-            if not is_number(args[i]):
-                return False
-            parameters[i] = args[i]
+            parameters[i] = number_of(args[i])
         for i in range(len(args), self.count):
             if self.names[i] in kwargs:
-                value = kwargs[self.names[i]]
-                if not is_number(value):
-                    return False
-                parameters[i] = value
+                parameters[i] = number_of(kwargs[self.names[i]])
                 given += 1
         if given != len(kwargs) or not (self.has_defaults or len(args) + given == self.count):
             return False
@@ -283,7 +312,9 @@ cdef class ElementwiseKernels(Kernels):
             result = launch_flat(&self.entry.forward, &call, x, None, out)
             if result is not None:
                 return result
-        return self._forward(x, args, kwargs, out)
+        if len(args) == self.most + 1 and out is None:
+            return self(x, *args[:self.most], out=args[self.most], **kwargs)
+        return self._forward(x, args, kwargs, single(out))
 
     def backward(self, dy, *args, x=None, y=None, out=None, **kwargs):
         cdef double parameters[MOST]
@@ -299,13 +330,13 @@ cdef class ElementwiseKernels(Kernels):
             result = launch_flat(work, &call, dy, saved, out)
             if result is not None:
                 return result
-        return self._backward(dy, args, x, y, out, kwargs)
+        return self._backward(dy, args, x, y, single(out), kwargs)
 
 
 cdef class RowsKernels(Kernels):
     """The short path of an activation of rows."""
 
-    def __call__(self, x, axis=-1, *, out=None, **kwargs):
+    def __call__(self, x, axis=-1, out=None, **kwargs):
         cdef Call call
         cdef int dim = along(x, axis) if not kwargs and plain(x) else -1
         if dim >= 0:
@@ -313,7 +344,7 @@ cdef class RowsKernels(Kernels):
             result = launch_along(&self.entry.forward, &call, dim, x, None, out)
             if result is not None:
                 return result
-        return self._forward(x, axis, out, kwargs)
+        return self._forward(x, axis, single(out), kwargs)
 
     def backward(self, dy, *, x=None, y=None, axis=-1, out=None, **kwargs):
         cdef Call call
@@ -325,7 +356,66 @@ cdef class RowsKernels(Kernels):
             result = launch_along(&self.entry.backward_y, &call, dim, dy, y, out)
             if result is not None:
                 return result
-        return self._backward(dy, x, y, axis, out, kwargs)
+        return self._backward(dy, x, y, axis, single(out), kwargs)
+
+
+cdef extern from *:
+    """
+    typedef PyObject* (*FastMethod)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*);
+
+    // After a call that failed: an activation says more of a name that it does not take than the interpreter.
+    // `names` are a dict or a tuple of those that were given, or null.
+    static PyObject* explained(PyObject* result, PyObject* self, PyObject* names, int backward) {
+        if (result || !names || !PyErr_ExceptionMatches(PyExc_TypeError)) return result;
+        PyObject *type, *error, *trace;
+        PyErr_Fetch(&type, &error, &trace);
+        PyObject* none = PyObject_CallMethod(self, "_refuse_unknown", "Oi", names, backward);
+        if (none) {
+            Py_DECREF(none);
+            PyErr_Restore(type, error, trace);
+        } else {
+            Py_XDECREF(type);
+            Py_XDECREF(error);
+            Py_XDECREF(trace);
+        }
+        return nullptr;
+    }
+
+    static PyObject* explained_call(PyObject* self, PyObject* args, PyObject* named) {
+        PyTypeObject* base = Py_TYPE(self)->tp_base;
+        while (base->tp_call == explained_call) base = base->tp_base;
+        return explained(base->tp_call(self, args, named), self, named, 0);
+    }
+
+    static void explain_call(PyObject* self) { Py_TYPE(self)->tp_call = explained_call; }
+    """
+    ctypedef PyObject* (*FastMethod)(PyObject*, PyObject**, Py_ssize_t, PyObject*) noexcept
+    PyObject* explained(PyObject*, PyObject*, PyObject*, int) noexcept
+    void explain_call(object)
+
+
+cdef PyObject* explained_backward(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) noexcept:
+    return explained((<FixedKernels>self).backward_of_class(self, args, count, names), self, names, True)
+
+
+cdef class FixedKernels(Kernels):
+    """What takes the same arguments in every activation of its kind, so that their names are read in C.
+
+    The dict that would hold other names takes a seventh of a small call; those are looked at when they failed it.
+    The class of `self` is its own.
+    """
+
+    cdef FastMethod backward_of_class
+
+    def __init__(self, str kernel):
+        Kernels.__init__(self, kernel)
+        explain_call(self)
+
+    cdef int explain_backward(self, PyMethodDef* method) except -1:
+        if method.ml_flags == METH_FASTCALL | METH_KEYWORDS:
+            self.backward_of_class = <FastMethod>method.ml_meth
+            method.ml_meth = <PyCFunction>explained_backward
+        return 0
 
 
 # Where each element of the result takes several of the input along an axis.
@@ -371,30 +461,30 @@ cdef object launch_larger(const Entry* entry, dy, x, axis, Py_ssize_t parts, out
     return launch(&entry.backward_x, &call, cnp.PyArray_DIMS(source), gradient, source, out)
 
 
-cdef class GatedKernels(Kernels):
+cdef class GatedKernels(FixedKernels):
     """The short path of a gated activation."""
 
-    def __call__(self, x, axis=-1, *, out=None):
+    def __call__(self, x, axis=-1, out=None):
         result = launch_smaller(self.entry, x, axis, 2, out)
-        return self._forward(x, axis, out) if result is None else result
+        return self._forward(x, axis, single(out)) if result is None else result
 
     def backward(self, dy, *, x=None, y=None, axis=-1, out=None):
         result = launch_larger(self.entry, dy, x, axis, 2, out) if y is None else None
-        return self._backward(dy, x, y, axis, out) if result is None else result
+        return self._backward(dy, x, y, axis, single(out)) if result is None else result
 
 
-cdef class PiecesKernels(Kernels):
+cdef class PiecesKernels(FixedKernels):
     """The short path of a forward call that wants the largest values alone, and of backward from the input."""
 
-    def __call__(self, x, pieces, axis=-1, *, out=None, return_which=False):
+    def __call__(self, x, pieces, axis=-1, out=None, *, return_which=False):
         cdef Py_ssize_t parts = small(pieces)
         result = launch_smaller(self.entry, x, axis, parts, out) if return_which is False else None
-        return self._forward(x, pieces, axis, out, return_which) if result is None else result
+        return self._forward(x, pieces, axis, single(out), return_which) if result is None else result
 
     def backward(self, dy, *, x=None, y=None, which=None, pieces=None, axis=-1, out=None):
         cdef Py_ssize_t parts = small(pieces)
         result = launch_larger(self.entry, dy, x, axis, parts, out) if y is None and which is None else None
-        return self._backward(dy, x, y, which, pieces, axis, out) if result is None else result
+        return self._backward(dy, x, y, which, pieces, axis, single(out)) if result is None else result
 
 
 cdef extern from *:
@@ -418,7 +508,12 @@ cdef inline Py_ssize_t small(object number) noexcept:
     return one_digit(number) if PyLong_CheckExact(number) else 0
 
 
-cdef class ChannelsKernels(Kernels):
+cdef inline bint any_axis(cnp.ndarray x, object axis) noexcept:
+    """Whether one weight for all may come with this axis: one that x has, or the default."""
+    return small(axis) == 1 or along(x, axis) >= 0
+
+
+cdef class ChannelsKernels(FixedKernels):
     """The short path of a call with one weight, or one per position on an axis."""
 
     @staticmethod
@@ -434,20 +529,20 @@ cdef class ChannelsKernels(Kernels):
         call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
         call.inputs[2] = cnp.PyArray_DATA(slopes)
         if cnp.PyArray_DIM(slopes, 0) == 1:
-            return True
+            return any_axis(x, axis)
         dim = along(x, axis)
         if dim < 0 or cnp.PyArray_DIM(x, dim) != cnp.PyArray_DIM(slopes, 0):
             return False
         split(&call.axis, cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), dim)
         return True
 
-    def __call__(self, x, weight, axis=1, *, out=None):
+    def __call__(self, x, weight, axis=1, out=None):
         cdef Call call
         cdef double wide
         cdef float narrow
         cdef bint fits = False
         call.parameters = NULL
-        if plain(x) and PyFloat_CheckExact(weight):
+        if plain(x) and PyFloat_CheckExact(weight) and any_axis(x, axis):
             wide = weight
             narrow = <float>wide
             call.inputs[2] = <void*>&wide if dtype_of(x) == FLOAT64 else <void*>&narrow
@@ -460,7 +555,7 @@ cdef class ChannelsKernels(Kernels):
         result = None
         if fits:
             result = launch(&self.entry.forward, &call, cnp.PyArray_DIMS(<cnp.ndarray>x), x, None, out)
-        return self._forward(x, weight, axis, out) if result is None else result
+        return self._forward(x, weight, axis, single(out)) if result is None else result
 
     def backward(self, dy, *, weight=None, axis=1, x=None, y=None, out=None):
         cdef Call call
@@ -472,17 +567,17 @@ cdef class ChannelsKernels(Kernels):
             or dtype_of(x) >= FLOAT16 or not ChannelsKernels.takes(x, weight, axis, &call)
             or not (out is None or plain(out) and disjoint(weight, out))
         ):
-            return self._backward(dy, weight, axis, x, y, out)
+            return self._backward(dy, weight, axis, x, y, single(out))
         count = call.axis.length
         call.parameters = NULL
         call.place.index, call.place.step = 0, 1
         call.group = max(segment, count)
         # The sums of many ranges of many channels would be of the array's size.
         if call.size == 0 or call.size > MOST_RANGES * call.group:
-            return self._backward(dy, weight, axis, x, y, out)
+            return self._backward(dy, weight, axis, x, y, single(out))
         out = output(out, cnp.PyArray_DIMS(<cnp.ndarray>x), dy, x)
         if out is None:
-            return self._backward(dy, weight, axis, x, y, out)
+            return self._backward(dy, weight, axis, x, y, single(out))
         total = cnp.PyArray_ZEROS(1, &count, cnp.NPY_DOUBLE, 0)
         self.add_ranges(&call, dy, x, total)
         run(&self.entry.backward_x, &call, dtype_of(x), dy, x, out)

@@ -2,12 +2,12 @@
 
 cimport numpy as cnp
 from call cimport (
-    FASTACT_API, Axis, Call, CheckedParameters, Entry, Function, Functions, Kernel, Plan, Processors, Segment, Table,
+    FASTACT_API, Call, CheckedParameters, Entry, Function, Functions, Kernel, Plan, Processors, Segment, Table,
     Work, available_threads, fastact_api, fastact_entry, longest_half_row, one_thread_will_do, own_threads, segment,
     set_judged, set_process_threads as store_process_threads, settle_in, take_part, workers,
 )
 from cpython.contextvars cimport get_value
-from cpython.float cimport PyFloat_CheckExact
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cython.parallel cimport prange

@@ -21,17 +21,18 @@ def run_chunks(Kernels kernels, str direction, list arrays, tuple parameters, di
 
 
 def run_along(
-    Kernels kernels, str direction, list inputs, list outputs, int dim, tuple parameters, weight, Py_ssize_t group,
+    Kernels kernels, str direction, list inputs, list outputs, int dim, int span, tuple parameters, weight,
+    Py_ssize_t group,
 ):
-    """Run what looks at the whole of an axis on arrays that are ready for it, None for what there is not."""
-    cdef tuple axis = split_of(inputs[0], outputs[0], dim)
+    """Run what looks at the whole of `span` axes from `dim` on, on arrays that are ready; None where there is none."""
+    cdef tuple axis = split_of(inputs[0], outputs[0], dim, span)
     if cnp.PyArray_SIZE(outputs[0]):
         run_parts(kernels, direction, inputs, outputs, axis, parameters, weight, group, (0, axis[2]))
 
 
 def run_slabs(
-    Kernels kernels, str direction, list inputs, list outputs, int dim, tuple parameters, weight, Py_ssize_t group,
-    list slabs, list buffers, Py_ssize_t step,
+    Kernels kernels, str direction, list inputs, list outputs, int dim, int span, tuple parameters, weight,
+    Py_ssize_t group, list slabs, list buffers, Py_ssize_t step,
 ):
     """The same for arrays of any layout and dtype, slab after slab.
 
@@ -46,7 +47,7 @@ def run_slabs(
         for k in range(count):
             if views[k] is not None:
                 cnp.PyArray_CopyInto(parts[k], views[k])
-        axis = split_of(parts[0], parts[count], dim)
+        axis = split_of(parts[0], parts[count], dim, span)
         run_parts(
             kernels, direction, parts[:count], parts[count:], axis, parameters, weight, group, (first, step))
         for k in range(count, len(views)):
@@ -71,11 +72,19 @@ cdef object room(cnp.ndarray view, buffer):
     return buffer[:cnp.PyArray_SIZE(view)].reshape((<object>view).shape)
 
 
-cdef tuple split_of(cnp.ndarray a, cnp.ndarray b, int dim):
-    """Two arrays seen along an axis on which one may be the shorter, as if they were contiguous."""
-    cdef Axis axis
-    split(&axis, cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), dim)
-    return axis.outer, min(axis.length, <Py_ssize_t>cnp.PyArray_DIM(b, dim)), axis.inner
+cdef tuple split_of(cnp.ndarray a, cnp.ndarray b, int dim, int span):
+    """Two arrays seen along axes on which one may be the shorter, as if they were contiguous."""
+    cdef Py_ssize_t outer = 1, length = 1, other = 1, inner = 1
+    cdef int i
+    for i in range(cnp.PyArray_NDIM(a)):
+        if i < dim:
+            outer *= cnp.PyArray_DIM(a, i)
+        elif i < dim + span:
+            length *= cnp.PyArray_DIM(a, i)
+            other *= cnp.PyArray_DIM(b, i)
+        else:
+            inner *= cnp.PyArray_DIM(a, i)
+    return outer, min(length, other), inner
 
 
 cdef int run_parts(

@@ -90,12 +90,17 @@ cdef inline object output(object out, const cnp.npy_intp* shape, cnp.ndarray fir
     return out
 
 
-cdef inline int along(cnp.ndarray array, object axis) except? -2:
+cdef extern from "Python.h":
+    long PyLong_AsLongAndOverflow(object, int* overflow) noexcept
+
+
+cdef inline int along(cnp.ndarray array, object axis) noexcept:
     """The dimension that an axis names; -1 where it names none."""
+    cdef int overflow
     if not PyLong_CheckExact(axis):
         return -1
-    cdef Py_ssize_t dim = axis, dims = cnp.PyArray_NDIM(array)
-    if not -dims <= dim < dims:
+    cdef Py_ssize_t dim = PyLong_AsLongAndOverflow(axis, &overflow), dims = cnp.PyArray_NDIM(array)
+    if overflow or not -dims <= dim < dims:
         return -1
     return dim + dims if dim < 0 else dim
 

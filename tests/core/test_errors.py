@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -166,7 +169,7 @@ def test_an_axis_out_of_range(case, dtype):
     arrays = case.draw((4, 8), dtype)
     out = _out_for(case, arrays)
     parameters = {"weight": np.ones(8, dtype)} if "weight" in case.row.needs else {}
-    for axis in (2, -3, 100):
+    for axis in (2, -3, 100, 2**40, 2**70, -(2**70)):
         _refused(
             np.exceptions.AxisError,
             [str(axis), "2"],
@@ -181,16 +184,29 @@ def test_a_0d_array_has_no_axis(case, dtype):
     _refused(np.exceptions.AxisError, [], lambda: case(*arrays))
 
 
-@pytest.mark.parametrize("axis", [0.5, "last", (0, 1)])
-def test_an_axis_that_is_no_integer(axis, dtype):
-    x = np.ones((4, 8), dtype)
-    for call in (
-        lambda: fa.softmax(x, axis=axis),
-        lambda: fa.softmax.backward(x, y=x, axis=axis),
-        lambda: fa.maxout(x, 4, axis=axis),
-        lambda: fa.prelu(x, np.ones(8, dtype), axis=axis),
+@pytest.mark.parametrize("case", WITH_AXIS, ids=str)
+def test_an_axis_that_is_no_integer(case, dtype):
+    """A row alone may have several axes."""
+    arrays = case.draw((4, 8), dtype)
+    out = _out_for(case, arrays)
+    parameters = {"weight": np.ones(8, dtype)} if "weight" in case.row.needs else {}
+    for axis in (0.5, "last", [0, 1], np.arange(2), *(() if case.row.shape.by_row else ((0, 1), None))):
+        words = ["axis", "an integer", str(axis) if not isinstance(axis, np.ndarray) else "out="]
+        _refused(TypeError, words, lambda a=axis: case(*arrays, out=out, axis=a, **parameters), out)
+
+
+@pytest.mark.parametrize("case", [case for case in WITH_AXIS if case.row.shape.by_row], ids=str)
+def test_axes_of_a_row_that_are_none(case, dtype):
+    arrays = case.draw((4, 8), dtype)
+    out = _out_for(case, arrays)
+    for axis, error, words in (
+        ((0, 0), ValueError, ["duplicate", "(0, 0)"]),
+        ((1, -1), ValueError, ["duplicate", "(1, -1)"]),
+        ((0, 2), np.exceptions.AxisError, ["2"]),
+        ((0, 0.5), TypeError, ["0.5", "tuple"]),
+        (((0, 1),), TypeError, ["(0, 1)", "tuple"]),
     ):
-        _refused(TypeError, [], call)
+        _refused(error, words, lambda a=axis: case(*arrays, out=out, axis=a), out)
 
 
 @pytest.mark.parametrize("pieces", [3, 5, 16, 0, -2])
@@ -203,9 +219,19 @@ def test_pieces_that_do_not_divide_the_axis(pieces, dtype):
     )
 
 
-@pytest.mark.parametrize("pieces", [2.5, "2", None])
+@pytest.mark.parametrize("pieces", [2.5, "2", None, True, np.True_, [2], np.full(2, 2)], ids=str)
 def test_pieces_that_are_no_integer(pieces, dtype):
-    _refused(TypeError, ["pieces"], lambda: fa.maxout(np.ones((4, 8), dtype), pieces))
+    x, out, which = np.ones((4, 8), dtype), np.full((4, 4), 9, dtype), np.zeros((4, 4), np.int64)
+    _refused(TypeError, ["pieces"], lambda: fa.maxout(x, pieces, out=out), out)
+    _refused(TypeError, ["pieces"], lambda: fa.maxout.backward(out, x=x, pieces=pieces, out=x), x)
+    _refused(TypeError, ["pieces"], lambda: fa.maxout.backward(out, which=which, pieces=pieces, out=x), x)
+
+
+@pytest.mark.parametrize("pieces", [0, -2])
+def test_pieces_that_no_position_is_of(pieces, dtype):
+    dy = np.ones((4, 0), dtype)
+    words = ["pieces", str(pieces), "1"]
+    _refused(ValueError, words, lambda: fa.maxout.backward(dy, which=dy.astype(int), pieces=pieces))
 
 
 @pytest.mark.parametrize("seed", [None, 7])
@@ -218,7 +244,15 @@ def test_rrelu_with_lower_above_upper(seed, dtype):
     _refused(ValueError, words, lambda: fa.rrelu.backward(x, y=x, **bounds, out=out), out)
 
 
-@pytest.mark.parametrize("seed", [1.5, "seven", [1, 2]])
+@pytest.mark.parametrize("position", [5, None])
+@pytest.mark.parametrize("name", [7, None])
+def test_a_seed_given_twice(position, name, dtype):
+    x, out = np.ones(8, dtype), np.full(8, 9, dtype)
+    words = ["seed", "twice"]
+    _refused(TypeError, words, lambda: fa.rrelu(x, 0.1, 0.2, position, seed=name, out=out), out)
+
+
+@pytest.mark.parametrize("seed", [1.5, "seven", [1, 2], True, np.ones(2, int)], ids=str)
 def test_a_seed_that_is_no_integer(seed, dtype):
     x = np.ones(8, dtype)
     _refused(TypeError, ["seed"], lambda: fa.rrelu(x, seed=seed))
@@ -269,17 +303,49 @@ def test_a_parameter_that_is_nan(row, dtype):
         _refused(ValueError, words, lambda g=given, c=call: c(x, x=x, **g, out=out), out)
 
 
+NO_NUMBERS = (
+    *("steep", "0.5", b"0.5", bytearray(b"0.5"), memoryview(b"0.5"), np.str_("0.5"), np.array("0.5")),
+    *(None, [1.0, 2.0], np.ones(1), 1j, np.complex64(1), np.array(1j), np.array(1.0, object)),
+    np.timedelta64(1, "s"),
+)
+"""Some of which `float` takes all the same."""
+
+
 @pytest.mark.parametrize("row", [row for row in fa.catalog.rows if row.parameters], ids=lambda row: row.name)
 def test_a_parameter_that_is_no_number(row, dtype):
     x, out = np.ones(8, dtype), np.full(8, 9, dtype)
     forward, backward = fa.get(row.name), fa.get(row.name).backward
     for parameter in row.parameters:
-        for value in () if parameter.choices else ("steep", None, [1.0, 2.0], 1j):
+        for value in () if parameter.choices else NO_NUMBERS:
             if value is None and parameter.none is not None:
                 continue
             given = {**row.needs, parameter.name: value}
             _refused(TypeError, [parameter.name], lambda g=given: forward(x, **g, out=out), out)
             _refused(TypeError, [parameter.name], lambda g=given: backward(x, x=x, **g, out=out), out)
+
+
+@pytest.mark.parametrize("row", [row for row in fa.catalog.rows if row.numbers], ids=lambda row: row.name)
+def test_a_parameter_beyond_float64(row, dtype):
+    """As an int of hundreds of digits is, or thousands."""
+    x, out = np.ones(8, dtype), np.full(8, 9, dtype)
+    forward, backward = fa.get(row.name), fa.get(row.name).backward
+    for name in row.numbers:
+        for value in (10**400, -(10**400), 10**5000):
+            given = {**row.needs, name: value}
+            words = [name, "...", "float64"]
+            _refused(ValueError, words, lambda g=given: forward(x, **g, out=out), out)
+            _refused(ValueError, words, lambda g=given: backward(x, x=x, **g, out=out), out)
+            assert name not in row.required or forward(x, **row.needs, out=x) is x
+
+
+@pytest.mark.parametrize(
+    "value", [np.float32(0.5), np.float16(0.5), np.array(0.5), Fraction(1, 2), Decimal("0.5")]
+)
+def test_a_parameter_that_is_a_number_of_another_type(value, dtype):
+    x = np.linspace(-1, 1, 8, dtype=dtype)
+    np.testing.assert_array_equal(fa.elu(x, value), fa.elu(x, 0.5))
+    np.testing.assert_array_equal(fa.elu.backward(x, x=x, alpha=value), fa.elu.backward(x, x=x, alpha=0.5))
+    np.testing.assert_array_equal(fa.elu(x, True), fa.elu(x, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -295,10 +361,36 @@ def test_a_word_that_is_none_of_the_choices(row, parameter, dtype):
         _refused(error, words, lambda g=given: fa.get(row.name).backward(x, x=x, **g, out=out), out)
 
 
-def test_an_unknown_parameter(case, dtype):
+WORDS = {
+    "steepness": [],
+    "dim": ["axis="],
+    "inplace": ["out="],
+    "dtype": [".astype(dtype)"],
+    "where": ["softmax", "forward"],
+}
+"""Names that no activation knows, or few, and what is said of them."""
+
+
+def test_an_unknown_name_is_answered_with_all_that_there_are(case, dtype):
     arrays = case.draw((4, 8), dtype)
     out = _out_for(case, arrays)
-    _refused(TypeError, ["steepness"], lambda: case(*arrays, out=out, steepness=3), out)
+    call = case.activation.backward if case.saved else case.activation
+    taken = list(inspect.signature(call).parameters)
+    for name, words in WORDS.items():
+        if name in taken:
+            continue
+        words = [case.row.name, repr(name), ", ".join(taken), *words]
+        given = {name: np.ones(8, bool) if name == "where" else True}
+        _refused(TypeError, words, lambda g=given: case(*arrays, out=out, **g), out)
+        # Whatever the call lacks.
+        _refused(TypeError, words, lambda g=given: call(arrays[0], **g))
+
+
+def test_a_known_name_is_refused_as_python_does(case, dtype):
+    arrays = case.draw((4, 8), dtype)
+    if not case.saved:
+        _refused(TypeError, ["x"], lambda: case(*arrays, x=arrays[0]))
+    _refused(TypeError, ["out"], lambda: case(*arrays, out=object()))
 
 
 def test_too_many_positional_arguments(row, dtype):
@@ -311,6 +403,23 @@ def test_no_array_at_all(row):
         fa.get(row.name)()
     with pytest.raises(TypeError):
         fa.get(row.name).backward()
+
+
+@pytest.mark.parametrize("weight", [0.25, np.float64(0.25), [0.25], np.full(1, 0.25)], ids=repr)
+def test_one_prelu_weight_with_an_axis_that_is_none(weight, dtype):
+    """Its default is one that x need not have."""
+    weight = weight.astype(dtype) if isinstance(weight, np.ndarray) else weight
+    wrong = [(axis, np.exceptions.AxisError) for axis in (99, -3, 2**70)]
+    wrong += [(axis, TypeError) for axis in (0.5, None, np.zeros(2, int))]
+    for x in (np.ones((4, 8), dtype), np.ones(8, dtype)):
+        out = np.full_like(x, 9)
+        for axis, error in wrong:
+            given = {"weight": weight, "axis": axis, "out": out}
+            _refused(error, ["axis"], lambda x=x, g=given: fa.prelu(x, **g), out)
+            _refused(error, ["axis"], lambda x=x, g=given: fa.prelu.backward(x, x=x, **g), out)
+        for axis in (0, -1, 1):
+            assert fa.prelu(x, weight, axis=axis, out=out) is out
+    assert fa.prelu(dtype(-1), 0.25) == -0.25
 
 
 @pytest.mark.parametrize("shape", [(3,), (9,), (4,), (8, 1), (1, 8)], ids=str)
@@ -350,7 +459,7 @@ def test_a_bad_thread_count(count):
     assert fa.get_num_threads() == before
 
 
-@pytest.mark.parametrize("count", [1.5, "2", "two", None])
+@pytest.mark.parametrize("count", [1.5, "2", "two", None, True, np.True_])
 def test_a_thread_count_that_is_no_integer(count):
     before = fa.get_num_threads()
     _refused(ValueError, [repr(count), "1"], lambda: fa.set_num_threads(count))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import mpmath_reference as reference
 import numpy as np
 import pytest
-from cases import Case, same_bits
+from cases import Case, other_parameters, same_bits
+from layouts import layouts
 
 import fastact as fa
 from fastact import catalog
@@ -74,6 +75,101 @@ def test_threads_share_a_long_row(row, shape, dtype):
                 assert same_bits(case(*arrays, axis=axis), expected)
                 copies = [array.copy() for array in arrays]
                 assert same_bits(case(*copies, axis=axis, out=copies[-1]), expected)
+
+
+# Several axes that are one row.
+
+AXES = [None, (0,), (0, 1), (-1, 1), (0, 2), (2, 0, 1)]
+
+
+def _as_one(array: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:
+    """The row's axes as the last one, in the order of their elements in C."""
+    axes = tuple(sorted(a % array.ndim for a in (range(array.ndim) if axes is None else axes)))
+    others = [i for i in range(array.ndim) if i not in axes]
+    moved = array.transpose(*others, *axes)
+    return np.ascontiguousarray(moved).reshape(*moved.shape[: len(others)], -1)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=NAME)
+@pytest.mark.parametrize("axes", AXES, ids=str)
+@pytest.mark.parametrize("shape", [(3, 4, 5), (40, 30, 70)], ids=str)
+def test_axes_are_one_row(row, axes, shape, any_dtype, threads):
+    """Whatever the layout, in place too, to the bit."""
+    for case in (Case(row, saved) for saved in ("", *row.saves)):
+        arrays = case.draw(shape, any_dtype)
+        for given in [{}, *other_parameters(row)]:
+            expected = case(*(_as_one(array, axes) for array in arrays), **given)
+            assert same_bits(_as_one(case(*arrays, axis=axes, **given), axes), expected)
+            for layout in layouts(any_dtype).values():
+                copies = [layout(array) for array in arrays]
+                result = case(*copies, axis=axes, **given)
+                assert same_bits(_as_one(result, axes), expected)
+                out = copies[-1]
+                if out.flags.writeable:
+                    assert case(*copies, axis=axes, out=out, **given) is out
+                    assert same_bits(_as_one(out.astype(any_dtype), axes), expected)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("axes", [*AXES, 1, ()], ids=str)
+def test_axes_mean_what_scipys_do(name, axes, dtype):
+    special = pytest.importorskip("scipy.special")
+    x = _draw((3, 4, 5), dtype)
+    expected = getattr(special, name)(x, axis=axes)
+    np.testing.assert_allclose(fa.get(name)(x, axes), expected, rtol=1e-5, atol=1e-6)
+    for scalar in (dtype(3), dtype(np.nan)):
+        computed = fa.get(name)(scalar, axis=None)
+        assert type(computed) is dtype
+        np.testing.assert_array_equal(computed, getattr(special, name)(scalar, axis=None))
+
+
+@pytest.mark.parametrize("row", ALL_ROWS, ids=lambda row: row.name)
+def test_without_an_axis_each_element_is_a_row(row, any_dtype):
+    for case in (Case(row, saved) for saved in ("", *row.saves)):
+        arrays = case.draw((3, 4), any_dtype)
+        expected = case(*(array[..., np.newaxis] for array in arrays))[..., 0]
+        assert same_bits(case(*arrays, axis=()), expected)
+        assert case(*arrays, axis=(), out=arrays[-1]) is arrays[-1]
+        assert same_bits(arrays[-1], expected)
+
+
+@pytest.mark.parametrize("row", ALL_ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("shape", [(0, 3, 2), (3, 0, 2), (3, 2, 0)], ids=str)
+def test_rows_of_an_empty_array(row, shape, dtype):
+    for case in (Case(row, saved) for saved in ("", *row.saves)):
+        for axes in (*AXES, ()):
+            assert case(*case.draw(shape, dtype), axis=axes).shape == shape
+
+
+@pytest.mark.parametrize("axes", AXES, ids=str)
+def test_a_mask_over_axes(axes, dtype):
+    x = _draw((3, 4, 5), dtype)
+    mask = np.random.default_rng(2).random(x.shape) < 0.6
+    y = fa.softmax(x, axes, where=mask, temperature=0.7)
+    expected = fa.softmax(_as_one(x, axes), where=_as_one(mask, axes), temperature=0.7)
+    assert same_bits(_as_one(y, axes), expected)
+    assert fa.softmax(x, axes, where=mask, temperature=0.7, out=x) is x
+    assert same_bits(x, y)
+
+
+@pytest.mark.parametrize("axes", AXES, ids=str)
+@pytest.mark.parametrize("tau", [0.3, 1.0, 4.0])
+def test_noise_over_axes_is_that_of_the_elements(axes, tau, dtype):
+    x, dy = _draw((3, 4, 5), dtype), _draw((3, 4, 5), dtype, seed=1)
+    noise = _as_one(fa.gumbel_softmax.noise(x.shape, dtype, seed=11), axes)
+    soft = fa.gumbel_softmax(x, tau, axis=axes, seed=11)
+    _assert_correct("gumbel_softmax", _as_one(soft, axes), _as_one(x, axes), noise=noise, tau=tau)
+    hard = _as_one(fa.gumbel_softmax(x, tau, True, axes, seed=11), axes)
+    np.testing.assert_array_equal(hard, _as_one(soft, axes) == _as_one(soft, axes).max(-1, keepdims=True))
+    gradient = fa.gumbel_softmax.backward(dy, y=soft, tau=tau, axis=axes)
+    of_one = fa.gumbel_softmax.backward(_as_one(dy, axes), y=_as_one(soft, axes), tau=tau)
+    assert same_bits(_as_one(gradient, axes), of_one)
+    of_hard = fa.gumbel_softmax.backward(dy, x=x, tau=tau, hard=True, axis=axes, seed=11)
+    assert same_bits(of_hard, gradient)
+    for view in (np.asfortranarray(x), np.flip(np.flip(x).copy())):
+        assert same_bits(fa.gumbel_softmax(view, tau, axis=axes, seed=11), soft)
+        assert fa.gumbel_softmax(view, tau, axis=axes, seed=11, out=view) is view
+        assert same_bits(view, soft)
 
 
 # log_softmax. Known defects: scipy 19521, pytorch 11866.

@@ -24,6 +24,10 @@ fa.gelu(None)  # error
 fa.gelu(1.5j)  # error
 fa.gelu(x, out=[0.0])  # error
 fa.gelu(x, out="y")  # error
+fa.gelu(x, out=(x, x))  # error
+fa.gelu(x, y)  # error
+fa.elu(x, y)  # error
+fa.silu(x, y, y)  # error
 
 # parameters
 fa.gelu(x, approximate="fast")  # error
@@ -40,6 +44,8 @@ fa.relu(x, inplace=True)  # error
 # axes
 fa.softmax(x, dim=-1)  # error
 fa.softmax(x, axis=0.5)  # error
+fa.softmax(x, axis=(0, 0.5))  # error
+fa.glu(x, axis=(0, 1))  # error
 fa.softmax(x, -1, 2.0)  # error
 fa.log_softmax(x, temperature=2.0)  # error
 fa.log_softmax(x, where=x > 0)  # error
