@@ -193,7 +193,7 @@ def test_errors_are_those_of_an_ndarray(kind):
         fa.celu(x, alpha=0.0)
     with pytest.raises(TypeError, match="exactly one of x="):
         fa.silu.backward(x, y=x)
-    with pytest.raises(TypeError, match="no parameter 'slope'"):
+    with pytest.raises(TypeError, match="'slope'"):
         fa.leaky_relu(x, slope=1)
     if kind.values is not _of_extension:  # pandas has no complex dtype of its own
         with pytest.raises(TypeError, match="complex128"):
