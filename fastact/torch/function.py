@@ -48,11 +48,11 @@ def arguments(row: Row) -> tuple[Argument, ...]:
     return tuple(sorted(taken, key=lambda argument: argument.by_name))
 
 
-def signature(first: str, taken: tuple[Argument, ...]) -> inspect.Signature:
-    """What a call takes, after its first argument."""
+def signature(taken: tuple[Argument, ...], *first: str) -> inspect.Signature:
+    """What a call takes, after its first arguments."""
     either, by_name = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
     others = [inspect.Parameter(a.name, by_name if a.by_name else either, default=a.default) for a in taken]
-    return inspect.Signature([inspect.Parameter(first, either), *others])
+    return inspect.Signature([*(inspect.Parameter(name, either) for name in first), *others])
 
 
 def entries(taken: tuple[Argument, ...]) -> str:
@@ -72,7 +72,7 @@ class Function:
         self.row, self.operator = row, operators[row.name]
         self.arguments = arguments(row)
         self.by_position = tuple(a.name for a in self.arguments if not a.by_name)
-        self.signature = signature("x", self.arguments)
+        self.signature = signature(self.arguments, "x")
         self.defaults = {a.name: a.default for a in self.arguments}
         self.choices = {p.name: p.choices for p in row.parameters if p.choices}
         self.nones = {p.name: p.none for p in row.parameters if p.none is not None}

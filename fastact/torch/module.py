@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar
 
 import torch
@@ -15,13 +16,43 @@ OF_THE_CALL = ("seed", "where", "training")
 """Arguments of a function that are no property of a module."""
 
 
+OF_A_WEIGHT = (
+    Argument("num_parameters", 1, "int", "How many weights there are: 1, or x's extent along `dim`."),
+    Argument("init", 0.25, "float", "What each is at first."),
+)
+OF_A_TENSOR = (
+    Argument("device", None, "torch.device, optional", "Where it is.", by_name=True),
+    Argument("dtype", None, "torch.dtype, optional", "Of what dtype it is.", by_name=True),
+)
+
+
 class Activation(torch.nn.Module):
     """What all modules of activations are."""
 
     row: ClassVar[Row]
+    reader: ClassVar[Function]
+    takes: ClassVar[inspect.Signature]
     held: ClassVar[tuple[str, ...]]
     """Names of the attributes that a call is given."""
-    reader: ClassVar[Function]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+        try:
+            bound = self.takes.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"fastact.torch.{type(self).__name__}{self.takes}: {error}") from None
+        bound.apply_defaults()
+        self._hold(bound.arguments)
+
+    def _hold(self, given: dict[str, Any]) -> None:
+        """Take what the module is made of, after the errors that a call with it would raise."""
+        own = {p.name: given[p.name] for p in self.row.parameters}
+        self.reader.operator.activation.bind(**own)
+        for parameter in self.row.parameters:
+            if parameter.gradient and given.pop(f"{parameter.name}_grad"):
+                given[parameter.name] = torch.nn.Parameter(torch.tensor(float(own[parameter.name])))
+        for name, value in given.items():
+            setattr(self, name, value)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The activation of x, with what the module holds."""
@@ -38,12 +69,12 @@ class Activation(torch.nn.Module):
 
 
 class WithWeight(Activation):
-    """One whose weight is learnt for each position on an axis."""
+    """One whose weight is learnt, for each position on an axis."""
 
-    def __init__(self, num_parameters: int, init: float, device: Any, dtype: Any) -> None:
-        super().__init__()
-        self.num_parameters, self.init = num_parameters, init
-        self.weight = torch.nn.Parameter(torch.full((num_parameters,), init, device=device, dtype=dtype))
+    def _hold(self, given: dict[str, Any]) -> None:
+        place = {name: given.pop(name) for name in ("device", "dtype")}
+        super()._hold(given)
+        self.weight = torch.nn.Parameter(torch.full((given["num_parameters"],), given["init"], **place))
 
     def reset_parameters(self) -> None:
         """The weight as it was at first."""
@@ -54,67 +85,29 @@ class WithWeight(Activation):
         return ", ".join(filter(None, (f"num_parameters={self.num_parameters}", super().extra_repr())))
 
 
-OF_A_WEIGHT = (
-    Argument("num_parameters", 1, "int", "How many weights there are: 1, or x's extent along `dim`."),
-    Argument("init", 0.25, "float", "What each is at first."),
-)
-OF_A_TENSOR = (
-    Argument("device", None, "torch.device, optional", "Where it is.", by_name=True),
-    Argument("dtype", None, "torch.dtype, optional", "Of what dtype it is.", by_name=True),
-)
-
-
 def module(row: Row) -> type[Activation]:
     """The class of one activation's modules."""
     reader = Function(row)
     held = tuple(a for a in reader.arguments if a.name not in OF_THE_CALL)
-    taken, base = held, Activation
-    has_weight = reader.operator.learnt and reader.operator.learnt not in row.numbers
+    learnt = reader.operator.learnt
+    has_weight = learnt and learnt not in row.numbers
+    taken = held
     if has_weight:
-        others = tuple(a for a in held if a.name != reader.operator.learnt)
-        taken, base = (*OF_A_WEIGHT, *others, *OF_A_TENSOR), WithWeight
-    learns = [p.name for p in row.parameters if p.gradient]
-    taken += tuple(
-        Argument(f"{name}_grad", False, "bool", f"Whether {name} is a parameter that is learnt.", True)
-        for name in learns
-    )
-    takes = signature("self", taken)
-
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            bound = takes.bind(self, *args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"fastact.torch.{type(self).__name__}{takes}: {error}") from None
-        bound.apply_defaults()
-        given = dict(list(bound.arguments.items())[1:])
-        if has_weight:
-            base.__init__(self, *(given.pop(a.name) for a in (*OF_A_WEIGHT, *OF_A_TENSOR)))
-        else:
-            base.__init__(self)
-        for name in learns:
-            if given.pop(f"{name}_grad"):
-                given[name] = torch.nn.Parameter(torch.tensor(float(given[name])))
-        _check(reader, given)
-        for name, value in given.items():
-            setattr(self, name, value)
-
-    __init__.__signature__ = takes  # type: ignore[attr-defined]
+        taken = (*OF_A_WEIGHT, *(a for a in held if a.name != learnt), *OF_A_TENSOR)
+    elif learnt:
+        learns = f"Whether {learnt} is a parameter that is learnt."
+        taken = (*held, Argument(f"{learnt}_grad", False, "bool", learns, by_name=True))
+    takes = signature(taken)
     names = {
-        "__init__": __init__,
         "__module__": "fastact.torch",
         "__doc__": _docstring(row, taken),
+        "__signature__": takes,
         "row": row,
         "reader": reader,
+        "takes": takes,
         "held": tuple(a.name for a in held),
     }
-    return type(module_name(row.name), (base,), names)
-
-
-def _check(reader: Function, given: dict[str, Any]) -> None:
-    """The errors that a call would raise: a module that cannot be called is not made."""
-    names = {p.name for p in reader.row.parameters}
-    values = {n: v for n, v in given.items() if n in names and not isinstance(v, torch.Tensor)}
-    reader.operator.activation.bind(**values)
+    return type(module_name(row.name), (WithWeight if has_weight else Activation,), names)
 
 
 def _docstring(row: Row, taken: tuple[Argument, ...]) -> str:

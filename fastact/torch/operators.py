@@ -186,7 +186,7 @@ class Operator:
             value if dim is None else value.movedim(dim, 0)
             for value, dim in zip(inputs, in_dims, strict=True)
         ]
-        if self.learnt or any(dim is not None for dim in in_dims[arrays:]) or "where" in self.names:
+        if self.learnt or any(dim is not None for dim in in_dims[arrays:]):
             each = [
                 traced(*(v if d is None else v[i] for v, d in zip(batches, in_dims, strict=True)))
                 for i in range(info.batch_size)

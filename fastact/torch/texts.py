@@ -106,7 +106,7 @@ def _words(values: dict[str, torch.Tensor], dtype: torch.dtype, axis: int) -> di
         return torch.where(condition, tensor(chosen(first)), tensor(other(second)))
 
     return {
-        **{name: getattr(torch, name) for name in ("expm1", "log", "log1p", "sqrt", "tanh", "sigmoid")},
+        **{name: getattr(torch, name) for name in ("expm1", "log", "log1p", "tanh", "sigmoid")},
         **{name: getattr(torch, name) for name in ("abs", "sign", "erf", "erfc")},
         "pi": math.pi,
         "float64": float,

@@ -8,6 +8,7 @@ import inspect
 import pickle
 import re
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,9 @@ EVERY = pytest.mark.parametrize("row", catalog.rows, ids=lambda row: row.name)
 IN_PLACE = pytest.mark.parametrize("row", SAME_SHAPE, ids=lambda row: row.name)
 OF_TORCH = {"rtol": 1e-6, "atol": 1e-6}
 """Its derivatives in float64 have slopes of float32: 1/6 of hardsigmoid, 1 / alpha of celu."""
+NO_SECOND = "hardsigmoid"
+"""What torch has no second derivative of."""
+PAGE = Path(__file__).parents[2].joinpath("docs", "torch.md").read_text(encoding="utf-8")
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
@@ -82,27 +86,20 @@ def test_the_bits_are_those_of_arrays(row):
 @pytest.mark.parametrize("row", WITH_TORCH, ids=lambda row: row.name)
 def test_it_is_torchs_function_with_torchs_derivatives(row):
     x = drawn(5, 8, seed=1)
-    for given in ({}, *(other_parameters(row) if "weight" not in row.needs else ())):
-        # torch refuses a few values that are allowed here, as it does slopes of more than one.
-        try:
-            expected = torchs(row, **given)(x)
-        except RuntimeError:
-            continue
+    takes = all(name in row.torch for name in row.numbers)
+    for given in ({}, *(other_parameters(row) if takes else ())):
+        expected = torchs(row, **given)(x)
         y = called(row, **given)(x)
         torch.testing.assert_close(y, expected, rtol=1e-12, atol=1e-12)
         dy = drawn(*y.shape, seed=2)
         (dx,) = torch.autograd.grad(y, x, dy, create_graph=True)
-        (theirs,) = torch.autograd.grad(expected, x, dy, create_graph=True)
+        (theirs,) = torch.autograd.grad(expected, x, dy, create_graph=row.name != NO_SECOND)
         torch.testing.assert_close(dx, theirs, **OF_TORCH)
         if not theirs.requires_grad:
             continue
         v = drawn(*dx.shape, seed=3, grad=False)
         ours = torch.autograd.grad(dx, (x, dy), v)
-        try:
-            others = torch.autograd.grad(theirs, (x, dy), v, allow_unused=True)
-        except RuntimeError as error:
-            assert "is not implemented" in str(error)  # torch's hardsigmoid has none
-            continue
+        others = torch.autograd.grad(theirs, (x, dy), v, allow_unused=True)
         for a, b in zip(ours, others, strict=True):
             torch.testing.assert_close(a, torch.zeros_like(a) if b is None else b, **OF_TORCH)
 
@@ -740,6 +737,23 @@ def test_public_names_are_there_and_documented(row):
         if line.startswith(">>> "):
             exec(line[4:], namespace)
     assert namespace["x"].grad.shape == (4,)
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+def test_examples_of_the_page_print_what_their_comments_say(block, capsys):
+    exec(compile(block, "torch.md", "exec"), {})
+    said = re.findall(r"print\(.*\)  # (.+)$", block, flags=re.MULTILINE)
+    assert said
+    assert capsys.readouterr().out.splitlines() == said
+
+
+def test_the_page_counts_what_patch_leaves():
+    """Every class of torch.nn's activations is exchanged, or named among the limits."""
+    from torch.nn.modules import activation
+
+    left = set(activation.__all__) - set(KINDS)
+    assert left == {"MultiheadAttention", "Softmax2d"}
+    assert all(f"nn.{name}`" in PAGE for name in left)
 
 
 def test_fastact_alone_imports_no_torch(fresh_python):
