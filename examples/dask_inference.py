@@ -42,11 +42,12 @@ def network(x: Any, layers: list[tuple[np.ndarray, np.ndarray]]) -> Any:
 def main() -> None:
     options = arguments()
     try:
-        import dask.array as da
+        import dask.array
     except ImportError:
         sys.exit("this example needs dask; install it with: pip install 'dask[array]'")
     layers = weights()
-    rows = da.random.default_rng(2).standard_normal(
+    random: Any = dask.array.random
+    rows = random.default_rng(2).standard_normal(
         (options.rows, FEATURES), dtype=np.float32, chunks=(options.chunk, FEATURES)
     )
     probabilities = network(rows, layers)
@@ -63,9 +64,10 @@ def main() -> None:
 
 def on_threads(value: Any) -> tuple[float, float]:
     """What is asked for, computed by threads of this process, and the seconds that it took."""
-    from dask.diagnostics import ProgressBar
+    from dask import diagnostics
 
-    with ProgressBar():  # type: ignore[no-untyped-call]
+    progress: Any = diagnostics
+    with progress.ProgressBar():
         start = perf_counter()
         return float(value.compute()), perf_counter() - start
 
@@ -73,16 +75,15 @@ def on_threads(value: Any) -> tuple[float, float]:
 def on_workers(value: Any, workers: int) -> tuple[float, float]:
     """The same, computed by processes on this machine."""
     try:
-        from distributed import Client, LocalCluster, progress
+        import distributed
     except ImportError:
         sys.exit("--workers needs dask's scheduler; install it with: pip install distributed")
-    with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
+    processes: Any = distributed
+    cluster = processes.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    with cluster, processes.Client(cluster) as client:
         start = perf_counter()
         future = client.compute(value)
-        progress(future)
+        processes.progress(future)
         share, seconds = float(future.result()), perf_counter() - start
     print()
     return share, seconds

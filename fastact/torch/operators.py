@@ -20,6 +20,7 @@ TYPES = {
     "float or None": "float",
     "float or array_like": "Tensor",
     "int": "int",
+    "int, None or tuple of int": "int",  # one axis, as torch has it
     "array_like of bool, optional": "Tensor?",
 }
 """The types of an operator's arguments, by what the catalog calls them; others it does not have."""
