@@ -90,7 +90,7 @@ def on_workers(value: Any, workers: int) -> tuple[float, float]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Classify rows of an array chunk by chunk.")
     parser.add_argument("--rows", type=positive, default=400_000, help="rows of the input (%(default)s)")
     parser.add_argument("--chunk", type=positive, default=20_000, help="rows of a chunk (%(default)s)")
     parser.add_argument("--workers", type=positive, help="processes to compute with; without, threads do")

@@ -206,13 +206,19 @@ def row_of(name: str) -> catalog.Row:
     return next(row for row in catalog.rows if row.name == name)
 
 
+def number(value: np.ndarray):
+    """One value of a text, which may be a whole number of NumPy's: mpmath 1.3 takes none."""
+    one = value.item()
+    return mp.mpf(int(one) if isinstance(one, np.integer) else one)
+
+
 @cache
 def inner_zeros(row_name: str, parameters: tuple = ()) -> tuple[float, ...]:
     """Where the derivative passes through 0 on its way from one sign to the other."""
     row = row_of(row_name)
 
     def derivative(x):
-        return mp.mpf(evaluate(row.derivatives["x"], x=x, **_exact_parameters(row, dict(parameters))).item())
+        return number(evaluate(row.derivatives["x"], x=x, **_exact_parameters(row, dict(parameters))))
 
     grid = [mp.mpf(k) / 4 + mp.mpf(1) / 9 for k in range(-80, 80)]
     values = [derivative(x) for x in grid]
