@@ -1,0 +1,1 @@
+"""fastact inside other libraries, a module for each, which its users import."""
