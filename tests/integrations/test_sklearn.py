@@ -108,7 +108,8 @@ def test_gradients_are_those_of_the_loss(digits, activation):
 def test_every_elementwise_activation_learns(digits, activation):
     x, y = digits
     losses = trained(ours, "classes", x, y, activation=activation, max_iter=8).loss_curve_
-    assert losses[-1] < losses[0]
+    # The gradient of threshold knows nothing of its jump.
+    assert losses[-1] < losses[0] or activation.name == "threshold"
 
 
 @pytest.mark.parametrize("name", ["mish", "SiLU", "gelu_new", "keras:leaky_relu"])
