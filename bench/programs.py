@@ -9,10 +9,9 @@ so small that training is stable: a rounding error does not grow, and the losses
 from __future__ import annotations
 
 import warnings
-from contextlib import ExitStack
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
-from unittest.mock import patch
 
 import numpy as np
 
@@ -77,7 +76,7 @@ class NumpyNetwork:
 
 
 class ScikitLearn:
-    """``MLPClassifier.fit`` on the digits, which looks its functions up in dictionaries; a step is a fit."""
+    """``MLPClassifier.fit`` on the digits; a step is a fit."""
 
     name, packages, tolerance = "scikit-learn MLPClassifier.fit", ("sklearn",), 1e-6
     HIDDEN, EPOCHS = (256, 256), 5
@@ -86,25 +85,21 @@ class ScikitLearn:
     def __init__(self, by_fastact: bool, activation: str) -> None:
         from sklearn.datasets import load_digits
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.neural_network import MLPClassifier, _base
+        from sklearn.neural_network import MLPClassifier
+
+        from fastact.integrations import sklearn as adapter
 
         warnings.simplefilter("ignore", ConvergenceWarning)
-        theirs, own = self.NAMES[activation], fa.get(activation)
-        forward = {theirs: lambda x: own(x, out=x)}
-        backward = {theirs: lambda y, dy: own.backward(dy, y=y, out=dy)}
-        tables = {"ACTIVATIONS": forward, "DERIVATIVES": backward} if by_fastact else {}
-        self.patches = [patch.dict(getattr(_base, table), with_own) for table, with_own in tables.items()]
+        self.with_whose = adapter.enable if by_fastact else nullcontext
         self.data = load_digits(return_X_y=True)
         options = {"max_iter": self.EPOCHS, "random_state": 0}
-        self.classifier = MLPClassifier(self.HIDDEN, activation=theirs, **options)
+        self.classifier = MLPClassifier(self.HIDDEN, activation=self.NAMES[activation], **options)
 
     def restart(self) -> None:
         """Nothing: each fit begins anew."""
 
     def step(self) -> list[float]:
-        with ExitStack() as stack:
-            for patched in self.patches:
-                stack.enter_context(patched)
+        with self.with_whose():
             return self.classifier.fit(*self.data).loss_curve_
 
 
@@ -118,11 +113,13 @@ class Thinc:
     def __init__(self, by_fastact: bool, activation: str) -> None:
         from thinc import api
 
+        from fastact.integrations.thinc import FastactOps
+
         random = np.random.default_rng(0)
         self.x = random.normal(0, 1, (self.BATCH, self.WIDTH)).astype("float32")
         self.digits = np.eye(self.CLASSES, dtype="float32")[random.integers(0, self.CLASSES, self.BATCH)]
         self.api, self.layer = api, getattr(api, self.LAYERS[activation])
-        self.ops = (fastact_ops if by_fastact else api.NumpyOps)(use_blis=False)
+        self.ops = (FastactOps if by_fastact else api.NumpyOps)(use_blis=False)
         self.restart()
 
     def restart(self) -> None:
@@ -139,32 +136,3 @@ class Thinc:
         backprop(dy)
         self.model.finish_update(self.optimizer)
         return float(np.vdot(dy, dy))
-
-
-def fastact_ops(**options: Any) -> Any:
-    """thinc's operations on NumPy arrays, with fastact's activations."""
-    from thinc.api import NumpyOps
-
-    class FastactOps(NumpyOps):
-        def relu(self, X, inplace=False):
-            return fa.relu(X, out=X if inplace else None)
-
-        def backprop_relu(self, dY, Y, inplace=False):
-            return fa.relu.backward(dY, y=Y, out=dY if inplace else None)
-
-        def swish(self, X, inplace=False):
-            return fa.silu(X, out=X if inplace else None)
-
-        def backprop_swish(self, dY, X, Y, inplace=False):
-            return fa.silu.backward(dY, x=X, out=dY if inplace else None)
-
-        def gelu(self, X, inplace=False):
-            return fa.gelu(X, out=X if inplace else None)
-
-        def backprop_gelu(self, dY, X, inplace=False):
-            return fa.gelu.backward(dY, x=X, out=dY if inplace else None)
-
-        def softmax(self, x, *, inplace=False, axis=-1, temperature=1.0):
-            return fa.softmax(x, axis=axis, temperature=temperature, out=x if inplace else None)
-
-    return FastactOps(**options)
