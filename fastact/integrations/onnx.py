@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any
 
 import numpy as np
 import onnx.defs
@@ -16,9 +16,8 @@ import onnx.helper
 from onnx.reference.op_run import OpRun
 from onnx.reference.ops import _op_list
 
-from .. import activations
 from ..catalog import Row, rows
-from ..core.bound import Activation
+from .counterparts import Counterpart, called, choice, computed, of_text
 from .replaced import Enabled, Place, Replacement
 
 
@@ -44,7 +43,7 @@ def operators() -> list[type[OpRun]]:
     [-1.0, 2.0]
     """
     made = []
-    for name in _variants():
+    for name in _counterparts():
         theirs = _registered().get(name, {None: OpRun})[None]
         made.append(type(name, (theirs,), {"_run": _run(name, theirs._run), "__module__": __name__}))
     return made
@@ -114,11 +113,11 @@ def _registered() -> dict[str, dict[int | None, type[OpRun]]]:
 def _run(operator: str, theirs: Callable[..., Any]) -> Callable[..., Any]:
     """What computes an operator, by fastact where an activation is the same."""
     names = tuple(_defaults(operator))
+    chosen = choice(_counterparts()[operator], names)
 
     def run(self: Any, x: Any, *others: Any, **attributes: Any) -> Any:
-        given = tuple(attributes.get(name, getattr(self, name)) for name in names)
-        if isinstance(x, np.ndarray) and (x.dtype.kind == "f" or x.dtype.name == "bfloat16") and not others:
-            activation = _chosen(operator, tuple(map(_plain, given)))
+        if computed(x) and not others:
+            activation = chosen(tuple(_plain(attributes.get(name, getattr(self, name))) for name in names))
             if activation is not None:
                 return (activation(x),)
         return theirs(self, x, *others, **attributes)
@@ -130,71 +129,36 @@ def _plain(attribute: Any) -> Any:
     return float(attribute) if isinstance(attribute, np.floating) else attribute
 
 
-class _Variant(NamedTuple):
-    """An activation that an operator is at some of its attributes."""
-
-    row: Row
-    parameters: dict[str, str]
-    """Ours as expressions over the attributes."""
-    attributes: dict[str, str]
-    """Those it is at, as expressions over our parameters; one that is not here may be anything."""
-
-    def at(self, attributes: dict[str, Any]) -> Activation | None:
-        parameters = {name: eval(text, {}, attributes) for name, text in self.parameters.items()}
-        if any(attributes[n] != eval(text, {}, parameters) for n, text in self.attributes.items()):
-            return None
-        activation = activations[self.row.name]
-        try:
-            return activation.bind(**parameters) if parameters else activation
-        except ValueError:  # more is allowed there
-            return None
-
-
-@lru_cache(maxsize=256)
-def _chosen(operator: str, attributes: tuple[Any, ...]) -> Activation | None:
-    """The activation that an operator is at these attributes, if one is."""
-    given = dict(zip(_defaults(operator), attributes, strict=True))
-    found = (variant.at(given) for variant in _variants()[operator])
-    return next((activation for activation in found if activation is not None), None)
-
-
 @cache
-def _variants() -> dict[str, list[_Variant]]:
+def _counterparts() -> dict[str, list[Counterpart]]:
     """What fastact has of each operator that the installed onnx has."""
-    known: dict[str, list[_Variant]] = {}
+    known: dict[str, list[Counterpart]] = {}
     for row in rows:
-        for operator, variant in (*_of_text(row), *_of_convention(row)):
-            known.setdefault(operator, []).append(variant)
+        for operator, counterpart in (*_of_text(row), *_of_convention(row)):
+            known.setdefault(operator, []).append(counterpart)
     return known
 
 
-def _of_text(row: Row) -> Iterator[tuple[str, _Variant]]:
+def _of_text(row: Row) -> Iterator[tuple[str, Counterpart]]:
     """The operator that a row names, where it has no other input than x: ``LeakyRelu(x, alpha=slope)``."""
-    call = ast.parse(row.onnx or "None", mode="eval").body
-    if isinstance(call, ast.Call) and len(call.args) == 1:
-        operator, values = _name(call), {k.arg: k.value for k in call.keywords if k.arg}
-        if operator in _operators_of_onnx():
-            parameters = {value.id: n for n, value in values.items() if isinstance(value, ast.Name)}
-            attributes = {n: repr(default) for n, default in _defaults(operator).items()}
-            attributes |= {n: ast.unparse(value) for n, value in values.items()}
-            yield operator, _Variant(row, parameters, attributes)
+    operator = called(row.onnx)
+    if operator in _operators_of_onnx():
+        found = of_text(row, row.onnx, _defaults(operator), by_position=False)
+        if found:
+            yield found
 
 
-def _of_convention(row: Row) -> Iterator[tuple[str, _Variant]]:
+def _of_convention(row: Row) -> Iterator[tuple[str, Counterpart]]:
     """An operator whose every attribute is in the call that a row says to be theirs: ``swish(x, alpha)``."""
     for said in row.conventions:
-        if said.library == "onnx" and said.call:
-            operator = _name(ast.parse(said.theirs, mode="eval").body)
+        operator = called(said.theirs) if said.library == "onnx" and said.call else ""
+        if operator in _operators_of_onnx():
             call: Any = ast.parse(said.call, mode="eval").body
-            attributes = _defaults(operator) if operator in _operators_of_onnx() else {}
-            if attributes and set(attributes) <= {n.id for n in ast.walk(call) if isinstance(n, ast.Name)}:
+            names = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
+            if _defaults(operator) and names.issuperset(_defaults(operator)):
                 ours = [argument.name for argument in row.arguments if not argument.by_name]
                 given = dict(zip(ours, map(ast.unparse, call.args[1:]), strict=False))
-                yield operator, _Variant(row, given, {})
-
-
-def _name(call: Any) -> str:
-    return call.func.id
+                yield operator, Counterpart(row, given, {})
 
 
 @cache

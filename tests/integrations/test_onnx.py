@@ -15,11 +15,12 @@ from onnx.reference.ops import _op_list
 import fastact as fa
 from fastact.catalog.spellings import spellings
 from fastact.integrations import onnx as ours
+from fastact.integrations.counterparts import choice
 
 OPSET = onnx.defs.onnx_opset_version()
 NO_ACTIVATION = [("Selu", {"gamma": 2.0}), ("Shrink", {"bias": 0.25})]
 CASES = [
-    *[(operator, {}) for operator in ours._variants()],
+    *[(operator, {}) for operator in ours._counterparts()],
     *[("LeakyRelu", {"alpha": 0.3}), ("LeakyRelu", {"alpha": -0.3}), ("Elu", {"alpha": 0.5})],
     *[("Celu", {"alpha": 2.0}), ("HardSigmoid", {"alpha": 0.3, "beta": 0.4})],
     *[("ThresholdedRelu", {"alpha": 0.25}), ("Softmax", {"axis": 0}), ("LogSoftmax", {"axis": 1})],
@@ -77,7 +78,7 @@ def test_an_operator_is_an_activation_where_one_is_the_same(case):
         **ours._defaults(operator),
         **{n: v.decode() if n == "approximate" else v for n, v in given.items()},
     }
-    chosen = ours._chosen(operator, tuple(given.values()))
+    chosen = choice(ours._counterparts()[operator], given)(tuple(given.values()))
     assert (chosen is None) == (case in NO_ACTIVATION)
     if not attributes and operator in spellings()["onnx"]:
         assert chosen.name == fa.get(f"onnx:{operator}").name
@@ -85,7 +86,7 @@ def test_an_operator_is_an_activation_where_one_is_the_same(case):
 
 def test_operators_are_those_that_the_catalog_spells():
     """But for those with other inputs."""
-    assert set(spellings()["onnx"]) - set(ours._variants()) == {"PRelu"}
+    assert set(spellings()["onnx"]) - set(ours._counterparts()) == {"PRelu"}
 
 
 def test_evaluators_that_were_made_before_are_served_until_disabled():
