@@ -1,18 +1,22 @@
-"""Whole programs with matrix products between activations: what bench/networks.py measures.
+"""Whole programs with matrix products between activations: what networks.py and adapters.py measure.
 
-Each is written once and takes its activations from fastact or from NumPy, scikit-learn or thinc. A step is
-what is timed; it returns the loss, by which the two are known to compute the same. ``restart`` goes back to
-the first weights, so that values are those of a network at work however often it is measured. The rates are
-so small that training is stable: a rounding error does not grow, and the losses of thousands of steps agree.
+Each is written once and takes its activations from fastact or from NumPy, or from the library that it uses. A
+step is what is timed; it returns the loss, or a sum of the outputs, by which the two are known to compute the
+same. ``restart`` goes back to the first weights, so that values are those of a network at work however often
+it is measured. The rates are so small that training is stable: a rounding error does not grow, and the losses
+of thousands of steps agree.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import warnings
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
+import gpt
 import numpy as np
 
 import fastact as fa
@@ -136,3 +140,94 @@ class Thinc:
         backprop(dy)
         self.model.finish_update(self.optimizer)
         return float(np.vdot(dy, dy))
+
+
+class Keras:
+    """Inference of a keras model on its NumPy backend: four layers, and a softmax."""
+
+    name, packages, tolerance = "keras inference, NumPy backend", ("keras", "jax"), 1e-5
+    LAYERS, CLASSES = 4, 10
+
+    def __init__(self, by_fastact: bool, activation: str, batch: int, width: int) -> None:
+        os.environ.setdefault("KERAS_BACKEND", "numpy")
+        import keras
+
+        from fastact.integrations import keras as adapter
+
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Dense(width, activation=activation) for _ in range(self.LAYERS)]
+        last = keras.layers.Dense(self.CLASSES, activation="softmax")
+        self.model = keras.Sequential([keras.Input((width,)), *layers, last])
+        self.x = np.random.default_rng(0).normal(0, 1, (batch, width)).astype("float32")
+        self.replace = adapter.enable if by_fastact else adapter.disable
+        self.restart()
+
+    def restart(self) -> None:
+        self.replace()
+
+    def step(self) -> float:
+        y = self.model(self.x, training=False)
+        return float(np.vdot(y, y))
+
+
+class Onnx:
+    """Inference of a model by onnx's reference evaluator: four layers, and a softmax."""
+
+    name, packages, tolerance = "onnx.reference inference", ("onnx",), 1e-5
+    LAYERS = 4
+    OPERATORS: ClassVar = {"relu": "Relu", "sigmoid": "Sigmoid", "gelu": "Gelu", "mish": "Mish"}
+
+    def __init__(self, by_fastact: bool, activation: str, batch: int, width: int) -> None:
+        from onnx import TensorProto, helper, numpy_helper
+        from onnx.reference import ReferenceEvaluator
+
+        from fastact.integrations.onnx import operators
+
+        random = np.random.default_rng(0)
+        self.x = random.normal(0, 1, (batch, width)).astype("float32")
+        nodes, weights, y = [], [], "x"
+        for i in range(self.LAYERS):
+            for kind, shape in (("w", (width, width)), ("b", (width,))):
+                values = random.normal(0, width**-0.5, shape).astype("float32")
+                weights.append(numpy_helper.from_array(values, f"{kind}{i}"))
+            nodes += [helper.make_node("Gemm", [y, f"w{i}", f"b{i}"], [f"z{i}"])]
+            nodes += [helper.make_node(self.OPERATORS[activation], [f"z{i}"], [y := f"y{i}"])]
+        nodes += [helper.make_node("Softmax", [y], ["y"])]
+        x_and_y = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, self.x.shape)] for n in "xy"]
+        graph = helper.make_graph(nodes, "layers", *x_and_y, weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+        self.evaluator = ReferenceEvaluator(model, new_ops=operators() if by_fastact else None)
+
+    def restart(self) -> None:
+        """Nothing: weights stay as they are."""
+
+    def step(self) -> float:
+        (y,) = self.evaluator.run(None, {"x": self.x})
+        return float(np.vdot(y, y))
+
+
+class GptOfFloat64:
+    """A pass of a network like GPT-2 in plain NumPy, which np.sqrt makes one of float64."""
+
+    name, packages, tolerance = "GPT-2-like pass in NumPy, with np.sqrt", (), 1e-6
+    SIZES: ClassVar = {"layers": 6, "heads": 6, "width": 384}
+    root, own_gelu = staticmethod(np.sqrt), staticmethod(gpt.gelu)
+
+    def __init__(self, by_fastact: bool, activation: str, length: int) -> None:
+        self.network = gpt.Gpt(**self.SIZES, length=length)
+        gelu, softmax = (fa.get(activation), fa.softmax) if by_fastact else (self.own_gelu, gpt.softmax)
+        self.functions = gelu, softmax, self.root
+
+    def restart(self) -> None:
+        """Nothing: weights stay as they are."""
+
+    def step(self) -> float:
+        logits = self.network.logits(*self.functions)
+        return float(np.vdot(logits, logits)) / logits.size
+
+
+class GptOfFloat32(GptOfFloat64):
+    """The same with math.sqrt, whose results are Python's and leave arrays as they are."""
+
+    name, tolerance = "GPT-2-like pass in NumPy, float32", 1e-5
+    root, own_gelu = staticmethod(math.sqrt), staticmethod(gpt.gelu_of_float32)
