@@ -1,6 +1,9 @@
 """keras on its NumPy backend with fastact's activations: in `keras.ops`, `keras.activations` and layers.
 
-Which functions there are, and what their arguments are here, is read from the rows of the catalog.
+Which functions there are, and what their arguments are here, is read from the rows of the catalog. Where
+results differ by more than rounding, keras's are those that are off: silu is 0 below -88, gelu below -5.6,
+and squareplus loses digits below 0; infinities give NaN in hard_silu, softsign, squareplus, silu, gelu and
+mish, and NaN gives a number in threshold and the shrinks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
 """onnx's reference evaluator with fastact's activations: as new operators of one, and in all evaluators.
 
-Which operators there are, and what their attributes are here, is read from the rows of the catalog.
+Which operators there are, and what their attributes are here, is read from the rows of the catalog. Where
+results differ by more than rounding, onnx's are those that are off: LogSoftmax is -inf where Softmax
+underflows, Swish 0 below -88, Gelu 0 below -5.6; Selu, HardSwish and Gelu have constants of float32 in
+float64 too; infinities give NaN in HardSwish, Softsign, Swish, Gelu and Mish, and NaN gives 0 in Shrink and
+ThresholdedRelu.
 """
 
 from __future__ import annotations
