@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from operator import attrgetter
@@ -177,33 +177,50 @@ def summary(found: list[Measurement]) -> str:
     )
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+@dataclass(frozen=True)
+class Table:
+    """A table of a page, and how it is made of what was measured."""
+
+    about: str
+    document: Path
+    name: str
+    head: Callable[[int], list[str]]
+    row: Callable[[Measurement], str]
+    summary: Callable[[list[Measurement]], str]
+
+
+def run(table: Table, cases: Iterable[Case], arguments: list[str] | None) -> None:
+    """Measure the cases that the command line asks for, and print and write the table of them."""
+    parser = argparse.ArgumentParser(description=table.about.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="fewer and shorter turns")
     parser.add_argument("--busy", type=whole(0, 1024), default=0, metavar="N", help="beside N busy processes")
     parser.add_argument("--only", default="", metavar="WORDS", help="only cases that have these words")
     parser.add_argument("--json", type=new_file, metavar="FILE", help="write what was measured to this file")
-    parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT.name}")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {table.document.name}")
     chosen = parser.parse_args(arguments)
-    lines, found = head(chosen.busy), []
+    lines, found = table.head(chosen.busy), []
     print("\n".join(lines), flush=True)
     with busy.processes(chosen.busy):
-        for case in cases():
+        for case in cases:
             if chosen.only not in str(case):
                 continue
             if case.lacks:
                 print(f"{case} is left out: it needs {', '.join(case.lacks)}", file=sys.stderr)
                 continue
             found.append(measured(case, QUICK if chosen.quick else WHOLE))
-            lines.append(row(found[-1]))
+            lines.append(table.row(found[-1]))
             print(lines[-1], flush=True)
     if not found:
         raise SystemExit("nothing was measured")
-    lines += ["", summary(found)]
+    lines += ["", table.summary(found)]
     print("\n".join(lines[-2:]))
     record.write(chosen.json, found, machine=machine.processor(), **fa.config(), busy=chosen.busy)
     if chosen.write:
-        write(DOCUMENT, "networks", "\n".join(lines))
+        write(table.document, table.name, "\n".join(lines))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    run(Table(__doc__, DOCUMENT, "networks", head, row, summary), cases(), arguments)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,22 @@
-"""Whole programs with matrix products between activations: what bench/networks.py measures.
+"""Whole programs with matrix products between activations: what networks.py and adapters.py measure.
 
-Each is written once and takes its activations from fastact or from NumPy, scikit-learn or thinc. A step is
-what is timed; it returns the loss, by which the two are known to compute the same. ``restart`` goes back to
-the first weights, so that values are those of a network at work however often it is measured. The rates are
-so small that training is stable: a rounding error does not grow, and the losses of thousands of steps agree.
+Each is written once and takes its activations from fastact or from NumPy, or from the library that it uses. A
+step is what is timed; it returns the loss, or a sum of the outputs, by which the two are known to compute the
+same. ``restart`` goes back to the first weights, so that values are those of a network at work however often
+it is measured. The rates are so small that training is stable: a rounding error does not grow, and the losses
+of thousands of steps agree.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import warnings
-from contextlib import ExitStack
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
-from unittest.mock import patch
 
+import gpt
 import numpy as np
 
 import fastact as fa
@@ -77,7 +80,7 @@ class NumpyNetwork:
 
 
 class ScikitLearn:
-    """``MLPClassifier.fit`` on the digits, which looks its functions up in dictionaries; a step is a fit."""
+    """``MLPClassifier.fit`` on the digits; a step is a fit."""
 
     name, packages, tolerance = "scikit-learn MLPClassifier.fit", ("sklearn",), 1e-6
     HIDDEN, EPOCHS = (256, 256), 5
@@ -86,25 +89,21 @@ class ScikitLearn:
     def __init__(self, by_fastact: bool, activation: str) -> None:
         from sklearn.datasets import load_digits
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.neural_network import MLPClassifier, _base
+        from sklearn.neural_network import MLPClassifier
+
+        from fastact.integrations import sklearn as adapter
 
         warnings.simplefilter("ignore", ConvergenceWarning)
-        theirs, own = self.NAMES[activation], fa.get(activation)
-        forward = {theirs: lambda x: own(x, out=x)}
-        backward = {theirs: lambda y, dy: own.backward(dy, y=y, out=dy)}
-        tables = {"ACTIVATIONS": forward, "DERIVATIVES": backward} if by_fastact else {}
-        self.patches = [patch.dict(getattr(_base, table), with_own) for table, with_own in tables.items()]
+        self.with_whose = adapter.enable if by_fastact else nullcontext
         self.data = load_digits(return_X_y=True)
         options = {"max_iter": self.EPOCHS, "random_state": 0}
-        self.classifier = MLPClassifier(self.HIDDEN, activation=theirs, **options)
+        self.classifier = MLPClassifier(self.HIDDEN, activation=self.NAMES[activation], **options)
 
     def restart(self) -> None:
         """Nothing: each fit begins anew."""
 
     def step(self) -> list[float]:
-        with ExitStack() as stack:
-            for patched in self.patches:
-                stack.enter_context(patched)
+        with self.with_whose():
             return self.classifier.fit(*self.data).loss_curve_
 
 
@@ -118,11 +117,13 @@ class Thinc:
     def __init__(self, by_fastact: bool, activation: str) -> None:
         from thinc import api
 
+        from fastact.integrations.thinc import FastactOps
+
         random = np.random.default_rng(0)
         self.x = random.normal(0, 1, (self.BATCH, self.WIDTH)).astype("float32")
         self.digits = np.eye(self.CLASSES, dtype="float32")[random.integers(0, self.CLASSES, self.BATCH)]
         self.api, self.layer = api, getattr(api, self.LAYERS[activation])
-        self.ops = (fastact_ops if by_fastact else api.NumpyOps)(use_blis=False)
+        self.ops = (FastactOps if by_fastact else api.NumpyOps)(use_blis=False)
         self.restart()
 
     def restart(self) -> None:
@@ -141,30 +142,92 @@ class Thinc:
         return float(np.vdot(dy, dy))
 
 
-def fastact_ops(**options: Any) -> Any:
-    """thinc's operations on NumPy arrays, with fastact's activations."""
-    from thinc.api import NumpyOps
+class Keras:
+    """Inference of a keras model on its NumPy backend: four layers, and a softmax."""
 
-    class FastactOps(NumpyOps):
-        def relu(self, X, inplace=False):
-            return fa.relu(X, out=X if inplace else None)
+    name, packages, tolerance = "keras inference, NumPy backend", ("keras", "jax"), 1e-5
+    LAYERS, CLASSES = 4, 10
 
-        def backprop_relu(self, dY, Y, inplace=False):
-            return fa.relu.backward(dY, y=Y, out=dY if inplace else None)
+    def __init__(self, by_fastact: bool, activation: str, batch: int, width: int) -> None:
+        os.environ.setdefault("KERAS_BACKEND", "numpy")
+        import keras
 
-        def swish(self, X, inplace=False):
-            return fa.silu(X, out=X if inplace else None)
+        from fastact.integrations import keras as adapter
 
-        def backprop_swish(self, dY, X, Y, inplace=False):
-            return fa.silu.backward(dY, x=X, out=dY if inplace else None)
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Dense(width, activation=activation) for _ in range(self.LAYERS)]
+        last = keras.layers.Dense(self.CLASSES, activation="softmax")
+        self.model = keras.Sequential([keras.Input((width,)), *layers, last])
+        self.x = np.random.default_rng(0).normal(0, 1, (batch, width)).astype("float32")
+        self.replace = adapter.enable if by_fastact else adapter.disable
+        self.restart()
 
-        def gelu(self, X, inplace=False):
-            return fa.gelu(X, out=X if inplace else None)
+    def restart(self) -> None:
+        self.replace()
 
-        def backprop_gelu(self, dY, X, inplace=False):
-            return fa.gelu.backward(dY, x=X, out=dY if inplace else None)
+    def step(self) -> float:
+        y = self.model(self.x, training=False)
+        return float(np.vdot(y, y))
 
-        def softmax(self, x, *, inplace=False, axis=-1, temperature=1.0):
-            return fa.softmax(x, axis=axis, temperature=temperature, out=x if inplace else None)
 
-    return FastactOps(**options)
+class Onnx:
+    """Inference of a model by onnx's reference evaluator: four layers, and a softmax."""
+
+    name, packages, tolerance = "onnx.reference inference", ("onnx",), 1e-5
+    LAYERS = 4
+    OPERATORS: ClassVar = {"relu": "Relu", "sigmoid": "Sigmoid", "gelu": "Gelu", "mish": "Mish"}
+
+    def __init__(self, by_fastact: bool, activation: str, batch: int, width: int) -> None:
+        from onnx import TensorProto, helper, numpy_helper
+        from onnx.reference import ReferenceEvaluator
+
+        from fastact.integrations.onnx import operators
+
+        random = np.random.default_rng(0)
+        self.x = random.normal(0, 1, (batch, width)).astype("float32")
+        nodes, weights, y = [], [], "x"
+        for i in range(self.LAYERS):
+            for kind, shape in (("w", (width, width)), ("b", (width,))):
+                values = random.normal(0, width**-0.5, shape).astype("float32")
+                weights.append(numpy_helper.from_array(values, f"{kind}{i}"))
+            nodes += [helper.make_node("Gemm", [y, f"w{i}", f"b{i}"], [f"z{i}"])]
+            nodes += [helper.make_node(self.OPERATORS[activation], [f"z{i}"], [y := f"y{i}"])]
+        nodes += [helper.make_node("Softmax", [y], ["y"])]
+        x_and_y = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, self.x.shape)] for n in "xy"]
+        graph = helper.make_graph(nodes, "layers", *x_and_y, weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+        self.evaluator = ReferenceEvaluator(model, new_ops=operators() if by_fastact else None)
+
+    def restart(self) -> None:
+        """Nothing: weights stay as they are."""
+
+    def step(self) -> float:
+        (y,) = self.evaluator.run(None, {"x": self.x})
+        return float(np.vdot(y, y))
+
+
+class GptOfFloat64:
+    """A pass of a network like GPT-2 in plain NumPy, which np.sqrt makes one of float64."""
+
+    name, packages, tolerance = "GPT-2-like pass in NumPy, with np.sqrt", (), 1e-6
+    SIZES: ClassVar = {"layers": 6, "heads": 6, "width": 384}
+    root, own_gelu = staticmethod(np.sqrt), staticmethod(gpt.gelu)
+
+    def __init__(self, by_fastact: bool, activation: str, length: int) -> None:
+        self.network = gpt.Gpt(**self.SIZES, length=length)
+        gelu, softmax = (fa.get(activation), fa.softmax) if by_fastact else (self.own_gelu, gpt.softmax)
+        self.functions = gelu, softmax, self.root
+
+    def restart(self) -> None:
+        """Nothing: weights stay as they are."""
+
+    def step(self) -> float:
+        logits = self.network.logits(*self.functions)
+        return float(np.vdot(logits, logits)) / logits.size
+
+
+class GptOfFloat32(GptOfFloat64):
+    """The same with math.sqrt, whose results are Python's and leave arrays as they are."""
+
+    name, tolerance = "GPT-2-like pass in NumPy, float32", 1e-5
+    root, own_gelu = staticmethod(math.sqrt), staticmethod(gpt.gelu_of_float32)

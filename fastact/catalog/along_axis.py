@@ -92,6 +92,13 @@ rows = (
         saturates=True,
         reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
         keras="sparsemax(x, axis)",
+        conventions=(
+            Convention(
+                "keras",
+                "sparsemax(x, axis=-1)",
+                "wrong where more than one value of a row stays above 0, which then do not sum to 1 (3.15)",
+            ),
+        ),
     ),
     Row(
         name="gumbel_softmax",

@@ -54,6 +54,7 @@ rows = (
         conventions=(
             Convention("jax", "swish(x)", "no parameter", "silu(x)"),
             Convention("keras", "swish(x)", "no parameter", "silu(x)"),
+            Convention("onnx", "Swish(x, alpha=1.0)", "the parameter is `alpha`", "swish(x, alpha)"),
             Convention("tensorflow", "nn.swish(features, beta=1.0)"),
         ),
     ),

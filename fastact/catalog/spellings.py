@@ -36,6 +36,7 @@ OTHERS: dict[str, dict[str, str]] = {
         "tanh": "tanh(x)",
         "relu": "relu(x)",
         "softmax": "softmax(x)",
+        "exp": "exponential(x)",
     },
     "huggingface": {
         "gelu": "gelu(x)",

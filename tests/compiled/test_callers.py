@@ -4,44 +4,26 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pages
 import pytest
 from cases import same_bits
+from pages import prints_what_it_says, run_python
 
 import fastact as fa
 
-PAGE = Path(__file__).parents[2].joinpath("docs", "compiled.md").read_text()
+examples = partial(pages.examples, "compiled.md")
 COMPILER = {"c": shutil.which("gcc"), "c++": shutil.which("g++")}
 STRICT = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-O2", "-shared", "-fPIC"]
 LANGUAGES = {"c99": ["c", "-std=c99"], "c++11": ["c++", "-std=c++11"]}
-
-
-def examples(title: str, language: str) -> list[str]:
-    """The page's examples of one section."""
-    section = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-    return re.findall(rf"^```{language}\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
-
-
-def prints_what_it_says(example: str, output: str) -> bool:
-    said = re.findall(r"print\(.*#\s*(.+)$", example, flags=re.MULTILINE)
-    return said == output.splitlines() and bool(said)
-
-
-def run_python(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """A Python that finds the fastact under test, as this one does."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True
-    )
 
 
 def load(path: Path) -> ModuleType:

@@ -84,7 +84,7 @@ def test_defaults_that_differ_are_said_to(library, monkeypatch):
     """Each argument of a row's text stands for a parameter there; its default is ours, or a line says not."""
     if library == "keras":
         pytest.importorskip("jax")
-        monkeypatch.setenv("KERAS_BACKEND", "jax")
+        monkeypatch.setenv("KERAS_BACKEND", "numpy")
     pytest.importorskip(library)
     functions = importlib.import_module(LIBRARIES[library])
     said = {row.name for row, entry in WITH_CONVENTIONS if entry.library == library and entry.differs}
