@@ -10,10 +10,14 @@ import sys
 from pathlib import Path
 
 
+def whole(page: str) -> str:
+    return Path(__file__).parents[1].joinpath("docs", page).read_text(encoding="utf-8")
+
+
 def examples(page: str, title: str, language: str) -> list[str]:
-    """The page's examples of one section."""
-    text = Path(__file__).parents[1].joinpath("docs", page).read_text(encoding="utf-8")
-    section = text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    """The page's examples of one section, or of what stands before all sections."""
+    text = whole(page)
+    section = (text.partition(f"\n## {title}\n")[2] if title else text).partition("\n## ")[0]
     return re.findall(rf"^```{language}\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
 
 
