@@ -83,12 +83,12 @@ class Measured:
 def cells(
     activations: Sequence[str] = (), dtypes: Sequence[str] = DTYPES, sizes: Sequence[int] = SIZES
 ) -> list[Cell]:
-    """The cells of a run, all activations where none is named."""
+    """The cells of a run; where none is named, of all that compute: identity in place does not."""
     for dtype in dtypes:
         name_to_numpy(dtype)
     return [
         Cell(fa.get(name).row, direction, dtype, size)
-        for name in activations or fa.activations
+        for name in activations or [a.name for a in fa.activations.values() if a.formula != "x"]
         for direction in DIRECTIONS
         for dtype in dtypes
         for size in sizes
