@@ -8,7 +8,6 @@ import doctest
 import importlib
 import inspect
 import pickle
-import pkgutil
 import pydoc
 import re
 from dataclasses import fields, replace
@@ -262,14 +261,41 @@ def test_an_activation_survives_pickle_and_copy_as_itself(row):
     assert copy.deepcopy(activation) is activation
 
 
+def _module_names() -> list[str]:
+    """Without importing any: those of other libraries import these."""
+    folder = Path(fa.__file__).parent
+    parts = (path.relative_to(folder).with_suffix("").parts for path in sorted(folder.rglob("*.py")))
+    names = {".".join(["fastact", *(p for p in names if p != "__init__")]) for names in parts}
+    return sorted(name for name in names if not name.endswith("__main__"))
+
+
+OF_LIBRARIES = [
+    name for name in _module_names() if name.startswith(("fastact.integrations.", "fastact.torch"))
+]
+
+
+@pytest.mark.parametrize("name", OF_LIBRARIES)
+def test_examples_of_what_needs_a_library_run(name, fresh_python):
+    code = f"""if True:
+        import doctest, importlib
+        try:
+            module = importlib.import_module({name!r})
+        except ModuleNotFoundError as error:
+            if error.name.startswith("fastact"):
+                raise
+            print("without", error.name)
+        else:
+            print(doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed, "failed")"""
+    run = fresh_python(code, KERAS_BACKEND="numpy")
+    if run.stdout.startswith("without"):
+        pytest.skip(run.stdout.strip())
+    assert run.stdout.split("\n")[-2] == "0 failed", run.stdout + run.stderr
+
+
 def test_the_packages_examples_run():
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
-    modules = [
-        importlib.import_module(info.name)
-        for info in pkgutil.walk_packages(fa.__path__, "fastact.")
-        if not info.name.startswith("fastact._")
-    ]
-    for module in [fa, *modules]:
+    modules = [importlib.import_module(name) for name in _module_names() if name not in OF_LIBRARIES]
+    for module in modules:
         for test in finder.find(module):
             runner.run(test)
     for name, activation in fa.activations.items():
