@@ -266,7 +266,7 @@ def _module_names() -> list[str]:
     folder = Path(fa.__file__).parent
     parts = (path.relative_to(folder).with_suffix("").parts for path in sorted(folder.rglob("*.py")))
     names = {".".join(["fastact", *(p for p in names if p != "__init__")]) for names in parts}
-    return sorted(name for name in names if not name.endswith("__main__"))
+    return sorted(name for name in names if "__main__" not in name and "__pyinstaller" not in name)
 
 
 OF_LIBRARIES = [
