@@ -66,6 +66,33 @@ class _Lender(Protocol):
     def __dlpack__(self) -> Any: ...
     def __dlpack_device__(self) -> tuple[Any, Any]: ...
 
+# Arrays of other libraries, by something that an ndarray has not.
+@type_check_only
+class _OfPandas(Protocol):
+    @property
+    def iloc(self) -> Any: ...
+
+@type_check_only
+class _OfXarray(Protocol):
+    @property
+    def dims(self) -> Any: ...
+
+@type_check_only
+class _OfPint(Protocol):
+    @property
+    def magnitude(self) -> Any: ...
+
+@type_check_only
+class _OfPolarsOrDask(Protocol):
+    @property
+    def rechunk(self) -> Any: ...
+
+@type_check_only
+class _OfTorch(Protocol):
+    @property
+    def requires_grad(self) -> Any: ...
+
+_OfLibrary: TypeAlias = _OfPandas | _OfXarray | _OfPint | _OfPolarsOrDask | _OfTorch
 _Buffer: TypeAlias = array[Any] | bytearray | memoryview[Any] | mmap
 _ArrayLike: TypeAlias = (
     _Array
@@ -79,7 +106,8 @@ _ArrayLike: TypeAlias = (
 )
 _A = TypeVar("_A", bound=NDArray[floating[Any]] | floating[Any])
 _N = TypeVar("_N", bound=NDArray[floating[Any]])
-_Out = TypeVar("_Out", bound=_Lender | _Buffer)
+_F = TypeVar("_F", bound=_OfLibrary)
+_Out = TypeVar("_Out", bound=_Lender | _Buffer | _OfLibrary)
 '''
 
 ADDRESS = """\
@@ -138,6 +166,7 @@ def _of_forward(row: Any) -> Iterator[Overload]:
     array = "_A" if row.shape.by_element else "_N"
     ways = [({"x": array}, array), ({"x": "_ArrayLike", "out": OUT}, "_Out")]
     ways += [({"x": "float | integer[Any] | bool_"}, "float64")] if row.shape.by_element else []
+    ways += [({"x": "_F", **_any_axis(row.arguments)}, "_F")]
     ways += [({"x": "_ArrayLike"}, "NDArray[Any]")]
     yield from _with_pairs(row.arguments, ways, "return_which", "NDArray[int32]")
 
@@ -151,12 +180,18 @@ def _of_backward(row: Any) -> Iterator[Overload]:
         ways += [
             ({"dy": "_N", name: floats, **nones}, "_N"),
             ({"dy": "_ArrayLike", name: "_ArrayLike", "out": OUT, **nones}, "_Out"),
+            ({"dy": "_F", name: "_ArrayLike", **nones, **_any_axis(row.backward_arguments)}, "_F"),
             ({"dy": "_ArrayLike", name: "_ArrayLike", **nones}, "NDArray[Any]"),
         ]
     if any(a.name == "weight" for a in row.backward_arguments):
         ways = [(arguments, f"tuple[{result}, NDArray[Any]]") for arguments, result in ways]
     learnt = next((a.name for a in row.backward_arguments if a.name.endswith("_grad")), "")
     yield from _with_pairs(row.backward_arguments, ways, learnt, "floating[Any]")
+
+
+def _any_axis(arguments: Iterable[Any]) -> dict[str, str]:
+    """An axis that may have a name of the library's."""
+    return {a.name: f"Any = {a.default!r}" for a in arguments if a.name == "axis"}
 
 
 def _with_pairs(

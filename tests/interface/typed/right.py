@@ -55,6 +55,23 @@ def of_what_lends_its_memory(numbers: "array[float]", view: "memoryview[float]",
     assert_type(fa.softmax(memoryview(file).cast("f")), NDArray[Any])
 
 
+class Labelled:
+    """What has names for its axes."""
+
+    dims = ("time",)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.zeros(3)
+
+
+def of_other_libraries(labelled: Labelled, dy: NDArray[np.float32]) -> None:
+    assert_type(fa.gelu(labelled), Labelled)
+    assert_type(fa.gelu(labelled, approximate="tanh", out=labelled), Labelled)
+    assert_type(fa.silu.backward(labelled, x=labelled), Labelled)
+    assert_type(fa.softmax(labelled, axis="time"), Labelled)
+    assert_type(fa.prelu.backward(labelled, x=dy, weight=dy, axis="time"), tuple[Labelled, NDArray[Any]])
+
+
 def of_names(name: str) -> None:
     assert_type(fa.get(name), fa.Activation)
     assert_type(fa.get("HardSigmoid").parameters, dict[str, Any])
