@@ -86,7 +86,8 @@ def _on_blocks(operation: Operation, arrays: list[Any], axes: tuple[int, ...]) -
             token=operation.__name__,
         )
     blocks = partial(da.blockwise, align_arrays=False, adjust_chunks=resized, token=operation.__name__)
-    call = partial(_on_block, operation, tuple(names))
+    # What comes in blocks is not sent whole with every task.
+    call = partial(_on_block, operation.with_parameters(**dict.fromkeys(names)), tuple(names))
     pairs = [argument for array in alike for argument in (array, dims)]
     if not operation.gives_pair:
         return blocks(call, dims, *pairs, *extra, dtype=first.dtype, meta=_meta(like, first.dtype))

@@ -163,6 +163,18 @@ def test_the_same_call_has_the_same_key_and_another_one_another(values):
     assert fa.softmax(lazy, axis=1).name != fa.softmax(lazy, axis=2).name
 
 
+def test_a_mask_is_not_sent_whole_with_every_task():
+    lazy = da.ones((64, 4096), chunks=(1, 4096), dtype=np.float32)
+    where = np.ones((64, 4096), bool)
+    tasks = [
+        task
+        for key, task in dict(fa.softmax(lazy, where=where).__dask_graph__()).items()
+        if "softmax" in key[0]
+    ]
+    assert len(tasks) == 64
+    assert max(len(pickle.dumps(task)) for task in tasks) < where[0].nbytes
+
+
 def test_a_graph_is_pickled(values):
     lazy = da.from_array(values, chunks=(5, 8, 6))
     for call in _calls(1):
