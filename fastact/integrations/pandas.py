@@ -101,27 +101,26 @@ def _masked(array: Any) -> Any:
     if isinstance(array, np.ndarray):
         return array
     dtypes = array.dtypes if isinstance(array, pd.DataFrame) else [array.dtype]
-    families = [d for d in dtypes if isinstance(d, pd.api.extensions.ExtensionDtype)]
-    if not families:
+    if len(set(dtypes)) <= 1 and not any(isinstance(d, pd.api.extensions.ExtensionDtype) for d in dtypes):
         return array.to_numpy()
     known = [d.numpy_dtype if hasattr(d, "numpy_dtype") else getattr(d, "subtype", d) for d in dtypes]
     if not all(isinstance(d, np.dtype) and d.kind in "biuf" for d in known):
         raise TypeError(f"dtypes are {', '.join(map(str, dtypes))}; allowed are numbers and bools")
     dtype = np.result_type(*(d if d.kind == "f" else np.float64 for d in known))
-    return np.ma.MaskedArray(array.to_numpy(dtype=dtype, na_value=0), mask=_missing(array))
-
-
-def _missing(array: Any) -> np.ndarray:
-    """Where a value is NA; NaN of NumPy's dtypes is a number like others."""
     if not isinstance(array, pd.DataFrame):
-        return np.asarray(pd.isna(array))
-    extension = [isinstance(d, pd.api.extensions.ExtensionDtype) for d in array.dtypes]
-    return array.isna().to_numpy() & np.array(extension)
+        return np.ma.MaskedArray(array.to_numpy(dtype=dtype, na_value=0), mask=np.asarray(pd.isna(array)))
+    values, mask = np.empty(array.shape, dtype), np.zeros(array.shape, bool)
+    for k, column in enumerate(array.iloc[:, k] for k in range(array.shape[1])):
+        if isinstance(column.dtype, pd.api.extensions.ExtensionDtype):
+            values[:, k], mask[:, k] = column.to_numpy(dtype=dtype, na_value=0), column.isna()
+        else:  # NaN of NumPy's dtypes is a number like others
+            values[:, k] = column
+    return np.ma.MaskedArray(values, mask) if mask.any() else values
 
 
 def _labelled(result: Any, like: Any, first: Any, axis: Any) -> Any:
     labels = list(like.axes)
-    if axis is not None and labels[axis].size != result.shape[axis]:
+    if like.shape != result.shape:
         # What is gone along an axis: dy of a gate has its labels, x those of the result.
         found = first.axes[axis]
         labels[axis] = found if found.size == result.shape[axis] else pd.RangeIndex(result.shape[axis])

@@ -75,6 +75,27 @@ def test_nan_of_numpys_dtypes_is_a_number_like_others():
     assert fa.softmax(series).isna().all()
 
 
+def test_nan_beside_nullable_columns_is_not_taken_for_missing():
+    frame = pd.DataFrame({"plain": [1.0, np.nan], "nullable": pd.array([1.0, 2.0], dtype="Float64")})
+    shares = fa.softmax(frame).to_numpy(dtype=float, na_value=-1.0)
+    assert shares[0].tolist() == [0.5, 0.5]
+    assert np.isnan(shares[1]).all()
+
+
+def test_numbers_and_bools_of_several_dtypes_are_one_array():
+    frame = pd.DataFrame({"a": [True, False], "b": [1, 2], "c": np.array([1, 2], np.float32)})
+    for result in (fa.softmax(frame), fa.rrelu(frame, seed=1)):
+        assert {str(dtype) for dtype in result.dtypes} == {"float64"}
+    assert np.array_equal(fa.softmax(frame), fa.softmax(frame.to_numpy().astype(float)))
+
+
+def test_several_axes_and_all(frame):
+    for axis in (None, (0, 1)):
+        result = fa.softmax(frame, axis=axis)
+        assert result.index.equals(frame.index)
+        assert result.to_numpy().sum() == pytest.approx(1)
+
+
 def test_an_axis_by_pandas_name(frame):
     assert fa.softmax(frame, axis="index").equals(fa.softmax(frame, axis=0))
     assert fa.softmax(frame, axis="columns").equals(fa.softmax(frame))
