@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fastact as fa
+
 
 def whole(page: str) -> str:
     return Path(__file__).parents[1].joinpath("docs", page).read_text(encoding="utf-8")
@@ -28,7 +30,9 @@ def prints_what_it_says(example: str, output: str) -> bool:
 
 def run_python(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """A Python that finds the fastact under test, as this one does."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    # Where the package lies: an editable install is found by a hook of Python's, and Cython asks no hook.
+    paths = [str(Path(fa.__file__).parents[1]), *filter(None, sys.path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     return subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True
     )

@@ -77,7 +77,7 @@ def test_nan_of_numpys_dtypes_is_a_number_like_others():
 
 def test_nan_beside_nullable_columns_is_not_taken_for_missing():
     frame = pd.DataFrame({"plain": [1.0, np.nan], "nullable": pd.array([1.0, 2.0], dtype="Float64")})
-    shares = fa.softmax(frame).to_numpy(dtype=float, na_value=-1.0)
+    shares = fa.softmax(frame).to_numpy(dtype=float, na_value=np.nan)
     assert shares[0].tolist() == [0.5, 0.5]
     assert np.isnan(shares[1]).all()
 
