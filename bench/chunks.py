@@ -79,7 +79,7 @@ class Cluster:
 
     def __init__(self, processes: int, stack: ExitStack) -> None:
         self.name = f"{processes} processes"
-        cluster = distributed.LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None)
+        cluster = distributed.LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=":0")
         self.client = stack.enter_context(distributed.Client(stack.enter_context(cluster)))
 
     def asked(self, size: int, chunk: int) -> Callable[[], Any]:

@@ -79,7 +79,7 @@ def on_workers(value: Any, workers: int) -> tuple[float, float]:
     except ImportError:
         sys.exit("--workers needs dask's scheduler; install it with: pip install distributed")
     processes: Any = distributed
-    cluster = processes.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    cluster = processes.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
     with cluster, processes.Client(cluster) as client:
         start = perf_counter()
         future = client.compute(value)
