@@ -234,6 +234,8 @@ def test_every_row_has_its_benchmarks():
         cwd=folder.parent, capture_output=True, text=True,
     ).stdout  # fmt: skip
     for row in catalog.rows:
+        if row.name == "identity":
+            continue
         for direction in ("forward", "backward"):
             for library in ("fastact", "numpy"):
                 assert f"test_{library}[{row.name}-{direction}-float32]" in listed
