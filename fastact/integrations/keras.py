@@ -54,17 +54,6 @@ def enable() -> Enabled:
     return _replacement.enable()
 
 
-def disable() -> None:
-    """Put back what was there before `enable`.
-
-    Examples
-    --------
-    >>> import fastact.integrations.keras
-    >>> fastact.integrations.keras.disable()
-    """
-    _replacement.disable()
-
-
 _CALLS = {"exponential": "exp"}
 """What `keras.activations` calls of the backend, where that is not of the same name."""
 
@@ -88,6 +77,7 @@ def _places() -> Iterator[Place]:
 
 
 _replacement = Replacement("keras", _places)
+disable = _replacement.disable
 
 
 def _is_otherwise(row: Row) -> bool:

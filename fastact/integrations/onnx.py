@@ -84,17 +84,6 @@ def enable() -> Enabled:
     return _replacement.enable()
 
 
-def disable() -> None:
-    """Put back what was there before `enable`.
-
-    Examples
-    --------
-    >>> import fastact.integrations.onnx
-    >>> fastact.integrations.onnx.disable()
-    """
-    _replacement.disable()
-
-
 def _places() -> Iterator[Place]:
     table = _registered()
     for operator in operators():
@@ -106,6 +95,7 @@ def _places() -> Iterator[Place]:
 
 
 _replacement = Replacement("onnx", _places)
+disable = _replacement.disable
 
 
 def _registered() -> dict[str, dict[int | None, type[OpRun]]]:

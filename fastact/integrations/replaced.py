@@ -60,7 +60,7 @@ class Replacement:
             return Enabled(self.disable)
 
     def disable(self) -> None:
-        """Put back what was there; nothing where nothing is replaced."""
+        """Put back what was there before `enable`; nothing where nothing is replaced."""
         with self._lock:
             before, self._before = self._before, None
             for place in reversed(before or []):

@@ -52,17 +52,6 @@ def enable() -> Enabled:
     return _replacement.enable()
 
 
-def disable() -> None:
-    """Put back what was there before `enable`.
-
-    Examples
-    --------
-    >>> import fastact.integrations.sklearn
-    >>> fastact.integrations.sklearn.disable()
-    """
-    _replacement.disable()
-
-
 def _places() -> Iterator[Place]:
     for table, ours in ((_base.ACTIVATIONS, _in_place), (_base.DERIVATIVES, _gradient_in_place)):
         names = [name for name in spellings()["sklearn"] if name in table and name != "identity"]
@@ -86,6 +75,7 @@ def _gradient_in_place(activation: Activation) -> Callable[[Any, Any], None]:
 
 
 _replacement = Replacement("scikit-learn", _places)
+disable = _replacement.disable
 
 
 class _Pass:

@@ -48,17 +48,6 @@ def enable() -> Enabled:
     return _replacement.enable()
 
 
-def disable() -> None:
-    """Put back what was there before `enable`.
-
-    Examples
-    --------
-    >>> import fastact.integrations.thinc
-    >>> fastact.integrations.thinc.disable()
-    """
-    _replacement.disable()
-
-
 def _places() -> Iterator[Place]:
     for name, ours in vars(_Activations).items():
         if not name.startswith("_"):
@@ -67,6 +56,7 @@ def _places() -> Iterator[Place]:
 
 
 _replacement = Replacement("thinc", _places)
+disable = _replacement.disable
 
 # What thinc has and fastact has not is thinc's, though its class has fastact's meanwhile.
 _clipped_linear, _backprop_clipped_linear = NumpyOps.clipped_linear, NumpyOps.backprop_clipped_linear
