@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Smoothness = Literal["jumps", "C0", "C1", "C2", "Cinf"]
 Saturation = Literal["", "soft", "hard"]
@@ -148,8 +148,7 @@ def _listed(places: tuple[float, ...] | str) -> str:
     return places if isinstance(places, str) else ", ".join(f"{x:g}" for x in places)
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """What is widely said of an activation and is not so."""
 
     said: str
