@@ -1,5 +1,8 @@
 """Along an axis: the largest of a group, and distributions over a row."""
 
+from math import inf
+
+from .properties import Claim, Properties
 from .row import Convention, Parameter, Row
 
 _DIM = "`dim=None` is axis 0 where x has 0, 1 or 3 dimensions, otherwise axis 1, with a warning"
@@ -12,7 +15,21 @@ rows = (
         formula="max(x)",
         derivatives={"x": "where(x == max(x), 1, 0)"},
         range="(-inf, inf)",
-        zero_centered=True,
+        properties=Properties(
+            slope=(0, 1),
+            breaks={1: "where the two largest of a group are equal"},
+            curvature="convex",
+            left="hard",
+            mean=1.03,
+        ),
+        claims=(
+            Claim(
+                "It is zero-centred, since its outputs have both signs.",
+                "The largest of 4 standard normal inputs has the mean 1.03.",
+                "abs(mean()) < 0.01",
+                ("4", "mean()"),
+            ),
+        ),
         reference="Goodfellow, Warde-Farley, Mirza, Courville, Bengio (2013), Maxout Networks",
         conventions=(
             Convention(
@@ -29,8 +46,27 @@ rows = (
         formula="exp((x - max(x)) / temperature) / sum(exp((x - max(x)) / temperature))",
         derivatives={"y": "y * (dy - sum(dy * y)) / temperature"},
         range="(0, 1)",
-        monotonic=False,
-        saturates=True,
+        properties=Properties(slope=(-0.25, 0.25), left="soft", right="soft", spectral=0.5),
+        claims=(
+            Claim(
+                "It is not differentiable at zero.",
+                "It is everywhere; at (0, 0) its derivatives are the largest there are, 0.25 and -0.25.",
+                "len(breaks) > 0",
+                ("0", "0", "jacobian([0, 0])[0, 0]", "jacobian([0, 0])[0, 1]"),
+            ),
+            Claim(
+                "It has a dead half, as relu has.",
+                "An output's derivative by its own input is positive everywhere: 0.00665 at (-5, 0).",
+                "jacobian([-5, 0])[0, 0] <= 0",
+                ("jacobian([-5, 0])[0, 0]", "-5", "0"),
+            ),
+            Claim(
+                "Its Lipschitz constant is 1.",
+                "It is 0.5 in the Euclidean norm, reached at (0, 0).",
+                "lipschitz > 0.99",
+                ("lipschitz", "0", "0"),
+            ),
+        ),
         reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
         parameters=(
             Parameter("temperature", 1.0, "what x is divided by; flatter above 1", "temperature > 0"),
@@ -55,7 +91,7 @@ rows = (
         formula="x - max(x) - log(sum(exp(x - max(x))))",
         derivatives={"y": "dy - exp(y) * sum(dy)"},
         range="(-inf, 0)",
-        monotonic=False,
+        properties=Properties(slope=(-1, 1), curvature="concave", right="soft", spectral=inf),
         reference="Goodfellow, Bengio, Courville (2016), Deep Learning",
         torch="log_softmax(x, axis)",
         torch_backward="_log_softmax_backward_data(dy, y, axis, y.dtype)",
@@ -75,8 +111,7 @@ rows = (
         formula="exp(-x - max(-x)) / sum(exp(-x - max(-x)))",
         derivatives={"y": "y * (sum(dy * y) - dy)"},
         range="(0, 1)",
-        monotonic=False,
-        saturates=True,
+        properties=Properties(slope=(-0.25, 0.25), left="soft", right="soft", spectral=0.5),
         reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
         torch="softmin(x, axis)",
         jax="softmax(-x, axis)",
@@ -88,8 +123,13 @@ rows = (
         formula="maximum(x - max(x) - sparse_threshold(x - max(x)), 0)",
         derivatives={"y": "sign(y) * (dy - sum(sign(y) * dy) / sum(sign(y)))"},
         range="[0, 1]",
-        monotonic=False,
-        saturates=True,
+        properties=Properties(
+            slope=(-0.5, 1),
+            breaks={1: "where an output reaches 0"},
+            left="hard",
+            right="hard",
+            spectral=1,
+        ),
         reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
         keras="sparsemax(x, axis)",
         conventions=(
@@ -107,8 +147,7 @@ rows = (
         " / sum(exp((x - max(x) + noise - max(x - max(x) + noise)) / tau))",
         derivatives={"y": "y * (dy - sum(dy * y)) / tau"},
         range="(0, 1)",
-        monotonic=False,
-        saturates=True,
+        properties=Properties(slope=(-0.25, 0.25), left="soft", right="soft", spectral=0.5),
         reference="Jang, Gu, Poole (2017), Categorical Reparameterization with Gumbel-Softmax",
         parameters=(Parameter("tau", 1.0, "temperature: towards 0 the samples become one-hot", "tau > 0"),),
         conventions=(

@@ -2,9 +2,19 @@
 
 from math import inf
 
+from .properties import Claim, Properties
 from .row import Convention, Parameter, Row
 
-_GATED = {"kind": "gated", "range": "(-inf, inf)", "monotonic": False, "zero_centered": True}
+_GATED = {"kind": "gated", "range": "(-inf, inf)"}
+_GATED_SHAPE = {
+    "slope": (-inf, inf), "left": None, "right": None, "mean": 0,
+}  # fmt: skip
+_NOT_RISING = Claim(
+    "Its derivative is positive everywhere.",
+    "It is negative below -1.2785, and least at -2.3994, where it is -0.0998.",
+    "least >= 0",
+    ("turns[0]", "least_at", "least"),
+)
 _GLU_VARIANTS = "Shazeer (2020), GLU Variants Improve Transformer"
 _GELU_TANH = "sqrt(8 / pi) * (x + 0.044715 * x * x * x)"
 
@@ -13,8 +23,16 @@ rows = (
         name="silu",
         formula="x * sigmoid(x)",
         derivatives={"x": "sigmoid(x) * (1 + x * sigmoid(-x))"},
-        range="[-0.27846, inf)",
-        monotonic=False,
+        range="[-0.278465, inf)",
+        properties=Properties(
+            slope=(-0.0998393, 1.09984),
+            slope_at=("-2.39936", "2.39936"),
+            turns="-1.27846",
+            left="soft",
+            fixed_points="0",
+            mean=0.206621,
+        ),
+        claims=(_NOT_RISING,),
         reference="Elfwing, Uchibe, Doya (2018), Sigmoid-Weighted Linear Units for Neural Network Function "
         "Approximation",
         torch="silu(x)",
@@ -40,8 +58,16 @@ rows = (
         name="swish",
         formula="x * sigmoid(beta * x)",
         derivatives={"x": "sigmoid(beta * x) * (1 + beta * x * sigmoid(-beta * x))"},
-        range="[-0.27846 / beta, inf)",
-        monotonic=False,
+        range="[-0.278465 / beta, inf)",
+        properties=Properties(
+            slope=(-0.0998393, 1.09984),
+            slope_at=("-2.39936", "2.39936"),
+            turns="-1.27846",
+            left="soft",
+            fixed_points="0",
+            mean=0.206621,
+        ),
+        claims=(_NOT_RISING,),
         reference="Ramachandran, Zoph, Le (2017), Searching for Activation Functions",
         parameters=(
             Parameter(
@@ -61,6 +87,7 @@ rows = (
     Row(
         name="glu",
         **_GATED,
+        properties=Properties(**_GATED_SHAPE),
         formula="a * sigmoid(b)",
         derivatives={"x": "join(dy * sigmoid(b), dy * a * sigmoid(b) * sigmoid(-b))"},
         reference="Dauphin, Fan, Auli, Grangier (2017), Language Modeling with Gated Convolutional Networks",
@@ -72,6 +99,7 @@ rows = (
     Row(
         name="reglu",
         **_GATED,
+        properties=Properties(**_GATED_SHAPE, breaks={1: "where b is 0 and a is not"}),
         formula="a * maximum(b, 0)",
         derivatives={"x": "join(dy * maximum(b, 0), dy * a * where(b > 0, 1, 0))"},
         reference=_GLU_VARIANTS,
@@ -81,6 +109,7 @@ rows = (
     Row(
         name="geglu",
         **_GATED,
+        properties=Properties(**_GATED_SHAPE),
         formula="a * (b / 2 * erfc(-b / sqrt(2)))",
         derivatives={
             "x": "join(dy * (b / 2 * erfc(-b / sqrt(2))), "
@@ -101,6 +130,7 @@ rows = (
     Row(
         name="swiglu",
         **_GATED,
+        properties=Properties(**_GATED_SHAPE),
         formula="a * (b * sigmoid(b))",
         derivatives={"x": "join(dy * (b * sigmoid(b)), dy * a * (sigmoid(b) * (1 + b * sigmoid(-b))))"},
         reference=_GLU_VARIANTS,
@@ -112,6 +142,14 @@ rows = (
         formula="where(beta * x > threshold, x, (maximum(beta * x, 0) + log1p(exp(-abs(beta * x)))) / beta)",
         derivatives={"y": "-expm1(-beta * y)", "x": "where(beta * x > threshold, 1, sigmoid(beta * x))"},
         range="(0, inf)",
+        properties=Properties(
+            slope=(0, 1),
+            slope_at=("-inf", "inf"),
+            curvature="convex",
+            left="soft",
+            fixed_points="",
+            mean=0.806059,
+        ),
         reference="Dugas, Bengio, Bélisle, Nadeau, Garcia (2001), Incorporating Second-Order Functional "
         "Knowledge for Better Option Pricing",
         parameters=(
@@ -140,6 +178,14 @@ rows = (
         formula="minimum(x, 0) - log1p(exp(-abs(x)))",
         derivatives={"y": "-expm1(y)", "x": "sigmoid(-x)"},
         range="(-inf, 0)",
+        properties=Properties(
+            slope=(0, 1),
+            slope_at=("inf", "-inf"),
+            curvature="concave",
+            right="soft",
+            fixed_points="",
+            mean=-0.806059,
+        ),
         reference="Mikolov, Sutskever, Chen, Corrado, Dean (2013), Distributed Representations of Words and "
         "Phrases and their Compositionality",
         torch="logsigmoid(x)",
@@ -152,8 +198,29 @@ rows = (
         name="gelu",
         formula="x * erfc(-x / sqrt(2)) / 2",
         derivatives={"x": "erfc(-x / sqrt(2)) / 2 + x * exp(-x * x / 2) / sqrt(2 * pi)"},
-        range="[-0.169972, inf)",
-        monotonic=False,
+        range="[-0.169971, inf)",
+        properties=Properties(
+            slope=(-0.128904, 1.1289),
+            slope_at=("-1.41421", "1.41421"),
+            turns="-0.751792",
+            left="soft",
+            fixed_points="0",
+            mean=0.282095,
+        ),
+        claims=(
+            Claim(
+                "It is monotonic.",
+                "It falls until x is -0.75179 and it is -0.16997.",
+                "least >= 0",
+                ("turns[0]", "f(turns[0])"),
+            ),
+            Claim(
+                "Its derivative lies between nought and one, as that of relu does.",
+                "It goes from -0.1289 to 1.1289, at -1.41421 and 1.41421.",
+                "least >= 0 and most <= 1",
+                ("least", "most", "least_at", "most_at"),
+            ),
+        ),
         reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
         parameters=(
             Parameter(
@@ -183,7 +250,22 @@ rows = (
             f" * sigmoid(-{_GELU_TANH}))"
         },
         range="[-0.170041, inf)",
-        monotonic=False,
+        properties=Properties(
+            slope=(-0.128993, 1.12899),
+            slope_at=("-1.4185", "1.4185"),
+            turns="-0.752461",
+            left="soft",
+            fixed_points="0",
+            mean=0.282039,
+        ),
+        claims=(
+            Claim(
+                "It is gelu.",
+                "They differ by up to 0.00047, and float32 has steps of 1.2e-07 near 1.",
+                'distance("gelu")[0] < 2 ** -23',
+                ('distance("gelu")[0]', "2 ** -23", "1"),
+            ),
+        ),
         reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
         torch="gelu(x, approximate='tanh')",
         torch_backward="gelu_backward(dy, x, approximate='tanh')",
@@ -195,8 +277,23 @@ rows = (
         name="quick_gelu",
         formula="x * sigmoid(1.702 * x)",
         derivatives={"x": "sigmoid(1.702 * x) * (1 + 1.702 * x * sigmoid(-1.702 * x))"},
-        range="[-0.163611, inf)",
-        monotonic=False,
+        range="[-0.16361, inf)",
+        properties=Properties(
+            slope=(-0.0998393, 1.09984),
+            slope_at=("-1.40973", "1.40973"),
+            turns="-0.751154",
+            left="soft",
+            fixed_points="0",
+            mean=0.282331,
+        ),
+        claims=(
+            Claim(
+                "It is gelu.",
+                "They differ by up to 0.0203; gelu_tanh and gelu differ by 0.00047.",
+                'distance("gelu")[0] < 0.001',
+                ('distance("gelu")[0]', 'curve("gelu_tanh").distance(curve("gelu"))[0]'),
+            ),
+        ),
         reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
     ),
     Row(
@@ -205,8 +302,15 @@ rows = (
         derivatives={
             "x": "tanh(log1p(exp(x))) + x * sigmoid(x) * (1 - tanh(log1p(exp(x))) * tanh(log1p(exp(x))))"
         },
-        range="[-0.308844, inf)",
-        monotonic=False,
+        range="[-0.308843, inf)",
+        properties=Properties(
+            slope=(-0.112526, 1.0885),
+            slope_at=("-2.25638", "1.49057"),
+            turns="-1.19243",
+            left="soft",
+            fixed_points="0",
+            mean=0.240404,
+        ),
         reference="Misra (2019), Mish: A Self Regularized Non-Monotonic Activation Function",
         torch="mish(x)",
         torch_backward="mish_backward(dy, x)",

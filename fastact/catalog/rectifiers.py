@@ -1,6 +1,9 @@
 """Of straight pieces, or of parabolas: clipped, gated, shrunk, or with a slope where x is negative."""
 
+from math import inf
+
 from .arguments import REQUIRED
+from .properties import Claim, Properties
 from .row import Convention, Parameter, Row
 
 _ANOTHER = "another parameter, at its default the same"
@@ -11,7 +14,9 @@ rows = (
         formula="x",
         derivatives={"y": "1", "x": "1"},
         range="(-inf, inf)",
-        zero_centered=True,
+        properties=Properties(
+            slope=(1, 1), slope_at=("(-inf, inf)", "(-inf, inf)"), fixed_points="(-inf, inf)", mean=0
+        ),
         reference="Widrow, Hoff (1960), Adaptive Switching Circuits",
         jax="identity(x)",
         onnx="Identity(x)",
@@ -22,6 +27,29 @@ rows = (
         formula="maximum(x, 0)",
         derivatives={"y": "where(y > 0, 1, 0)", "x": "where(x > 0, 1, 0)"},
         range="[0, inf)",
+        properties=Properties(
+            slope=(0, 1),
+            slope_at=("(-inf, 0)", "(0, inf)"),
+            breaks={1: (0,)},
+            curvature="convex",
+            left="hard",
+            fixed_points="[0, inf)",
+            mean=0.398942,
+        ),
+        claims=(
+            Claim(
+                "It is not differentiable, and so cannot be trained by gradients.",
+                "It lacks a derivative at 0 alone, where backward gives 0.",
+                "len(breaks) != 1 or isnan(backward(breaks[0]))",
+                ("breaks[0]", "backward(0)"),
+            ),
+            Claim(
+                "It does not saturate.",
+                "It does where x is negative: its derivative is 0 at 50 % of standard normal inputs.",
+                "share_flat() == 0",
+                ("least", "100 * share_flat()"),
+            ),
+        ),
         reference="Nair, Hinton (2010), Rectified Linear Units Improve Restricted Boltzmann Machines",
         torch="relu(x)",
         torch_backward="threshold_backward(dy, y, 0)",
@@ -47,7 +75,15 @@ rows = (
             "x": "where(x > 0, 1, 0) * where(x < 6, 1, 0)",
         },
         range="[0, 6]",
-        saturates=True,
+        properties=Properties(
+            slope=(0, 1),
+            slope_at=("(-inf, 0), (6, inf)", "(0, 6)"),
+            breaks={1: (0, 6)},
+            left="hard",
+            right="hard",
+            fixed_points="[0, 6]",
+            mean=0.398942,
+        ),
         reference="Krizhevsky (2010), Convolutional Deep Belief Networks on CIFAR-10",
         torch="relu6(x)",
         jax="relu6(x)",
@@ -66,8 +102,15 @@ rows = (
             "x": "where(x > min_val, 1, 0) * where(x < max_val, 1, 0)",
         },
         range="[min_val, max_val]",
-        saturates=True,
-        zero_centered=True,
+        properties=Properties(
+            slope=(0, 1),
+            slope_at=("(-inf, -1), (1, inf)", "(-1, 1)"),
+            breaks={1: (-1, 1)},
+            left="hard",
+            right="hard",
+            fixed_points="[-1, 1]",
+            mean=0,
+        ),
         reference="Collobert (2004), Large Scale Machine Learning",
         parameters=(
             Parameter("min_val", -1.0, "smallest output"),
@@ -90,8 +133,15 @@ rows = (
         name="threshold",
         formula="where(x <= threshold, value, x)",
         derivatives={"x": "where(x > threshold, 1, 0)"},
-        range="(-inf, inf)",
-        monotonic=False,
+        range="(min(threshold, value), inf)",
+        properties=Properties(
+            slope=(-inf, 1),
+            slope_at=("0.1", "(0.1, inf)"),
+            breaks={0: (0.1,)},
+            left="hard",
+            fixed_points="(0.1, inf)",
+            mean=11.1935,
+        ),
         reference="Collobert, Kavukcuoglu, Farabet (2011), Torch7: A Matlab-like Environment for Machine "
         "Learning",
         parameters=(
@@ -115,7 +165,15 @@ rows = (
             " * where(x < float64((1 - offset) / slope), 1, 0)",
         },
         range="[0, 1]",
-        saturates=True,
+        properties=Properties(
+            slope=(0, 0.166667),
+            slope_at=("(-inf, -3), (3, inf)", "(-3, 3)"),
+            breaks={1: (-3, 3)},
+            left="hard",
+            right="hard",
+            fixed_points="0.6",
+            mean=0.5,
+        ),
         reference="Courbariaux, Bengio, David (2015), BinaryConnect: Training Deep Neural Networks with "
         "Binary Weights During Propagations",
         parameters=(
@@ -141,7 +199,30 @@ rows = (
             " + where(x >= 3, 1, 0)"
         },
         range="[-0.375, inf)",
-        monotonic=False,
+        properties=Properties(
+            slope=(-0.5, 1.5),
+            slope_at=("-3", "3"),
+            turns="-1.5",
+            breaks={1: (-3, 3)},
+            left="hard",
+            fixed_points="0, [3, inf)",
+            mean=0.166217,
+        ),
+        claims=(
+            Claim(
+                "It is as smooth as swish.",
+                "Its derivative jumps from 0 to -0.5 at -3, and from 1.5 to 1 at 3.",
+                "len(breaks) == 0",
+                (
+                    "left(breaks[0])",
+                    "right(breaks[0])",
+                    "breaks[0]",
+                    "left(breaks[1])",
+                    "right(breaks[1])",
+                    "breaks[1]",
+                ),
+            ),
+        ),
         reference="Howard, Sandler, Chu and others (2019), Searching for MobileNetV3",
         torch="hardswish(x)",
         torch_backward="hardswish_backward(dy, x)",
@@ -162,7 +243,13 @@ rows = (
         formula="x * where(abs(x) > lambd, 1, 0)",
         derivatives={"x": "where(abs(x) > lambd, 1, 0)"},
         range="(-inf, inf)",
-        zero_centered=True,
+        properties=Properties(
+            slope=(0, inf),
+            slope_at=("(-0.5, 0.5)", "-0.5, 0.5"),
+            breaks={0: (-0.5, 0.5)},
+            fixed_points="(-inf, -0.5), 0, (0.5, inf)",
+            mean=0,
+        ),
         reference="Donoho, Johnstone (1994), Ideal Spatial Adaptation by Wavelet Shrinkage",
         parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0"),),
         torch="hardshrink(x, lambd)",
@@ -179,7 +266,13 @@ rows = (
         formula="x - minimum(maximum(x, -lambd), lambd)",
         derivatives={"x": "where(abs(x) > lambd, 1, 0)"},
         range="(-inf, inf)",
-        zero_centered=True,
+        properties=Properties(
+            slope=(0, 1),
+            slope_at=("(-0.5, 0.5)", "(-inf, -0.5), (0.5, inf)"),
+            breaks={1: (-0.5, 0.5)},
+            fixed_points="0",
+            mean=0,
+        ),
         reference="Donoho, Johnstone (1994), Ideal Spatial Adaptation by Wavelet Shrinkage",
         parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0"),),
         torch="softshrink(x, lambd)",
@@ -200,6 +293,15 @@ rows = (
         formula="maximum(x, 0) * maximum(x, 0)",
         derivatives={"x": "2 * maximum(x, 0)"},
         range="[0, inf)",
+        properties=Properties(
+            slope=(0, inf),
+            slope_at=("(-inf, 0]", "inf"),
+            breaks={2: (0,)},
+            curvature="convex",
+            left="hard",
+            fixed_points="0, 1",
+            mean=0.5,
+        ),
         reference="So, Manke, Liu, Dai, Shazeer, Le (2021), Primer: Searching for Efficient Transformers for "
         "Language Modeling",
     ),
@@ -208,6 +310,15 @@ rows = (
         formula="maximum(x, (minimum(maximum(x, -1), 1) + 1) * (minimum(maximum(x, -1), 1) + 1) / 4)",
         derivatives={"x": "minimum(maximum(x + 1, 0), 2) / 2"},
         range="[0, inf)",
+        properties=Properties(
+            slope=(0, 1),
+            slope_at=("(-inf, -1]", "[1, inf)"),
+            breaks={2: (-1, 1)},
+            curvature="convex",
+            left="hard",
+            fixed_points="[1, inf)",
+            mean=0.46233,
+        ),
         reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
         jax="sparse_plus(x)",
         keras="sparse_plus(x)",
@@ -217,7 +328,15 @@ rows = (
         formula="minimum(maximum(x + 1, 0), 2) / 2",
         derivatives={"x": "where(abs(x) < 1, 1, 0) / 2"},
         range="[0, 1]",
-        saturates=True,
+        properties=Properties(
+            slope=(0, 0.5),
+            slope_at=("(-inf, -1), (1, inf)", "(-1, 1)"),
+            breaks={1: (-1, 1)},
+            left="hard",
+            right="hard",
+            fixed_points="1",
+            mean=0.5,
+        ),
         reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
         jax="sparse_sigmoid(x)",
         keras="sparse_sigmoid(x)",
@@ -227,6 +346,22 @@ rows = (
         formula="where(x > 0, x, negative_slope * x)",
         derivatives={"y": "where(y > 0, 1, negative_slope)", "x": "where(x > 0, 1, negative_slope)"},
         range="(-inf, inf)",
+        properties=Properties(
+            slope=(0.01, 1),
+            slope_at=("(-inf, 0)", "(0, inf)"),
+            breaks={1: (0,)},
+            curvature="convex",
+            fixed_points="[0, inf)",
+            mean=0.394953,
+        ),
+        claims=(
+            Claim(
+                "It is zero-centred, since its outputs have both signs.",
+                "The mean of its outputs is 0.39495 for standard normal inputs; that of relu is 0.39894.",
+                "abs(mean()) < 0.01",
+                ("mean()", 'mean("relu")'),
+            ),
+        ),
         reference="Maas, Hannun, Ng (2013), Rectifier Nonlinearities Improve Neural Network Acoustic Models",
         parameters=(Parameter("negative_slope", 0.01, "slope where x is negative"),),
         output_determines="negative_slope > 0",
@@ -252,6 +387,14 @@ rows = (
         formula="where(x > 0, x, weight * x)",
         derivatives={"x": "where(x > 0, 1, weight)"},
         range="(-inf, inf)",
+        properties=Properties(
+            slope=(0.25, 1),
+            slope_at=("(-inf, 0)", "(0, inf)"),
+            breaks={1: (0,)},
+            curvature="convex",
+            fixed_points="[0, inf)",
+            mean=0.299207,
+        ),
         reference="He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers",
         torch="prelu(x, weight)",
         onnx="PRelu(x, weight)",
@@ -275,6 +418,14 @@ rows = (
         formula="where(x > 0, x, slope * x)",
         derivatives={"y": "where(y > 0, 1, slope)", "x": "where(x > 0, 1, slope)"},
         range="(-inf, inf)",
+        properties=Properties(
+            slope=(0.229167, 1),
+            slope_at=("(-inf, 0)", "(0, inf)"),
+            breaks={1: (0,)},
+            curvature="convex",
+            fixed_points="[0, inf)",
+            mean=0.307518,
+        ),
         reference="Xu, Wang, Chen, Li (2015), Empirical Evaluation of Rectified Activations in Convolutional "
         "Network",
         parameters=(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .arguments import OUT, REQUIRED, WHERE, Argument
+from .properties import Claim, Properties
 from .shapes import SHAPES, Shape
 
 VOCABULARY = (
@@ -89,12 +90,10 @@ class Row:
     derivatives: dict[str, str]
     """dy/dx as a function of what backward saves, the preferred first."""
     range: str
-    monotonic: bool = True
-    """Whether the output falls nowhere as x rises."""
-    saturates: bool = False
-    """Whether the output has a finite limit on both sides."""
-    zero_centered: bool = False
-    """Whether outputs lie well on both sides of 0."""
+    properties: Properties
+    """What it is as a function, at the default parameters."""
+    claims: tuple[Claim, ...] = ()
+    """What is widely said of it and is not so."""
     reference: str
     parameters: tuple[Parameter, ...] = ()
     takes_where: bool = False
@@ -120,6 +119,21 @@ class Row:
     def shape(self) -> Shape:
         """What all activations of its kind have in common."""
         return SHAPES[self.kind]
+
+    @property
+    def monotonic(self) -> bool:
+        """Whether the output falls nowhere as x rises."""
+        return self.properties.monotonic
+
+    @property
+    def saturates(self) -> bool:
+        """Whether the output has a finite limit on both sides."""
+        return self.properties.saturates
+
+    @property
+    def zero_centered(self) -> bool:
+        """Whether the outputs of standard normal inputs have the mean 0."""
+        return self.properties.zero_centered
 
     @property
     def numbers(self) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """The two classic squashing curves, which keep what they return between two limits."""
 
+from .properties import Claim, Properties
 from .row import Convention, Row
 
 rows = (
@@ -8,7 +9,22 @@ rows = (
         formula="1 / (1 + exp(-x))",
         derivatives={"y": "y * (1 - y)", "x": "sigmoid(x) * sigmoid(-x)"},
         range="(0, 1)",
-        saturates=True,
+        properties=Properties(
+            slope=(0, 0.25),
+            slope_at=("-inf, inf", "0"),
+            left="soft",
+            right="soft",
+            fixed_points="0.659046",
+            mean=0.5,
+        ),
+        claims=(
+            Claim(
+                "Gradients vanish only where it saturates.",
+                "Its derivative is at most 0.25, at 0: ten layers leave 9.54e-07 of a gradient, or less.",
+                "most >= 1",
+                ("most", "most_at", "most ** 10"),
+            ),
+        ),
         reference="Rumelhart, Hinton, Williams (1986), Learning representations by back-propagating errors",
         torch="sigmoid(x)",
         torch_backward="sigmoid_backward(dy, y)",
@@ -31,8 +47,17 @@ rows = (
         formula="tanh(x)",
         derivatives={"y": "(1 - y) * (1 + y)", "x": "4 * sigmoid(2 * x) * sigmoid(-2 * x)"},
         range="(-1, 1)",
-        saturates=True,
-        zero_centered=True,
+        properties=Properties(
+            slope=(0, 1), slope_at=("-inf, inf", "0"), left="soft", right="soft", fixed_points="0", mean=0
+        ),
+        claims=(
+            Claim(
+                "Gradients do not vanish, since its derivative reaches 1.",
+                "It is 1 at 0 alone, and 0.6057 in the mean over standard normal inputs.",
+                "mean_slope() > 0.99",
+                ("most", "most_at", "mean_slope()"),
+            ),
+        ),
         reference="LeCun, Bottou, Orr, Mueller (1998), Efficient BackProp",
         torch="tanh(x)",
         torch_backward="tanh_backward(dy, y)",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..catalog import Row
+    from ..catalog import Properties, Row
 
 
 class Activation:
@@ -19,6 +19,7 @@ class Activation:
     formula: str
     range: str
     reference: str
+    properties: Properties
     monotonic: bool
     saturates: bool
     zero_centered: bool

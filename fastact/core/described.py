@@ -96,6 +96,7 @@ class Described(Activation):
         self.formula, self.range, self.reference = row.formula, row.range, row.reference
         self.monotonic, self.saturates = row.monotonic, row.saturates
         self.zero_centered, self.saves = row.zero_centered, row.saves
+        self.properties = row.properties
         by_position = [a for a in row.shape.arguments if not (a.by_name or a.only)]
         self.parameters = {
             a.name: None if a.default is REQUIRED else a.default for a in (*row.parameters, *by_position)
@@ -326,7 +327,7 @@ class Described(Activation):
 
 PUBLIC = (
     *("name", "row", "parameters", "formula", "range", "reference"),
-    *("monotonic", "saturates", "zero_centered", "saves", "backward", "bind", "address"),
+    *("properties", "monotonic", "saturates", "zero_centered", "saves", "backward", "bind", "address"),
 )
 """What an activation's object has for its user."""
 

@@ -83,15 +83,11 @@ def _notes(row: Row) -> str:
     condition = (
         f"\n``backward`` accepts ``y=`` where ``{row.output_determines}``." if row.output_determines else ""
     )
-    facts = ", ".join(
-        text if holds else f"not {text}"
-        for text, holds in (
-            ("monotonic", row.monotonic),
-            ("saturating", row.saturates),
-            ("zero-centred", row.zero_centered),
-        )
-    )
-    return f"{derivatives}{condition}\nRange ``{row.range}``; {facts}. Source: [1]_."
+    needed = {} if row.shape.by_row else row.shape.needs  # no seed changes what noisy rows are
+    given = ", ".join(f"{name}={value:g}" for name, value in {**row.numbers, **needed}.items())
+    facts = "\n".join(f"* {name}: {text}" for name, text in row.properties.facts().items())
+    at = f" at {given}" if given else ""
+    return f"{derivatives}{condition}\nRange ``{row.range}``. Source: [1]_.\n\nProperties{at}:\n\n{facts}"
 
 
 def _example(row: Row) -> str:

@@ -19,6 +19,7 @@ ATTRIBUTES = [
         "monotonic",
         "name",
         "parameters",
+        "properties",
         "range",
         "reference",
         "row",

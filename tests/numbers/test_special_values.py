@@ -86,7 +86,7 @@ def test_backward_at_infinity_is_the_mathematical_limit(case, dtype):
 def test_finite_values_stay_within_the_range_the_catalog_names(case, dtype):
     y = _call(case, reference.samples(dtype))
     assert not np.isnan(y).any()
-    low, high = (part.strip(" []()") for part in case.row.range.split(","))
+    low, high = case.row.range[1:-1].rsplit(",", 1)
     names = case.row.numbers | {"inf": np.inf}
     assert y.min() >= eval(low, {}, names) - 1e-5
     assert y.max() <= eval(high, {}, names)

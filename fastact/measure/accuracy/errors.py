@@ -83,7 +83,7 @@ class Case:
 
     @cached_property
     def output_range(self) -> samples.Interval:
-        low, high = self.row.range[1:-1].split(",")
+        low, high = self.row.range[1:-1].rsplit(",", 1)
         names = {"inf": np.inf, **self.names}
         return float(eval(low, {}, names)), float(eval(high, {}, names))
 
