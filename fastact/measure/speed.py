@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import fastact as fa
 
 from .clock import fastest, scale_gb_per_s
-from .formulas import numpy_calls
+from .formulas import tree
 from .work import Cell, Measured, Workload
 
 SECONDS, QUICK_SECONDS = 0.06, 0.01
@@ -49,7 +49,7 @@ class Comparison:
                 per_call[threads] = fastest(work.fastact(), work.restore, self.seconds)
         try:
             numpy = min(fastest(work.numpy(form), work.restore, self.seconds) for form in work.forms)
-        except numpy_calls.Unavailable:
+        except tree.Unavailable:
             numpy = None
         return [self._compare(cell, threads, taken, numpy) for threads, taken in per_call.items()]
 
