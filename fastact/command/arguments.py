@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import fastact as fa
 
 from ..measure import work
+from .ending import Mistake
 
 T = TypeVar("T")
 
@@ -34,6 +35,17 @@ def add_activations(parser: argparse.ArgumentParser) -> None:
         "--activation", type=list_of(one_of(fa.activations)), nargs="+", action=Joined, default=(),
         metavar="NAME[,NAME]", help="only these; 'fastact list' shows all",
     )  # fmt: skip
+
+
+def activation(name: str) -> Any:
+    """What `fa.get` makes of a name; where that is nothing, a line with the closest."""
+    try:
+        return fa.get(name)
+    except ValueError as error:
+        # All names there are would be many lines.
+        why, known, _ = str(error).partition(" Known are ")
+        why = why if why.endswith("?") else f"{why.rstrip(';')};"
+        raise Mistake(f"{why} 'fastact list' shows all" if known else str(error)) from error
 
 
 def list_of(read: Callable[[str], T]) -> Callable[[str], list[T]]:

@@ -26,6 +26,16 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "list": Command(
+        "listing",
+        "list the activations by their properties",
+        ("list --saturates no --saves y", "list --kind rows --sort name --json"),
+    ),
+    "show": Command(
+        "show",
+        "print all that is known of an activation: formula, derivatives, parameters, names elsewhere",
+        ("show gelu", "show SiLU --measure", "show keras:leaky_relu --json"),
+    ),
     "bench": Command(
         "bench",
         "measure every activation against NumPy and the machine's bandwidth",
@@ -40,6 +50,11 @@ COMMANDS = {
         "info",
         "print the CPU level, the threads and what fastact was built with",
         ("info", "info --json"),
+    ),
+    "completion": Command(
+        "completion",
+        "print a script by which bash, zsh or tcsh completes these words",
+        ("completion bash", "completion zsh"),
     ),
 }
 

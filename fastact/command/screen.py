@@ -34,21 +34,21 @@ class Screen:
     def note(self, text: str) -> None:
         self.line(text, "dim")
 
-    def table(self, table: Table) -> None:
+    def table(self, table: Table, headings: bool = True) -> None:
         """A table, and the names of columns that there was no room for."""
         if self.plain:
-            for line in plain_lines(table):
+            for line in list(plain_lines(table))[not headings :]:
                 print(line)
             return
         kept, gap = fitting(table, self.console.width)
-        self._draw(table, kept, gap)
+        self._draw(table, kept, gap, headings)
         gone = [column.heading for i, column in enumerate(table.columns) if i not in kept]
         if gone:
             whole = width(table, range(len(table.columns)), GAPS[-1])
             self.note(f"Not shown: {', '.join(gone)}; there is room on a terminal of {whole} columns.")
 
-    def _draw(self, table: Table, kept: Sequence[int], gap: int) -> None:
-        drawn = Drawn(box=None, padding=(0, gap, 0, 0), pad_edge=False)
+    def _draw(self, table: Table, kept: Sequence[int], gap: int, headings: bool) -> None:
+        drawn = Drawn(box=None, padding=(0, gap, 0, 0), pad_edge=False, show_header=headings)
         for i in kept:
             column = table.columns[i]
             drawn.add_column(
