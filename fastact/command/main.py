@@ -36,6 +36,16 @@ COMMANDS = {
         "print all that is known of an activation: formula, derivatives, parameters, names elsewhere",
         ("show gelu", "show SiLU --measure", "show keras:leaky_relu --json"),
     ),
+    "plot": Command(
+        "plot",
+        "draw an activation and its derivative",
+        ("plot gelu", "plot relu elu silu -o three.svg", "plot elu --family alpha=0.5,1,2"),
+    ),
+    "gallery": Command(
+        "gallery",
+        "draw a picture of every activation",
+        ("gallery pictures", "gallery pictures --format svg --activation relu,elu"),
+    ),
     "bench": Command(
         "bench",
         "measure every activation against NumPy and the machine's bandwidth",
