@@ -11,8 +11,7 @@ from ..measure.accuracy import errors, reference
 from . import ending
 from .arguments import add_activations, new_file
 from .screen import Screen, progress, styled
-from .speed_report import FEW
-from .table import Column, Table
+from .table import FEW, Column, Table
 
 HEADINGS = ("activation", "direction", "dtype", "largest error", "unit", "allowed", "where", "inputs")
 

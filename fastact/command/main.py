@@ -33,7 +33,7 @@ COMMANDS = {
     ),
     "show": Command(
         "show",
-        "print all that is known of an activation: formula, derivatives, parameters, names elsewhere",
+        "print all that is known of an activation",
         ("show gelu", "show SiLU --measure", "show keras:leaky_relu --json"),
     ),
     "plot": Command(
@@ -48,22 +48,22 @@ COMMANDS = {
     ),
     "bench": Command(
         "bench",
-        "measure every activation against NumPy and the machine's bandwidth",
+        "measure speed, beside NumPy's and memory's",
         ("bench --quick", "bench --activation silu,gelu --dtype float32 --details", "bench --peers torch"),
     ),
     "accuracy": Command(
         "accuracy_report",
         "measure the largest error of every activation",
-        ("accuracy --activation tanh --dtype float32", "accuracy --json accuracy.json"),
+        ("accuracy --activation tanh", "accuracy --json accuracy.json"),
     ),
     "info": Command(
         "info",
-        "print the CPU level, the threads and what fastact was built with",
+        "print what runs: CPU level, threads, build",
         ("info", "info --json"),
     ),
     "completion": Command(
         "completion",
-        "print a script by which bash, zsh or tcsh completes these words",
+        "print what completes words in bash, zsh, tcsh",
         ("completion bash", "completion zsh"),
     ),
 }
@@ -176,4 +176,4 @@ def overview() -> str:
     lines = [f"fastact {fa.__version__}: activation functions for NumPy arrays", ""]
     for name, command in COMMANDS.items():
         lines += [f"{name:<11} {command.help}", f"{'':<11} $ fastact {command.examples[0]}"]
-    return "\n".join([*lines, "", "'fastact COMMAND --help' says more, 'fastact --version' which this is."])
+    return "\n".join([*lines, "", "'fastact COMMAND --help' says more."])

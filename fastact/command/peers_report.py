@@ -18,8 +18,7 @@ from ..measure.worker import WorkerEnded
 from . import ending, peers_picture
 from .arguments import size_text
 from .screen import Screen, progress, styled
-from .speed_report import FEW
-from .table import Column, Table
+from .table import FEW, Column, Table
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,10 +15,8 @@ from ..measure.speed import Measurement
 from . import ending
 from .arguments import size_text
 from .screen import Screen, progress
-from .table import Column, Table
+from .table import FEW, Column, Table
 
-FEW = 24
-"""Figures that are printed without being asked for."""
 EXTREMES = 5
 """Calls that the summary names: the slowest beside NumPy."""
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+FEW = 24
+"""Figures that a report prints without being asked for them."""
+
 
 @dataclass(frozen=True)
 class Column:

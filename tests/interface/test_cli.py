@@ -65,6 +65,7 @@ def test_alone_it_shows_its_commands_with_an_example_of_each(capsys):
     for name in cli.COMMANDS:
         assert any(line.startswith(f"{name} ") for line in lines)
         assert any(f"$ fastact {name}" in line for line in lines)
+    assert max(map(len, lines)) <= 60
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
