@@ -25,9 +25,16 @@ except ImportError as _error:
         raise ImportError(_why, name=_error.name, path=_error.path) from _error
     raise
 
+try:
+    from .core import processor as _processor
+except ValueError as _error:  # a variable of the environment makes no sense
+    from .core.started import end_command as _end_command
+
+    _end_command(_error)
+    raise
+
 from .catalog import rows as _rows
 from .core import activation as _activation  # noqa: F401  its classes are those of the objects
-from .core import processor as _processor
 from .core import random as _random  # noqa: F401
 from .core.bound import Activation
 from .core.compiled import c_api as _capsule

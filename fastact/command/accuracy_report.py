@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import fastact as fa
 
 from ..measure import record
 from ..measure.accuracy import errors, reference
-from .arguments import add_activations
+from . import ending
+from .arguments import add_activations, new_file
+from .screen import Screen, progress, styled
+from .table import FEW, Column, Table
 
 HEADINGS = ("activation", "direction", "dtype", "largest error", "unit", "allowed", "where", "inputs")
 
@@ -46,8 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exhaustive", action="store_true", help="all 2^32 float32 inputs, and 10^8 of float64: minutes each"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the measurements there")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a page with the table there")
+    parser.add_argument(
+        "--details", action="store_true", help="print every figure, and not the summary of them alone"
+    )
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="write the measurements there")
+    parser.add_argument("--markdown", type=new_file, metavar="FILE", help="write a page with the table there")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,34 +62,67 @@ def run(args: argparse.Namespace) -> int:
         [dtype for dtype in errors.DTYPES if args.dtype in (None, str(dtype))],
     )
     work = [batch for case in chosen for batch in errors.batches(case, args.exhaustive)]
-    measurements = _measure_with_progress(work)
-    _show(measurements)
-    record.write(args.json, measurements, config=fa.config())
-    if args.markdown:
-        args.markdown.write_text(markdown(measurements, args.exhaustive))
-    return 0 if all(m.within for m in measurements) else 1
+    found = errors.Found()
+    with ending.until_interrupted() as watch, progress(len(work)) as advance:
+        errors.measure(work, lambda batch: advance(str(batch.case), 1), found)
+    measurements = found.measurements
+    try:
+        screen = Screen()
+        _show(screen, measurements, args.details)
+        if watch.interrupted:
+            tried = f"Interrupted: {found.batches} of {len(work)} parts of the inputs were tried."
+            screen.line(tried, "bold")
+    finally:
+        with ending.writing(args.json):
+            record.write(args.json, measurements, watch.interrupted, config=fa.config())
+    if args.markdown and not watch.interrupted:
+        with ending.writing(args.markdown):
+            args.markdown.write_text(markdown(measurements, args.exhaustive), encoding="utf-8")
+    return watch.status or (0 if all(m.within for m in measurements) else 1)
 
 
-def _measure_with_progress(work: list[errors.Batch]) -> list[errors.Measurement]:
-    from rich.progress import TimeRemainingColumn
-
-    from .screen import progress
-
-    with progress(TimeRemainingColumn()) as bar:
-        task = bar.add_task("", total=len(work))
-        return errors.measure(work, lambda batch: bar.update(task, advance=1, description=str(batch.case)))
-
-
-def _show(measurements: list[errors.Measurement]) -> None:
-    from rich.table import Table
-
-    from . import screen
-
-    table = Table(*HEADINGS, title=f"fastact accuracy, level {fa.config()['level']}")
-    for measurement in measurements:
-        table.add_row(*_cells(measurement), style="" if measurement.within else "bold red")
-    console = screen.console(160)
-    console.print(table)
+def _show(screen: Screen, measurements: list[errors.Measurement], details: bool) -> None:
+    """The summary, and where they are few or asked for all figures, else those beyond what is allowed."""
+    beyond = [m for m in measurements if not m.within]
+    screen.title(f"fastact {fa.__version__} accuracy, level {fa.config()['level']}")
+    screen.line(f"{len(measurements)} largest errors, {len(beyond) or 'none'} of them beyond what is allowed")
+    whole = details or len(measurements) <= FEW
+    shown = measurements if whole else beyond
+    if not whole:
+        screen.line()
+        screen.table(_summary(measurements))
+    if shown:
+        screen.line()
+        screen.table(_table(shown))
+    if not whole:
+        screen.note("--details prints each, --json FILE and --markdown FILE keep them.")
     for dtype in errors.DTYPES:
         if not reference.can_judge(dtype):
-            console.print(f"{dtype} was not measured: no type of this platform is enough wider to judge it.")
+            screen.line(f"{dtype} was not measured: no type of this platform is enough wider to judge it.")
+
+
+def _table(measurements: list[errors.Measurement]) -> Table:
+    spare = {"inputs": 3, "allowed": 2, "where": 1}
+    right = ("largest error", "allowed", "inputs")
+    table = Table([
+        Column(name, right=name in right, spare=spare.get(name, 0), wraps=name == "where")
+        for name in HEADINGS
+    ])  # fmt: skip
+    for m in measurements:
+        error, *others = _cells(m)[3:]
+        names = m.activation, m.direction, m.dtype
+        table.add(*names, error if m.within else styled(error, "bold red"), *others)
+    return table
+
+
+def _summary(measurements: list[errors.Measurement]) -> Table:
+    """The largest error of each direction and dtype, in each unit."""
+    table = Table([
+        Column("dtype"), Column("direction"), Column("largest", right=True), Column("unit", wraps=True),
+        Column("of"), Column("allowed", right=True, spare=1),
+    ])  # fmt: skip
+    kinds = dict.fromkeys((m.dtype, m.direction, m.unit) for m in measurements)
+    for kind in sorted(kinds):
+        m = max((m for m in measurements if (m.dtype, m.direction, m.unit) == kind), key=lambda m: m.error)
+        table.add(m.dtype, m.direction, f"{m.error:.3g}", m.unit, m.activation, f"{m.limit:g}")
+    return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import fastact as fa
 
 from ..measure import work
+from .ending import Mistake
 
 T = TypeVar("T")
 
@@ -31,21 +33,47 @@ def add_activations(parser: argparse.ArgumentParser) -> None:
     """The option that chooses activations; names may be parted by commas, by spaces or by both."""
     parser.add_argument(
         "--activation", type=list_of(one_of(fa.activations)), nargs="+", action=Joined, default=(),
-        metavar="NAME[,NAME]", help=f"only these (of {', '.join(fa.activations)})",
+        metavar="NAME[,NAME]", help="only these; 'fastact list' shows all",
     )  # fmt: skip
+
+
+def activation(name: str) -> Any:
+    """What `fa.get` makes of a name; where that is nothing, a line with the closest."""
+    try:
+        return fa.get(name)
+    except ValueError as error:
+        # All names there are would be many lines.
+        why, known, _ = str(error).partition(" Known are ")
+        why = why if why.endswith("?") else f"{why.rstrip(';')};"
+        raise Mistake(f"{why} 'fastact list' shows all" if known else str(error)) from error
 
 
 def list_of(read: Callable[[str], T]) -> Callable[[str], list[T]]:
     return lambda text: list(dict.fromkeys(read(word.strip()) for word in text.split(",")))
 
 
+MANY = 12
+"""So many choices are not named in a line."""
+
+
 def one_of(choices: Iterable[str]) -> Callable[[str], str]:
+    names = list(choices)
+
     def read(word: str) -> str:
-        if word not in choices:
-            raise argparse.ArgumentTypeError(f"{word!r}: allowed are {', '.join(choices)}")
+        if word not in names:
+            few = len(names) < MANY
+            known = f"allowed are {', '.join(names)}" if few else "'fastact list' shows all"
+            raise argparse.ArgumentTypeError(f"there is no {word!r}{closest(word, names)}; {known}")
         return word
 
     return read
+
+
+def closest(word: str, names: Iterable[str]) -> str:
+    """A question after the names that a word looks most like; nothing where it is like none."""
+    lower = {name.lower(): name for name in names}
+    found = difflib.get_close_matches(word.lower(), lower, n=3, cutoff=0.6)
+    return f" (did you mean {' or '.join(lower[name] for name in found)}?)" if found else ""
 
 
 def dtype(word: str) -> str:

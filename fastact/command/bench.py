@@ -10,7 +10,7 @@ from ..core.threads import MOST
 from ..measure import busy, work
 from ..measure.peers import libraries, turns
 from . import arguments as read
-from . import plot
+from . import peers_picture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick", action="store_true", help=f"under 20 seconds: fewer repetitions, sizes {quick}"
     )
+    parser.add_argument(
+        "--details", action="store_true", help="print every figure, and not the summary of them alone"
+    )
     _add_peer_arguments(parser)
     _add_busy_argument(parser)
     parser.add_argument(
@@ -53,8 +56,8 @@ def _add_peer_arguments(parser: argparse.ArgumentParser) -> None:
         f"own process (default: {peer_names}; sizes {sizes}, with --quick {quick} on all threads)",
     )  # fmt: skip
     parser.add_argument(
-        "--plot", type=read.new_file_ending(plot.ENDINGS), metavar="FILE",
-        help=f"with --peers: draw a picture per dtype, its name before {' or '.join(plot.ENDINGS)}",
+        "--plot", type=read.new_file_ending(peers_picture.ENDINGS), metavar="FILE",
+        help=f"with --peers: draw a picture per dtype, its name before {' or '.join(peers_picture.ENDINGS)}",
     )  # fmt: skip
     parser.set_defaults(refuse=parser.error)
 

@@ -1,15 +1,11 @@
-"""``fastact bench --busy``: a progress bar, then the table and its summary."""
+"""``fastact bench --busy``: the summary, and each cell where it is asked for."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-
-from rich import box
-from rich.progress import TimeRemainingColumn
-from rich.table import Table
+from typing import Any
 
 import fastact as fa
 
@@ -17,8 +13,10 @@ from ..measure import busy, machine, record, work
 from ..measure.busy import PROMISE, Measurement, Spread, processes_text
 from ..measure.machine import threads_text
 from ..measure.worker import WorkerEnded
-from . import screen
+from . import ending
 from .arguments import size_text
+from .screen import Screen, progress, styled
+from .table import FEW, Column, Table
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,65 +26,71 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.size or busy.SIZES,
     )
     note = machine.busy_note()
+    measured: list[Measurement] = []
+    with ending.until_interrupted() as watch:
+        with_progress(cells, arguments.busy, busy.QUICK if arguments.quick else busy.WHOLE, measured)
     try:
-        measured = with_progress(cells, arguments.busy, busy.QUICK if arguments.quick else busy.WHOLE)
-    except WorkerEnded as error:
-        print(f"fastact bench: {error}", file=sys.stderr)
-        return 1
-    show(measured, arguments.busy)
-    if note:
-        print(note)
-    about = {"machine": machine.processor(), **fa.config(), "busy": arguments.busy}
-    record.write(arguments.json, measured, **about)
-    return 0
+        screen = Screen()
+        show(screen, measured, arguments.busy, arguments.details)
+        if note:
+            screen.note(note)
+        if watch.interrupted:
+            screen.line(ending.partial_line(len(measured), len(cells)), "bold")
+    finally:
+        with ending.writing(arguments.json):
+            about = {"machine": machine.processor(), **fa.config(), "busy": arguments.busy}
+            record.write(arguments.json, measured, watch.interrupted, **about)
+    return watch.status
 
 
-def with_progress(cells: Sequence[work.Cell], count: int, effort: busy.Effort) -> list[Measurement]:
-    """Measure every cell; the bar counts them."""
-    measured = []
-    left = TimeRemainingColumn(elapsed_when_finished=True)
-    with screen.progress(left, speed_estimate_period=3600) as progress:
-        task = progress.add_task("", total=len(cells))
-        with busy.compared(count, effort) as comparison:
+def with_progress(
+    cells: Sequence[work.Cell], count: int, effort: busy.Effort, measured: list[Measurement]
+) -> None:
+    """Measure every cell, each into the list as soon as it is; the bar counts them."""
+    try:
+        with progress(len(cells)) as advance, busy.compared(count, effort) as comparison:
             for cell in cells:
-                described = f"{cell.row.name} {cell.direction} {cell.dtype} {size_text(cell.size)}"
-                progress.update(task, description=described)
+                advance(f"{cell.row.name} {cell.direction} {cell.dtype} {size_text(cell.size)}")
                 measured.append(comparison.measure(cell))
-                progress.advance(task)
-    return measured
+                advance(weight=1)
+    except WorkerEnded as error:
+        raise ending.Failure(str(error)) from error
 
 
-def show(measured: Sequence[Measurement], count: int) -> None:
-    """A table for each dtype, and the summary."""
-    console = screen.console(80)
-    for dtype in dict.fromkeys(m.dtype for m in measured):
-        console.print(_table([m for m in measured if m.dtype == dtype], dtype, count))
-    for line in summary_lines(measured, count):
-        console.print(line, highlight=False)
-
-
-def _table(measured: Sequence[Measurement], dtype: str, count: int) -> Table:
-    table = Table(
-        title=f"fastact {fa.__version__}, {machine.processor()}, level {fa.config()['level']}, {dtype}, "
-        f"beside {processes_text(count)}",
-        caption="µs of a call in place: mean, median and 95th percentile on one thread and on the default "
-        "threads. ratio: the means, default over one.",
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        show_edge=False,
+def show(screen: Screen, measured: Sequence[Measurement], count: int, details: bool = False) -> None:
+    """The summary, and where the cells are few or asked for, a table for each dtype."""
+    screen.title(
+        f"fastact {fa.__version__}, {machine.processor()}, level {fa.config()['level']}, "
+        f"beside {processes_text(count)}"
     )
-    table.add_column("activation", no_wrap=True)
-    table.add_column("direction", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
+    if not measured:
+        return
+    for line in summary_lines(measured, count):
+        screen.line(line)
+    if not details and len(measured) > FEW:
+        screen.note("--details prints each cell, --json FILE keeps them.")
+        return
+    for dtype in dict.fromkeys(m.dtype for m in measured):
+        screen.line()
+        screen.title(dtype)
+        screen.table(_table([m for m in measured if m.dtype == dtype]))
+    screen.note(
+        "µs of a call in place: mean, median and 95th percentile on one thread and on the default threads. "
+        "ratio: the means, default over one."
+    )
+
+
+def _table(measured: Sequence[Measurement]) -> Table:
+    columns = [Column("activation"), Column("direction"), Column("size", right=True)]
     for threads in (1, measured[0].threads):
-        for name in (f"{threads} thr.\nmean", "\nmedian", "\n95 %"):
-            table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("ratio", justify="right", no_wrap=True)
+        for spare, name in enumerate(("mean", "median", "95 %")):
+            columns.append(Column(f"{threads}: {name}", right=True, spare=spare))
+    table = Table([*columns, Column("ratio", right=True)])
     for activation, group in groupby(measured, key=lambda m: m.activation):
+        table.section()
         for m in group:
             figures = *_figures(m.one), *_figures(m.default), _ratio(m)
-            table.add_row(activation, m.direction, size_text(m.size), *figures)
-        table.add_section()
+            table.add(activation, m.direction, size_text(m.size), *figures)
     return table
 
 
@@ -96,9 +100,9 @@ def _figures(spread: Spread) -> Iterator[str]:
         yield f"{micro:.{1 if micro < 1000 else 0}f}"
 
 
-def _ratio(m: Measurement) -> str:
+def _ratio(m: Measurement) -> Any:
     text = f"{m.ratio:.{2 if m.ratio < 100 else 0}f}"
-    return f"[bold red]{text}[/]" if m.ratio > PROMISE else f"[yellow]{text}[/]" if m.ratio > 1 else text
+    return styled(text, "bold red" if m.ratio > PROMISE else "yellow" if m.ratio > 1 else "")
 
 
 def summary_lines(measured: Sequence[Measurement], count: int) -> list[str]:

@@ -1,14 +1,11 @@
-"""``fastact bench --peers``: the progress of a run, its table, its summary and its pictures."""
+"""``fastact bench --peers``: the summary, each cell where it is asked for, and the pictures."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-
-from rich.progress import TimeRemainingColumn
-from rich.table import Table
+from typing import Any
 
 import fastact as fa
 
@@ -18,55 +15,58 @@ from ..measure.peers import turns
 from ..measure.peers.turns import Measurement
 from ..measure.work import Cell
 from ..measure.worker import WorkerEnded
-from . import plot, screen
+from . import ending, peers_picture
 from .arguments import size_text
+from .screen import Screen, progress, styled
+from .table import FEW, Column, Table
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """A progress bar, the table and the summary, and the pictures."""
-    packages = [*turns.missing(arguments.peers), *(plot.missing() if arguments.plot else ())]
+    """A progress bar, the summary and the figures, and the pictures."""
+    packages = [*turns.missing(arguments.peers), *(peers_picture.missing() if arguments.plot else ())]
     if packages:
-        print(
-            f"fastact bench needs {', '.join(packages)}; install it with: pip install 'fastact[peers]'",
-            file=sys.stderr,
-        )
-        return 1
+        raise ending.Missing(", ".join(packages), "'fastact[peers]'")
     busy = machine.busy_note()
     dtypes = arguments.dtype or work.DTYPES
     planned = turns.Run.chosen(
         arguments.activation, dtypes, arguments.size, arguments.threads, quick=arguments.quick
     )
+    measured: list[Measurement] = []
+    with ending.until_interrupted() as watch:
+        with_progress(planned, arguments.peers, measured)
+    screen, name = Screen(), machine.processor()
+    # The pictures and the record have the limits of all that was planned.
+    limits = [] if watch.interrupted else turns.limits(planned)
     try:
-        measured = with_progress(planned, arguments.peers)
+        show(screen, measured, name, arguments.details)
+        if busy:
+            screen.note(busy)
+        if watch.interrupted:
+            screen.line(ending.partial_line(len(measured), len(list(planned.steps()))), "bold")
+    finally:
+        with ending.writing(arguments.json):
+            about = {"machine": name, **fa.config(), "peers": turns.versions(arguments.peers)}
+            record.write(arguments.json, measured, watch.interrupted, **about, limits=limits)
+    if arguments.plot and not watch.interrupted:
+        with ending.writing(arguments.plot):
+            for path in peers_picture.draw(measured, limits, name, arguments.plot):
+                screen.line(f"wrote {path}")
+    return watch.status
+
+
+def with_progress(run: turns.Run, names: Sequence[str], measured: list[Measurement]) -> None:
+    """Measure a run, each cell into the list as soon as it is; the bar counts about the time it takes."""
+    steps = list(run.steps())
+    try:
+        with (
+            progress(sum(_weight(cell) for cell, _ in steps)) as advance,
+            turns.compared(names, run.seconds, run.rounds) as comparison,
+        ):
+            for cell, threads in steps:
+                measured.append(comparison.measure(cell, threads))
+                advance(f"{measured[-1]} {size_text(cell.size)}", _weight(cell))
     except WorkerEnded as error:
-        print(f"fastact bench: {error}", file=sys.stderr)
-        return 1
-    name = machine.processor()
-    show(measured, name)
-    if busy:
-        print(busy)
-    limits = turns.limits(planned)
-    about = {"machine": name, **fa.config(), "peers": turns.versions(arguments.peers), "limits": limits}
-    record.write(arguments.json, measured, **about)
-    if arguments.plot:
-        for path in plot.draw(measured, limits, name, arguments.plot):
-            print(f"wrote {path}")
-    return 0
-
-
-def with_progress(run: turns.Run, names: Sequence[str]) -> list[Measurement]:
-    """Measure a run; the bar counts each step by about the time it takes."""
-    steps, measured = list(run.steps()), []
-    left = TimeRemainingColumn(elapsed_when_finished=True)
-    with (
-        screen.progress(left, width=45, speed_estimate_period=3600) as progress,
-        turns.compared(names, run.seconds, run.rounds) as comparison,
-    ):
-        task = progress.add_task("", total=sum(_weight(cell) for cell, _ in steps))
-        for cell, threads in steps:
-            measured.append(comparison.measure(cell, threads))
-            progress.update(task, advance=_weight(cell), description=f"{measured[-1]} {size_text(cell.size)}")
-    return measured
+        raise ending.Failure(str(error)) from error
 
 
 def _weight(cell: Cell) -> int:
@@ -74,49 +74,46 @@ def _weight(cell: Cell) -> int:
     return 1 + cell.size // 2**19
 
 
-def show(measured: Sequence[Measurement], processor: str) -> None:
-    """A table for each thread count, what was left out, and the summary."""
-    console = screen.console(160)
-    for threads in dict.fromkeys(m.threads for m in measured):
-        console.print(_table([m for m in measured if m.threads == threads], threads, processor))
-    for line in _disagreements(measured):
-        console.print(line)
-    for line in summary_lines(measured):
-        console.print(line, highlight=False)
+def show(screen: Screen, measured: Sequence[Measurement], processor: str, details: bool = False) -> None:
+    """The summary, what was left out, and where the cells are few or asked for, their tables."""
+    screen.title(f"fastact {fa.__version__}, {processor}, level {fa.config()['level']}")
+    for line in (*summary_lines(measured), *_disagreements(measured)):
+        screen.line(line)
+    if not details and len(measured) > FEW:
+        screen.note("--details prints each cell, --json FILE keeps them.")
+        return
+    for threads, dtype in dict.fromkeys((m.threads, m.dtype) for m in measured):
+        screen.line()
+        screen.title(f"{dtype}, {threads_text(threads)}")
+        screen.table(_table([m for m in measured if (m.threads, m.dtype) == (threads, dtype)]))
+    if measured:
+        screen.note("× best: how many times as fast as the best peer, and which; ! where a peer disagrees.")
 
 
-def _table(measured: Sequence[Measurement], threads: int, processor: str) -> Table:
-    sizes = sorted({m.size for m in measured})
-    table = Table(
-        title=f"fastact {fa.__version__}, {processor}, level {fa.config()['level']}, {threads_text(threads)}",
-        caption="How many times as fast as the best peer, and which that is; ! where a peer disagrees.",
-    )
-    for name in ("activation", "direction", "result", "dtype"):
-        table.add_column(name, no_wrap=True)
-    for size in sizes:
-        table.add_column(size_text(size), justify="right", no_wrap=True)
-    for _, of_activation in groupby(measured, key=lambda m: m.activation):
-        for _, of_row in groupby(sorted(of_activation, key=_row), key=_row):
-            cells = {m.size: m for m in of_row}
-            first = next(iter(cells.values()))
-            place = "in place" if first.in_place else "out"
-            texts = [_cell(cells[size]) if size in cells else "" for size in sizes]
-            table.add_row(first.activation, first.call, place, first.dtype, *texts)
-        table.add_section()
+def _table(measured: Sequence[Measurement]) -> Table:
+    table = Table([
+        Column("activation"), Column("direction"), Column("result"), Column("size", right=True),
+        Column("× best", right=True), Column("peer"),
+    ])  # fmt: skip
+    for activation, own in groupby(measured, key=lambda m: m.activation):
+        table.section()
+        for m in sorted(own, key=_row):
+            table.add(activation, m.call, "in place" if m.in_place else "out", size_text(m.size), *_cells(m))
     return table
 
 
-def _row(m: Measurement) -> tuple[bool, str, bool]:
-    return m.direction == "backward", m.dtype, not m.in_place
+def _row(m: Measurement) -> tuple[bool, bool, int]:
+    return m.direction == "backward", not m.in_place, m.size
 
 
-def _cell(m: Measurement) -> str:
+def _cells(m: Measurement) -> tuple[Any, str]:
+    """How many times as fast as the best peer, and which that is."""
     mark = "!" if m.disagrees else ""
     if not m.speedup:
-        return f"alone{mark}"
+        return "alone", mark
     ratio = m.speedup[m.best_peer]
-    text = f"{ratio:.2f} {m.best_peer}{mark}"
-    return f"[bold red]{text}[/]" if ratio < turns.NOISE else f"[yellow]{text}[/]" if ratio < 1 else text
+    style = "bold red" if ratio < turns.NOISE else "yellow" if ratio < 1 else ""
+    return styled(f"{ratio:.2f}", style), f"{m.best_peer}{mark}"
 
 
 def _disagreements(measured: Sequence[Measurement]) -> Iterator[str]:

@@ -1,23 +1,24 @@
-"""``fastact bench`` beside NumPy: a progress bar, then the table."""
+"""``fastact bench`` beside NumPy: how fast on the whole, and each figure where it is asked for."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from math import nan
 from statistics import geometric_mean
-
-from rich.progress import TimeElapsedColumn
-from rich.table import Table
 
 import fastact as fa
 
 from ..measure import machine, record, speed, work
 from ..measure.machine import threads_text
 from ..measure.speed import Measurement
-from . import screen
+from . import ending
 from .arguments import size_text
+from .screen import Screen, progress
+from .table import FEW, Column, Table
+
+EXTREMES = 5
+"""Calls that the summary names: the slowest beside NumPy."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,49 +29,104 @@ def run(arguments: argparse.Namespace) -> int:
     comparison = speed.Comparison(threads, seconds)
     results: list[Measurement] = []
     busy = machine.busy_note()
-    with screen.progress(TimeElapsedColumn()) as progress:
-        task = progress.add_task("", total=len(cells))
+    with ending.until_interrupted() as watch, progress(len(cells)) as advance:
         for cell in cells:
-            described = f"{cell.row.name} {cell.direction} {cell.dtype} {size_text(cell.size)}"
-            progress.update(task, description=described)
+            advance(f"{cell.row.name} {cell.direction} {cell.dtype} {size_text(cell.size)}")
             results += comparison.measure(cell)
-            progress.advance(task)
-    show(results, threads)
-    if busy:
-        print(busy)
-    record.write(arguments.json, results, machine=machine.processor(), **fa.config())
-    return 0
+            advance(weight=1)
+    try:
+        screen = Screen()
+        show(screen, results, arguments.details)
+        if busy:
+            screen.note(busy)
+        if watch.interrupted:
+            screen.line(ending.partial_line(len(results), len(cells) * len(threads)), "bold")
+    finally:
+        # Whatever became of the output.
+        with ending.writing(arguments.json):
+            about = {"machine": machine.processor(), **fa.config()}
+            record.write(arguments.json, results, watch.interrupted, **about)
+    return watch.status
 
 
-def show(results: Sequence[Measurement], threads: Sequence[int]) -> None:
-    """The table, and the means over all cells."""
-    console = screen.console(60 + 34 * len(threads))
-    table = Table(
-        title=f"fastact {fa.__version__} in place, {machine.processor()}, level {fa.config()['level']}",
-        caption="× NumPy: how many times faster than the best NumPy calls in place, on one thread. "
-        "% scale: GB/s as a share of a plain scale in place of the same array.",
+def show(screen: Screen, results: Sequence[Measurement], details: bool = False) -> None:
+    """What was measured where, the summary, and where they are few or asked for, the figures."""
+    screen.title(
+        f"fastact {fa.__version__} in place, {machine.processor()}, level {fa.config()['level']}: "
+        f"{len(results)} figures"
     )
-    for name in ("activation", "direction", "dtype"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("size", justify="right")
-    for count in threads:
-        for name in (f"{threads_text(count)}: ns/element", "GB/s", "× NumPy", "% scale"):
-            table.add_column(name, justify="right")
-    for activation, group in groupby(results, key=lambda m: m.activation):
-        for (call, dtype, size), figures in groupby(group, key=lambda m: (m.call, m.dtype, m.size)):
-            cells = [text for m in figures for text in _figures(m)]
-            table.add_row(activation, call, dtype, size_text(size), *cells)
-        table.add_section()
-    console.print(table)
-    for count in threads:
-        ratios = [m.speedup_over_numpy for m in results if m.threads == count and m.speedup_over_numpy]
-        mean = geometric_mean(ratios) if ratios else nan
-        console.print(f"{threads_text(count)}: {mean:.1f} times NumPy's speed in the geometric mean")
+    if not results:
+        return
+    whole = details or len(results) <= FEW
+    compared = [m for m in results if m.speedup_over_numpy]
+    if compared and len(results) > FEW:
+        _show_summary(screen, compared)
+    if whole:
+        _show_figures(screen, results)
+    for threads in dict.fromkeys(m.threads for m in compared):
+        mean = geometric_mean([_ratio(m) for m in compared if m.threads == threads])
+        screen.line(f"{threads_text(threads)}: {mean:.1f} times NumPy's speed in the geometric mean")
+    if not whole:
+        screen.note("--details prints each figure, --json FILE keeps them.")
+
+
+def _show_summary(screen: Screen, compared: Sequence[Measurement]) -> None:
+    """How many times NumPy's speed, by what a call is, and where that is least."""
+    threads = list(dict.fromkeys(m.threads for m in compared))
+    table = Table([Column("times NumPy's speed"), *(Column(threads_text(n), right=True) for n in threads)])
+    for name, chosen in _parts(compared):
+        means = (geometric_mean(map(_ratio, chosen(n))) for n in threads)
+        table.add(name, *(f"{mean:.1f}" for mean in means))
+    screen.table(table)
+    screen.line()
+    least = Table([Column("slowest", right=True), Column("call"), Column("dtype"), Column("size", right=True),
+                   Column("threads", right=True)])  # fmt: skip
+    for m in sorted(compared, key=_ratio)[:EXTREMES]:
+        least.add(f"{_ratio(m):.1f}", f"{m.activation} {m.call}", m.dtype, size_text(m.size), str(m.threads))
+    screen.table(least)
+    screen.line()
+
+
+def _ratio(m: Measurement) -> float:
+    return m.speedup_over_numpy or 0.0
+
+
+def _parts(
+    compared: Sequence[Measurement],
+) -> Iterator[tuple[str, Callable[[int], list[Measurement]]]]:
+    """Parts of a run by the name of what they have in common, each as a function of the thread count."""
+    for of, name in (
+        (lambda m: m.direction, str),
+        (lambda m: m.dtype, str),
+        (lambda m: m.size, lambda size: f"{size_text(size)} elements"),
+    ):
+        for value in dict.fromkeys(map(of, compared)):
+            yield (
+                name(value),
+                lambda n, of=of, value=value: [m for m in compared if m.threads == n and of(m) == value],
+            )
+
+
+def _show_figures(screen: Screen, results: Sequence[Measurement]) -> None:
+    table = Table([
+        Column("activation"), Column("direction"), Column("dtype"), Column("size", right=True),
+        Column("thr.", right=True), Column("ns", right=True), Column("GB/s", right=True, spare=2),
+        Column("× NumPy", right=True), Column("% scale", right=True, spare=1),
+    ])  # fmt: skip
+    for _, group in groupby(results, key=lambda m: m.activation):
+        table.section()
+        for m in group:
+            table.add(m.activation, m.call, m.dtype, size_text(m.size), str(m.threads), *_figures(m))
+    screen.table(table)
+    screen.note(
+        "ns: per element. × NumPy: how many times faster than the best NumPy calls in place, on one thread. "
+        "% scale: GB/s as a share of a plain scale in place of the same array."
+    )
 
 
 def _figures(m: Measurement) -> tuple[str, ...]:
     return (
-        f"{m.ns_per_element:.3f}",
+        f"{m.ns_per_element:.{3 if m.ns_per_element < 100 else 0}f}",
         f"{m.gb_per_s:.1f}",
         "–" if m.speedup_over_numpy is None else f"{m.speedup_over_numpy:.1f}",
         f"{100 * m.bandwidth_share:.0f}",

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 
-def write(file: Path | None, measured: Sequence[Any], **about: Any) -> None:
-    """Write measurements, and what the run says of itself, where there is a file."""
+def write(file: Path | None, measured: Sequence[Any], partial: bool = False, **about: Any) -> None:
+    """Write measurements, and what the run says of itself, where there is a file.
+
+    `partial` is whether the run ended before it had measured all that it was to.
+    """
     if file:
-        record = {**about, "measurements": [asdict(m) for m in measured]}
-        file.write_text(json.dumps(record, indent=1) + "\n")
+        record = {**about, "partial": partial, "measurements": [asdict(m) for m in measured]}
+        file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

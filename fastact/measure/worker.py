@@ -7,8 +7,8 @@ each other. A process ends when its pipe does, so none outlives the one that com
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from time import process_time, sleep
@@ -42,6 +42,19 @@ def serve(make: Callable[..., Any], arguments: tuple[Any, ...], connection: Conn
             connection.send(getattr(served, method)(*given))
 
 
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """What starts here never hears Ctrl-C, which all of a terminal's processes get: not while it imports."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Worker:
     """The process of what `make` makes of the arguments, seen from the one that compares."""
 
@@ -49,7 +62,8 @@ class Worker:
         context = get_context("spawn")
         self.name, (self.connection, end) = name, context.Pipe()
         self.process = context.Process(target=serve, args=(make, arguments, end), daemon=True)
-        self.process.start()
+        with _deaf_to_interrupts():
+            self.process.start()
         end.close()
 
     def tell(self, method: str, *arguments: Any) -> None:

@@ -86,14 +86,13 @@ def test_a_run_measures_both_sides_of_every_cell(tmp_path, capsys):
         "The worst:",
     ):
         assert words in printed
-    assert max(map(len, printed.partition("Other processes")[0].splitlines())) <= 80
 
 
 def test_without_other_options_it_is_the_float32_of_light_and_heavy_kernels(monkeypatch):
     seen = []
-    monkeypatch.setattr(busy_report, "with_progress", lambda *given: seen.append(given) or [measured(1.0)])
+    monkeypatch.setattr(busy_report, "with_progress", lambda *given: seen.append(given))
     assert cli.main(["bench", "--busy", "0"]) == 0
-    ((cells, count, effort),) = seen
+    ((cells, count, effort, _),) = seen
     assert (count, effort) == (0, busy.WHOLE)
     assert {cell.row.name for cell in cells} == set(busy.ACTIVATIONS)
     assert {(cell.direction, cell.dtype) for cell in cells} == {(d, "float32") for d in work.DIRECTIONS}

@@ -18,7 +18,7 @@ import pytest
 import fastact as fa
 from fastact import catalog
 from fastact.command import main as cli
-from fastact.command import peers_report, plot
+from fastact.command import peers_picture, peers_report
 from fastact.measure import work
 from fastact.measure.peers import libraries, turns
 from fastact.measure.peers.session import Session
@@ -137,7 +137,8 @@ def test_a_peer_that_computes_something_else_is_shown_and_not_timed(monkeypatch)
         assert answer.disagrees != in_place
     (line,) = peers_report._disagreements([measured(disagrees=["scipy"])])
     assert line.startswith("scipy computes something else")
-    assert peers_report._cell(measured(disagrees=["scipy"], numpy=2.0)) == "2.00 numpy!"
+    assert peers_report._cells(measured(disagrees=["scipy"], numpy=2.0)) == ("2.00", "numpy!")
+    assert [str(cell) for cell in peers_report._cells(measured(numpy=0.5))] == ["0.50", "numpy"]
 
 
 def test_a_form_that_fails_is_absent_with_its_reason(monkeypatch):
@@ -257,12 +258,12 @@ def test_the_command_imports_no_peer(fresh_python):
     assert not {"torch", "onnxruntime", "onnx", "scipy", "numexpr", "matplotlib"} & loaded
 
 
-@pytest.mark.parametrize("ending", plot.ENDINGS)
+@pytest.mark.parametrize("ending", peers_picture.ENDINGS)
 def test_a_picture_for_each_dtype(tmp_path, ending):
     pytest.importorskip("matplotlib")
     run = [measured(name, size=size, numpy=2.0) for name in ("relu", "tanh") for size in (16, 2**20)]
     limits = [{"dtype": "float32", "size": 2**20, "threads": 1, "gb_per_s": 20.0}]
-    (path,) = plot.draw(run, limits, "a machine", tmp_path / f"picture{ending}")
+    (path,) = peers_picture.draw(run, limits, "a machine", tmp_path / f"picture{ending}")
     assert path == tmp_path / f"picture-float32{ending}"
     assert path.stat().st_size > 10_000
 

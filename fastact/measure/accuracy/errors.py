@@ -314,18 +314,42 @@ class Measurement:
         return ", ".join(shown) + (f" ({self.at['note']})" if self.at["note"] else "")
 
 
-def measure(work: list[Batch], finished: Callable[[Batch], None] = lambda batch: None) -> list[Measurement]:
-    """The worst of these batches by case, on as many threads as fastact may use."""
-    worst: dict[tuple[Case, str], Worst] = {}
-    with ThreadPoolExecutor(get_num_threads()) as pool:
-        for batch, found in zip(work, pool.map(Batch.measure, work), strict=True):
-            for unit, one in found.items():
-                worst.setdefault((batch.case, unit), Worst()).join(one)
+@dataclass
+class Found:
+    """The worst that a run has seen of each case until now, and of how many batches."""
+
+    worst: dict[tuple[Case, str], Worst] = field(default_factory=dict)
+    batches: int = 0
+
+    def see(self, batch: Batch, found: dict[str, Worst]) -> None:
+        self.batches += 1
+        for unit, one in found.items():
+            self.worst.setdefault((batch.case, unit), Worst()).join(one)
+
+    @property
+    def measurements(self) -> list[Measurement]:
+        return [
+            Measurement(
+                case.row.name, case.direction_name, str(case.dtype), unit, one.error,
+                1 if unit == NEAR_ZERO else case.limit, one.count, one.at,
+            )
+            for (case, unit), one in self.worst.items()
+        ]  # fmt: skip
+
+
+def measure(
+    work: list[Batch], finished: Callable[[Batch], None] = lambda batch: None, found: Found | None = None
+) -> list[Measurement]:
+    """The worst of these batches by case, on as many threads as fastact may use.
+
+    Who gives `found` has what was seen where this is interrupted; batches that were not begun then never are.
+    """
+    found = Found() if found is None else found
+    pool = ThreadPoolExecutor(get_num_threads())
+    try:
+        for batch, seen in zip(work, pool.map(Batch.measure, work), strict=True):
+            found.see(batch, seen)
             finished(batch)
-    return [
-        Measurement(
-            case.row.name, case.direction_name, str(case.dtype), unit, one.error,
-            1 if unit == NEAR_ZERO else case.limit, one.count, one.at,
-        )
-        for (case, unit), one in worst.items()
-    ]  # fmt: skip
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return found.measurements
