@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = experiment.options(__doc__, arguments)
     data = digits_data()
     rates = [0.1, 1.0, 3.0] if options.quick else [0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0]
-    epochs = 3 if options.quick else 10
+    epochs = 2 if options.quick else 10
     found = {
         (start, name): [trained(name, start, rate, epochs, data) for rate in rates]
         for start in STARTS

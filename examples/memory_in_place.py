@@ -42,11 +42,11 @@ def step(name: str, weights: list[Array], x: Array, in_place: bool) -> None:
     kept = []
     for weight in weights:
         z = x @ weight
-        y = activation(z, out=z) if in_place else activation(z)
         kept.append((x, z))
-        x = y
+        x = activation(z, out=z) if in_place else activation(z)
     dy = x / x.size
-    del x, y, z
+    # The last outputs are not asked for again, where they are arrays of their own.
+    del x
     for weight in reversed(weights):
         # What is kept of a layer is given up as soon as its gradient is known, as frameworks do.
         x, z = kept.pop()

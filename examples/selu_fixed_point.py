@@ -62,7 +62,7 @@ def draw(found: Mapping[tuple[str, str], Array], path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     options = experiment.options(__doc__, arguments)
-    width = 200 if options.quick else 500
+    width = 150 if options.quick else 500
     found = {
         (network, start): moments(*NETWORKS[network], STARTS[start], width)
         for network in NETWORKS
