@@ -47,7 +47,9 @@ def by_mypy(files: list[Path], folder: Path) -> Found:
 
 def by_pyright(files: list[Path], folder: Path) -> Found:
     config = folder / "pyrightconfig.json"
-    paths = [] if INSTALLED else [str(PACKAGE.parent)]
+    # Scripts import each other as their folder is where Python looks first.
+    examples = [str(EXAMPLES[0].parent)] if EXAMPLES else []
+    paths = examples if INSTALLED else [*examples, str(PACKAGE.parent)]
     given = {"typeCheckingMode": "standard", "reportUnusedExpression": False, "extraPaths": paths}
     config.write_text(json.dumps({**given, "include": [os.path.relpath(file, folder) for file in files]}))
     output = _run(
