@@ -5,16 +5,13 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-import runpy
-import sys
-from pathlib import Path
 
 import pytest
+from website import conventions
 
 import fastact as fa
 from fastact import catalog
 
-DOCS = Path(__file__).parents[2] / "docs"
 LIBRARIES = {"torch": "torch.nn.functional", "jax": "jax.nn", "keras": "keras.activations"}
 WITH_CONVENTIONS = [(row, entry) for row in catalog.rows for entry in row.conventions]
 
@@ -24,15 +21,9 @@ def _id(value) -> str:
 
 
 @pytest.fixture(scope="module")
-def sections(tmp_path_factory) -> dict[str, str]:
-    """The page as ``python docs/conventions.py FILE`` writes it: the text under each heading."""
-    if not DOCS.exists():
-        pytest.skip("the page's script is part of the source tree, not of the wheel")
-    page = tmp_path_factory.mktemp("docs") / "conventions.md"
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sys, "argv", ["conventions.py", str(page)])
-        runpy.run_path(str(DOCS / "conventions.py"), run_name="__main__")
-    return dict(part.split("\n", 1) for part in page.read_text(encoding="utf-8").split("\n## ")[1:])
+def sections() -> dict[str, str]:
+    """The page of the site: the text under each heading."""
+    return dict(part.split("\n", 1) for part in conventions.page().split("\n## ")[1:])
 
 
 def test_the_page_has_every_activation_with_its_signature(sections):

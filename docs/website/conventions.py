@@ -1,12 +1,7 @@
-"""Writes docs/conventions.md: what other libraries call each activation, and where they differ.
-
-``python docs/conventions.py`` makes the page from the rows of ``fastact/catalog``, wherever it is called
-from; ``python docs/conventions.py FILE`` writes it to another file.
-"""
+"""The page of conventions: what other libraries call each activation, and where they differ."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import fastact as fa
@@ -20,12 +15,9 @@ LIBRARIES = {
     "tensorflow": "tf",
     "thinc": "thinc.api.Ops",
 }
-PAGE = Path(__file__).with_suffix(".md")
 
 INTRODUCTION = """\
 # Conventions
-
-Written by `python docs/conventions.py` from the catalog, not by hand.
 
 Names, parameters and defaults are those of torch.nn.functional, with `axis` for `dim`. Beside each
 activation stands what other libraries call it; where something is not the same there, the line says what,
@@ -49,15 +41,20 @@ def conventions(row: Row) -> list[Convention]:
 
 
 def section(row: Row) -> str:
-    lines = [f"## {row.name}", "", f"`fastact.{row.name}{fa.get(row.name).__signature__}`", ""]
+    signature = fa.get(row.name).__signature__
+    return f"## {row.name}\n\n`fastact.{row.name}{signature}`\n\n{table(row)}\n"
+
+
+def table(row: Row) -> str:
+    """What each library calls one activation, and what is not the same there."""
     entries = conventions(row)
     if not entries:
-        return "\n".join([*lines, "In none of them.", ""])
-    lines += ["| library | call | differs | in fastact |", "| --- | --- | --- | --- |"]
+        return "In none of them."
+    lines = ["| library | call | differs | in fastact |", "| --- | --- | --- | --- |"]
     for entry in entries:
         call = f"`{entry.call}`" if entry.call else ""
         lines.append(f"| {entry.library} | `{entry.theirs}` | {entry.differs or 'no'} | {call} |")
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 def page() -> str:
@@ -68,5 +65,6 @@ def page() -> str:
     return "\n".join([INTRODUCTION.format(libraries=libraries), *sections])
 
 
-if __name__ == "__main__":
-    (Path(sys.argv[1]) if sys.argv[1:] else PAGE).write_text(page(), encoding="utf-8")
+def write(docs: Path) -> None:
+    """Write the page below `docs`."""
+    (docs / "conventions.md").write_text(page(), encoding="utf-8")

@@ -1,0 +1,152 @@
+"""A page for each activation: what the catalog, the kernels and the records of measurements know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import fastact as fa
+from fastact.catalog import Parameter, Row
+from fastact.catalog.arguments import REQUIRED
+from fastact.catalog.row import SAVED
+from fastact.catalog.spellings import spellings
+
+from . import conventions, experiments, figures, mathematics
+
+FOLDER = "activations"
+
+NOT_LISTED = ("sklearn", "huggingface")
+"""Libraries whose names are no calls, so that the table of conventions has no line for them."""
+
+
+def write(docs: Path) -> None:
+    """Write the pages below `docs`, and the page that lists them."""
+    folder = docs / FOLDER
+    folder.mkdir(exist_ok=True)
+    speaks_of = experiments.activations_of()
+    for name, activation in fa.activations.items():
+        text = "\n".join(_page(activation.row, speaks_of.get(name, [])))
+        (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+    names = "\n".join(fa.activations)
+    (folder / "index.md").write_text(_INDEX.format(count=len(fa.activations), names=names), encoding="utf-8")
+
+
+_INDEX = """\
+# Activations
+
+All {count}, each with its formula, derivative, pictures, properties, errors and speed. The
+[decision table](../choosing.md) compares them.
+
+```{{toctree}}
+:maxdepth: 1
+
+{names}
+```
+"""
+
+
+def _page(row: Row, speaks_of: list[experiments.Experiment]) -> Iterator[str]:
+    yield f"# {row.name}\n"
+    yield _math(mathematics.formula(row))
+    yield from _letters(row, row.formula)
+    yield figures.markdown(row, "function")
+    yield f"**For it.** {getattr(row, 'strengths', 'Good.')}\n\n**Against it.** {getattr(row, 'weaknesses', 'Bad.')}\n"
+    yield from _claims(row)
+    yield from _derivatives(row)
+    yield from _parameters(row)
+    yield "## Properties\n"
+    yield _table(("property", "at the default parameters"), row.properties.facts().items())
+    yield "## At the limits\n"
+    yield _table(figures.SPECIAL_HEADINGS, figures.special_values(row))
+    yield "## Elsewhere\n"
+    yield conventions.table(row) + "\n"
+    yield from _other_names(row)
+    yield from _errors(row)
+    yield from _speed(row)
+    if speaks_of:
+        yield "## Experiments\n"
+        yield "\n".join(f"- [{e.title}](../experiments/{e.name}.md): {e.summary}" for e in speaks_of) + "\n"
+    yield f"## Published\n\n{row.reference}.\n"
+    yield f"## Reference\n\n```{{eval-rst}}\n.. activation:: {row.name}\n```"
+
+
+def _math(latex: str) -> str:
+    return f"```{{math}}\n{latex}\n```\n"
+
+
+def _letters(row: Row, *texts: str) -> Iterator[str]:
+    legend = mathematics.legend(row, *texts)
+    if legend:
+        yield "where " + "; ".join(f"${letter}$ is {meaning}" for letter, meaning in legend) + ".\n"
+
+
+def _claims(row: Row) -> Iterator[str]:
+    if row.claims:
+        yield "## Said, and not so\n"
+        yield "\n".join(f"- *“{claim.said}”* {claim.why}" for claim in row.claims) + "\n"
+
+
+def _derivatives(row: Row) -> Iterator[str]:
+    yield "## Derivative, and what backward needs\n"
+    for saved in row.saves:
+        yield f"From `{saved}`, {SAVED[saved].rstrip('.').lower()}:\n"
+        yield _math(mathematics.derivative(row, saved))
+    if any(row.text(saved) == text for saved, text in row.derivatives.items()):
+        yield from _letters(row, *row.derivatives.values())
+    if row.saves[0] == "y":
+        condition = f", where `{row.output_determines}`" if row.output_determines else ""
+        also = "; either will do" if "x" in row.saves else ""
+        yield (
+            f"The saved output is enough{condition}{also}: the activation can write over its input, and "
+            "training still finds the gradient.\n"
+        )
+    else:
+        yield "The output does not determine the derivative, so a network keeps the input until backward.\n"
+
+
+def _parameters(row: Row) -> Iterator[str]:
+    if row.parameters:
+        yield "## Parameters\n"
+        rows = [(f"`{p.name}`", _default(p), _allowed(p), p.meaning) for p in row.parameters]
+        yield _table(("parameter", "default", "allowed", "meaning"), rows)
+
+
+def _default(parameter: Parameter) -> str:
+    return "required" if parameter.default is REQUIRED else f"`{parameter.default!r}`"
+
+
+def _allowed(parameter: Parameter) -> str:
+    if parameter.choices:
+        return ", ".join(f"`{choice!r}`" for choice in parameter.choices)
+    return f"`{parameter.constraint}`" if parameter.constraint else "every number"
+
+
+def _other_names(row: Row) -> Iterator[str]:
+    for library in NOT_LISTED:
+        meanings = spellings()[library].items()
+        names = [f"`{name}`" for name, meaning in meanings if meaning.name == row.name]
+        if names:
+            yield f"{_TITLES[library]}: {', '.join(names)}.\n"
+
+
+_TITLES = {"sklearn": "scikit-learn's name", "huggingface": "Hugging Face's names (`ACT2FN`)"}
+
+
+def _errors(row: Row) -> Iterator[str]:
+    yield "## Errors\n"
+    yield figures.markdown(row, "errors")
+    yield _table(figures.ERROR_HEADINGS, figures.largest_errors(row))
+
+
+def _speed(row: Row) -> Iterator[str]:
+    yield "## Speed\n"
+    yield figures.markdown(row, "speed")
+    yield _table(figures.SPEED_HEADINGS, figures.speed_rows(row))
+
+
+def _table(headings: tuple[str, ...], rows: object) -> str:
+    lines = [headings, tuple("---" for _ in headings), *map(tuple, rows)]  # type: ignore[call-overload]
+    return (
+        "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+        + "\n"
+    )

@@ -1,0 +1,55 @@
+"""The directive ``activation``: the signatures and docstrings of an activation and of its `backward`.
+
+Sphinx knows modules, functions and classes; an activation is an object that is called, whose docstring is made
+when it is first asked for. So its two callables are written out as functions of the module, with the docstrings
+that `help` shows, set by numpydoc as any other.
+"""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from numpydoc.numpydoc import mangle_docstrings
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import nested_parse_with_titles
+
+import fastact as fa
+
+
+class Activation(SphinxDirective):
+    """``.. activation:: NAME``"""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        activation = fa.activations[name]
+        lines = [
+            *self.function(name, str(activation.__signature__), activation),
+            "",
+            *self.function(f"{name}.backward", str(signature(activation.backward)), activation.backward),
+        ]
+        holder = nodes.section()
+        holder.document = self.state.document
+        nested_parse_with_titles(self.state, StringList(lines, source=f"docstring of fastact.{name}"), holder)
+        return holder.children
+
+    def function(self, name: str, signature: str, documented: Any) -> list[str]:
+        # numpydoc gives each docstring's references labels of their own, since a page has two.
+        lines = _without_signature(documented.__doc__).splitlines()
+        mangle_docstrings(self.env.app, "function", f"fastact.{name}", None, {}, lines)
+        kept = [line for line in lines if not line.startswith(".. autosummary")]
+        return [f".. py:function:: fastact.{name}{signature}", "", *(f"   {line}" for line in kept)]
+
+
+def _without_signature(text: str) -> str:
+    """The docstring from its second paragraph: its first is the signature where the interpreter does not show one."""
+    first, _, rest = text.partition("\n\n")
+    return rest if "\n" not in first and first.endswith(")") else text
+
+
+def setup(app: Any) -> None:
+    app.add_directive("activation", Activation)
