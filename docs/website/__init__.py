@@ -1,1 +1,1 @@
-"""What the site is made of beside the pages that are written by hand; `extension` is where Sphinx comes in."""
+"""What the site is made of beside pages that are written by hand; `extension` is where Sphinx comes in."""

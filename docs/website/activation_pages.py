@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import fastact as fa
@@ -50,7 +50,7 @@ def _page(row: Row, speaks_of: list[experiments.Experiment]) -> Iterator[str]:
     yield _math(mathematics.formula(row))
     yield from _letters(row, row.formula)
     yield figures.markdown(row, "function")
-    yield f"**For it.** {getattr(row, 'strengths', 'Good.')}\n\n**Against it.** {getattr(row, 'weaknesses', 'Bad.')}\n"
+    yield f"**For it.** {row.strengths}\n\n**Against it.** {row.weaknesses}\n"
     yield from _claims(row)
     yield from _derivatives(row)
     yield from _parameters(row)
@@ -144,9 +144,10 @@ def _speed(row: Row) -> Iterator[str]:
     yield _table(figures.SPEED_HEADINGS, figures.speed_rows(row))
 
 
-def _table(headings: tuple[str, ...], rows: object) -> str:
-    lines = [headings, tuple("---" for _ in headings), *map(tuple, rows)]  # type: ignore[call-overload]
-    return (
-        "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
-        + "\n"
-    )
+def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [headings, tuple("---" for _ in headings), *rows]
+    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

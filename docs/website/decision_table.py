@@ -8,15 +8,7 @@ import fastact as fa
 from fastact.catalog import Row
 
 HEADINGS = (
-    "activation",
-    "range",
-    "saturates",
-    "monotonic",
-    "mean",
-    "smooth",
-    "slope",
-    "backward needs",
-    "for it",
+    *("activation", "range", "saturates", "monotonic", "mean", "smooth", "slope", "backward needs", "for it"),
 )
 
 
@@ -42,5 +34,5 @@ def _cells(row: Row) -> tuple[str, ...]:
         known.smoothness.replace("Cinf", "C∞"),
         f"{least:.3g} to {most:.3g}".replace("inf", "∞"),
         " or ".join(row.saves),
-        getattr(row, "strengths", "Good. x").partition(". ")[0].rstrip(".") + ".",
+        row.strengths.partition(". ")[0].rstrip(".") + ".",
     )

@@ -1,8 +1,8 @@
 """The directive ``activation``: the signatures and docstrings of an activation and of its `backward`.
 
-Sphinx knows modules, functions and classes; an activation is an object that is called, whose docstring is made
-when it is first asked for. So its two callables are written out as functions of the module, with the docstrings
-that `help` shows, set by numpydoc as any other.
+Sphinx knows modules, functions and classes; an activation is an object that is called, whose docstring is
+made when it is first asked for. So its two callables are written out as functions of the module, with the
+docstrings that `help` shows, set by numpydoc as any other.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Activation(SphinxDirective):
 
 
 def _without_signature(text: str) -> str:
-    """The docstring from its second paragraph: its first is the signature where the interpreter does not show one."""
+    """The docstring without a signature for its first paragraph, which sessions show."""
     first, _, rest = text.partition("\n\n")
     return rest if "\n" not in first and first.endswith(")") else text
 

@@ -1,7 +1,7 @@
 """What Sphinx builds the site with: the order in which its parts write, a directive, and mathematics.
 
-Pages, tables and figures that come from the catalog, the kernels, the examples and the records of measurements are
-written when a build starts, and not checked in.
+Pages, tables and figures that come from the catalog, the kernels, the examples and the records of
+measurements are written when a build starts, and not checked in.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from . import (
 )
 
 WRITERS = (
-    mathml, project_pages, conventions, decision_table, explorer_formulas, figures, experiments, activation_pages,
-)  # fmt: skip
+    *(mathml, project_pages, conventions, decision_table, explorer_formulas, figures, experiments),
+    activation_pages,
+)
 """Each with a `write`, in the order in which they use what the others wrote."""
 
 

@@ -24,7 +24,7 @@ NAMES = {
     "value": "v",
     "weight": "w",
 }
-"""What a parameter with a long name is called, where that would make a formula unreadable; `legend` says so."""
+"""What a parameter with a long name is called, where that would make a formula unreadable."""
 
 RELATIONS: dict[type, str] = {
     ast.Gt: ">", ast.GtE: r"\geq", ast.Lt: "<", ast.LtE: r"\leq", ast.Eq: "=",
@@ -185,9 +185,11 @@ class _Writer:
         return rf"\begin{{cases}} {cases} \end{{cases}}", SUM
 
     def several(self, function: str, *args: ast.expr) -> Term:
-        return rf"{function}\left({',; '.join(self.write(a)[0] for a in args)}\right)".replace(
-            ",;", r",\;"
-        ), POWER
+        listed = r",\; ".join(self.write(argument)[0] for argument in args)
+        return rf"{function}\left({listed}\right)", POWER
+
+    def minus_tanh(self, node: ast.expr) -> Term:
+        return rf"{self.at_least(node, PRODUCT)} - \tanh\left({self.write(node)[0]}\right)", SUM
 
 
 def _factors(node: ast.expr) -> Iterator[ast.expr]:
@@ -217,8 +219,5 @@ OTHERS: dict[str, Callable[..., Term]] = {
     "log1p": lambda writer, a: (rf"\ln\left(1 + {writer.at_least(a, SUM)}\right)", POWER),
     "float64": lambda writer, a: writer.write(a),
     "sparse_threshold": lambda writer, a: (rf"\tau\left({writer.write(a)[0]}\right)", POWER),
-    "x_minus_tanh": lambda writer, a: (
-        rf"{writer.at_least(a, PRODUCT)} - \tanh\left({writer.write(a)[0]}\right)",
-        SUM,
-    ),
+    "x_minus_tanh": _Writer.minus_tanh,
 }

@@ -1,7 +1,7 @@
 """Mathematics that a browser sets by itself: LaTeX becomes MathML when the site is built, and no script runs.
 
-Browsers take braces and roots that grow from the font's MATH table, which few systems have a font with, so the
-pages bring one: STIX Two Math, from the package ziamath, cut down to what formulas use.
+Browsers take braces and roots that grow from the font's MATH table. Few systems have a font with one, so the
+pages bring it: STIX Two Math, from the package ziamath, cut down to what formulas use.
 """
 
 from __future__ import annotations
