@@ -1,6 +1,6 @@
 """Generated tables stand between the comments ``<!-- NAME -->`` and ``<!-- /NAME -->`` of a document.
 
-What makes one of a benchmark's record is a command by ``main``; ``line`` and ``heading`` make its lines.
+What makes one of a benchmark's record reads that by ``recorded``; ``line`` and ``heading`` make its lines.
 """
 
 from __future__ import annotations
@@ -42,11 +42,15 @@ def direction_of(m: dict[str, Any]) -> str:
     return f"{m['direction']} from {m['saves']}" if m["saves"] else m["direction"]
 
 
-def main(about: str, document: Path, name: str, table: Callable[[dict[str, Any]], str]) -> None:
-    """Make the table of the record that the command line names, and write it."""
+def recorded(about: str) -> dict[str, Any]:
+    """The record that the command line names."""
     parser = argparse.ArgumentParser(description=about.partition("\n")[0])
     parser.add_argument(
         "json", type=Path, help="what `fastact bench --json` wrote (with --peers: of a comparison)"
     )
-    record = json.loads(parser.parse_args().json.read_text(encoding="utf-8"))
-    write(document, name, table(record))
+    return json.loads(parser.parse_args().json.read_text(encoding="utf-8"))
+
+
+def main(about: str, document: Path, name: str, table: Callable[[dict[str, Any]], str]) -> None:
+    """Make the table of the record that the command line names, and write it."""
+    write(document, name, table(recorded(about)))

@@ -1,6 +1,6 @@
-"""Write the README's table of measurements from what a benchmark run recorded.
+"""Write the table of measurements, and the README's five rows of it, from what a benchmark run recorded.
 
-fastact bench --json bench.json && python bench/readme_table.py bench.json
+fastact bench --json bench.json && python bench/speed_tables.py bench.json
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from between_markers import direction_of, heading, line, main
+from between_markers import direction_of, heading, line, recorded, write
 
 from fastact.measure.machine import threads_text
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README, BENCHMARKS = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
+SHOWN = ("relu", "sigmoid", "silu", "gelu", "softmax")
+"""The README's rows, of float32."""
 SIZE = 2**20
 """Elements of the arrays that the table shows; the means are over every size that was measured."""
 
@@ -29,6 +32,27 @@ def table(record: dict[str, Any]) -> str:
     head = heading(["activation", "direction"], columns)
     rows = _rows([m for m in measured if m["size"] == SIZE])
     return "\n".join([_conditions(record, threads), "", *head, *rows, "", _means(measured, threads)])
+
+
+def five_rows(record: dict[str, Any]) -> str:
+    """Markdown of the README: forward and backward of five activations, and the means."""
+    measured = record["measurements"]
+    threads = sorted({m["threads"] for m in measured})
+    columns = [f"{way}, {threads_text(n)}" for way in ("forward", "backward") for n in threads]
+    shown = [m for m in measured if m["size"] == SIZE and m["dtype"] == "float32"]
+    lines = heading([f"float32, {SIZE:,} elements in place"], columns)
+    for name in SHOWN:
+        of_it = sorted((m for m in shown if m["activation"] == name), key=_forward_first)
+        lines.append(line(name, *map(_figure, of_it)))
+    about = (
+        f"Nanoseconds per element, and how many times as fast as the best NumPy calls; {record['machine']}, "
+        f"level {record['level']}. {_means(measured, threads)} [All of them](docs/benchmarks.md#in-place)."
+    )
+    return "\n".join([*lines, "", about])
+
+
+def _forward_first(m: dict[str, Any]) -> tuple[bool, int]:
+    return m["direction"] != "forward", m["threads"]
 
 
 def _conditions(record: dict[str, Any], threads: list[int]) -> str:
@@ -47,8 +71,11 @@ def _rows(measured: list[dict[str, Any]]) -> Iterator[str]:
         raise SystemExit(f"the run did not measure arrays of {SIZE:,} elements; leave --size and --quick out")
     for label, group in groupby(measured, key=lambda m: (m["activation"], direction_of(m))):
         figures = sorted(group, key=lambda m: (m["dtype"], m["threads"]))
-        cells = [f"{m['ns_per_element']:.2f} ns, {_times(m['speedup_over_numpy'])}" for m in figures]
-        yield line(*label, *cells)
+        yield line(*label, *map(_figure, figures))
+
+
+def _figure(m: dict[str, Any]) -> str:
+    return f"{m['ns_per_element']:.2f} ns, {_times(m['speedup_over_numpy'])}"
 
 
 def _times(speedup: float | None) -> str:
@@ -69,4 +96,6 @@ def _means(measured: list[dict[str, Any]], threads: list[int]) -> str:
 
 
 if __name__ == "__main__":
-    main(__doc__, README, "bench", table)
+    record = recorded(__doc__)
+    write(BENCHMARKS, "in-place", table(record))
+    write(README, "figures", five_rows(record))
