@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import fastact as fa
+
 readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
 
 
@@ -24,3 +26,19 @@ def test_two_commands_do_all_the_set_up():
     commands = [line for block in fenced("sh") for line in block.splitlines()]
     assert "pip install . && fastact bench" in commands
     assert "pip install -e '.[test]' && pytest" in commands
+
+
+def test_it_counts_the_activations():
+    assert f"for NumPy arrays: {len(fa.activations)} of them" in readme
+
+
+def test_it_fits_a_screen():
+    assert len(readme.splitlines()) <= 60
+
+
+def test_files_that_it_links_to_exist():
+    root = Path(__file__).parents[2]
+    if not (root / "LICENSE").exists():
+        pytest.skip("beside a wheel lies a part of the tree only")
+    targets = re.findall(r"\]\(([^)#]+)", readme)
+    assert [target for target in targets if not (root / target).exists()] == []
