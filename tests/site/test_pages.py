@@ -37,7 +37,12 @@ class Links(HTMLParser):
         for name, value in attrs:
             if value and name == "id":
                 self.anchors.add(value)
-            elif value and (name, tag) in (("href", "a"), ("href", "link"), ("src", "img"), ("src", "script")):
+            elif value and (name, tag) in (
+                ("href", "a"),
+                ("href", "link"),
+                ("src", "img"),
+                ("src", "script"),
+            ):
                 self.targets.append(value)
 
 
