@@ -19,9 +19,10 @@ KINDS = (
 """A page of each kind."""
 
 IMAGES = """() => Array.from(document.querySelectorAll("article img"))
-    .map(i => ({source: i.getAttribute("src"), alt: i.alt, seen: i.offsetWidth > 0, loaded: i.naturalWidth > 0}))"""
+    .map(i => ({source: i.src, alt: i.alt, seen: i.offsetWidth > 0, loaded: i.naturalWidth > 0}))"""
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-LOADED = """() => Promise.all(Array.from(document.images).map(i => { i.loading = "eager"; return i.decode().catch(() => 0) }))"""
+LOADED = """() => Promise.all(Array.from(document.images)
+    .map(i => { i.loading = "eager"; return i.decode().catch(() => 0) }))"""
 
 
 class Links(HTMLParser):
