@@ -7,7 +7,7 @@ import json
 
 from ..catalog import Row, rows
 from . import arguments as read
-from .properties import NAME, PROPERTIES, Property, data, matches, text
+from .properties import NAME, PROPERTIES, Property, data, is_number, matches, text
 from .screen import Screen
 from .table import Column, Table
 
@@ -19,11 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "List the activations that have all properties that are asked for."
     for known in FILTERS:
         words = known.choices(rows)
-        few = words and len(words) < read.MANY
+        number = any(is_number(known(row)) for row in rows)
         parser.add_argument(
-            f"--{known.name}", dest=f"property {known.name}", choices=words,
-            metavar="|".join(words) if few and words else "TEXT" if words is None else "WORD",
-            help=known.help,
+            f"--{known.name}", dest=f"property {known.name}", choices=words, type=float if number else str,
+            metavar="NUMBER" if number else _metavar(words), help=known.help,
         )  # fmt: skip
     names = [known.name for known in PROPERTIES]
     parser.add_argument(
@@ -32,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--reverse", action="store_true", help="the other way round")
     parser.add_argument("--json", action="store_true", help="print it as JSON, with all properties")
+
+
+def _metavar(words: list[str] | None) -> str:
+    if words is None:
+        return "TEXT"
+    return "|".join(words) if len(words) < read.MANY else "WORD"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,7 +69,7 @@ def _show(found: list[Row], by: Property | None) -> None:
     table = Table([
         Column(
             known.title,
-            right=any(isinstance(known(row), float) for row in found),
+            right=any(is_number(known(row)) for row in found),
             spare=0 if known is by else known.spare or 0,
         )
         for known in shown

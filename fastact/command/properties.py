@@ -135,8 +135,15 @@ def text(value: Any) -> str:
     return ", ".join(map(text, value)) if isinstance(value, tuple) else "" if value is None else str(value)
 
 
-def matches(value: Any, wanted: str) -> bool:
-    """Whether a value is what an option asks for: the word, one of the words, or a part of the text."""
+def is_number(value: Any) -> bool:
+    """Whether its option takes a number; yes and no are none."""
+    return type(value) in (int, float)
+
+
+def matches(value: Any, wanted: str | float) -> bool:
+    """Whether a value is what is asked for: the number, the word, one of the words, a part of the text."""
+    if isinstance(wanted, float):
+        return value == wanted
     if isinstance(value, tuple):
         return wanted in map(text, value) or (wanted == "none" and not value)
     if isinstance(value, str) and " " in value:
