@@ -181,8 +181,8 @@ rows = (
         strengths="It is relu with its corner rounded: it is smooth and convex, for outputs that have to be "
         "positive. Its derivative is positive everywhere. Backward needs the output alone, so the "
         "output can overwrite the input.",
-        weaknesses="It needs an exponential and a logarithm, and gives no exact zeros. It is not zero- "
-        "centred: its mean output is 0.806. With a threshold backward needs x.",
+        weaknesses="It needs an exponential and a logarithm, and gives no exact zeros. It is not "
+        "zero-centred: its mean output is 0.806. With a threshold backward needs x.",
         reference="Dugas, Bengio, Bélisle, Nadeau, Garcia (2001), Incorporating Second-Order Functional "
         "Knowledge for Better Option Pricing",
         parameters=(

@@ -343,8 +343,8 @@ rows = (
             fixed_points="0, 1",
             mean=0.5,
         ),
-        strengths="It gives exact zeros as relu does, with no kink and no exponential. Its reference found "
-        "it by a search for the feed-forward layers of Transformers.",
+        strengths="It gives exact zeros as relu does, with no kink and no exponential. Its reference, a "
+        "search for more efficient Transformers, found it.",
         weaknesses="Its derivative grows without bound, so large inputs make outputs and gradients explode. "
         "Where x is negative it is 0, so a unit can die. It is not zero-centred: its mean output "
         "is 0.5, and backward needs the input.",
@@ -368,7 +368,7 @@ rows = (
         strengths="It is the integral of sparse_sigmoid, as softplus is that of sigmoid, and needs no "
         "exponential. It has no kink, and is exactly 0 below -1 and exactly x above 1.",
         weaknesses="Below -1 its derivative is 0, so a unit can die. It is not zero-centred: its mean output "
-        "is 0.46233. Backward needs the input.",
+        "is 0.462. Backward needs the input.",
         reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
         jax="sparse_plus(x)",
         keras="sparse_plus(x)",

@@ -235,6 +235,7 @@ def test_strengths_and_weaknesses_are_a_few_sentences(row):
         assert all(one[0].isupper() and one.endswith(".") for one in _sentences(text)), text
         assert len(_sentences(text)) <= 3
         assert len(text) < 300
+        assert not re.search(r"\s\s|- ", text), "joined wrongly"
 
 
 def test_strengths_and_weaknesses_are_borne_out_by_the_row(row):
