@@ -90,10 +90,11 @@ def _fixed_points(row: Row) -> str | None:
 
 
 NAME = Property("name", "its name", spare=0)
+KIND = Property("kind", "the shape of its work", spare=8)
 
 PROPERTIES = (
     NAME,
-    Property("kind", "the shape of its work", spare=8),
+    KIND,
     Property("saves", "what backward accepts, the preferred first: y is the output, x the input"),
     _fact("monotonic", "whether it falls nowhere"),
     _fact("saturates", "whether it has a finite limit on both sides"),

@@ -13,7 +13,7 @@ from ..catalog import Row
 from ..catalog.row import SAVED
 from ..catalog.spellings import spellings
 from . import arguments as read
-from .properties import PROPERTIES, data, default, text
+from .properties import KIND, PROPERTIES, data, default, text
 from .screen import Screen
 from .table import Column, Table
 
@@ -116,7 +116,7 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
         yield f"{of} from {saved}", derivative
     yield "strengths", row.strengths
     yield "weaknesses", row.weaknesses
-    yield "kind", row.kind
+    yield KIND.name, KIND(row)
     yield "range", row.range
     needs = " or ".join(f"{name} ({SAVED[name].rstrip('.').lower()})" for name in row.saves)
     condition = f"; y only where {row.output_determines}" if row.output_determines else ""
