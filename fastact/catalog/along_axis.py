@@ -30,6 +30,12 @@ rows = (
                 ("4", "mean()"),
             ),
         ),
+        strengths="It is the largest of several learned lines, so it learns its own shape: with two it can "
+        "be relu or the absolute value, with more it comes near any curve that bends upwards. The "
+        "largest has derivative 1, so its gradient passes undiminished.",
+        weaknesses="Every piece has weights of its own, and one that is never the largest gets no gradient. "
+        "It cannot bend downwards, and it is not zero-centred: its mean output is 1.03 for 4 "
+        "pieces. Backward needs the input, or which piece was the largest.",
         reference="Goodfellow, Warde-Farley, Mirza, Courville, Bengio (2013), Maxout Networks",
         conventions=(
             Convention(
@@ -67,6 +73,12 @@ rows = (
                 ("lipschitz", "0", "0"),
             ),
         ),
+        strengths="Its outputs are positive and sum to one: probabilities of classes, or weights of "
+        "attention. It is smooth, and the temperature leads from even shares to a single one. "
+        "Backward needs the output alone, so the output can overwrite the input.",
+        weaknesses="Where one share is nearly all, hardly any gradient comes back, and no share is exactly "
+        "0. Its logarithm is infinite where a share is rounded to 0, so losses take log_softmax. "
+        "It needs an exponential.",
         reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
         parameters=(
             Parameter("temperature", 1.0, "what x is divided by; flatter above 1", "temperature > 0"),
@@ -92,6 +104,11 @@ rows = (
         derivatives={"y": "dy - exp(y) * sum(dy)"},
         range="(-inf, 0)",
         properties=Properties(slope=(-1, 1), curvature="concave", right="soft", spectral=inf),
+        strengths="It is for losses: the logarithms of softmax, finite where a share itself would be "
+        "rounded to zero. No single derivative is beyond -1 and 1. Backward needs the output "
+        "alone, so the output can overwrite the input.",
+        weaknesses="Outputs have no lower limit, so one confident mistake makes a large loss. Its Lipschitz "
+        "constant grows with the length of the row. It needs an exponential and a logarithm.",
         reference="Goodfellow, Bengio, Courville (2016), Deep Learning",
         torch="log_softmax(x, axis)",
         torch_backward="_log_softmax_backward_data(dy, y, axis, y.dtype)",
@@ -112,6 +129,11 @@ rows = (
         derivatives={"y": "y * (sum(dy * y) - dy)"},
         range="(0, 1)",
         properties=Properties(slope=(-0.25, 0.25), left="soft", right="soft", spectral=0.5),
+        strengths="It is softmax of -x: the smallest input gets the largest share, as distances and costs "
+        "ask for. It is smooth. Backward needs the output alone, so the output can overwrite the "
+        "input.",
+        weaknesses="Where one share is nearly all, hardly any gradient comes back, and no share is exactly "
+        "zero. It has no temperature of its own. It needs an exponential.",
         reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
         torch="softmin(x, axis)",
         jax="softmax(-x, axis)",
@@ -130,6 +152,12 @@ rows = (
             right="hard",
             spectral=1,
         ),
+        strengths="Its outputs sum to one as softmax's do, and small ones are exactly 0, for attention to a "
+        "few. It needs no exponential. Backward needs the output alone, so the output can "
+        "overwrite the input.",
+        weaknesses="An input whose share is 0 gets no gradient, and the logarithm of that share is infinite, "
+        "so it needs a loss of its own. It has kinks where an output reaches 0. Each row needs "
+        "the search for a threshold.",
         reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
         keras="sparsemax(x, axis)",
         conventions=(
@@ -148,6 +176,12 @@ rows = (
         derivatives={"y": "y * (dy - sum(dy * y)) / tau"},
         range="(0, 1)",
         properties=Properties(slope=(-0.25, 0.25), left="soft", right="soft", spectral=0.5),
+        strengths="It draws from a distribution over classes in a way that lets gradients through, for "
+        "choices inside a network. At a small tau samples are nearly one-hot. Backward needs the "
+        "output alone, unless samples are hard.",
+        weaknesses="Its reference finds that gradients vary more from sample to sample as tau falls, and "
+        "that samples are no choices where it is large. Each call needs a seed, an exponential "
+        "and logarithms.",
         reference="Jang, Gu, Poole (2017), Categorical Reparameterization with Gumbel-Softmax",
         parameters=(Parameter("tau", 1.0, "temperature: towards 0 the samples become one-hot", "tau > 0"),),
         conventions=(

@@ -33,6 +33,10 @@ rows = (
             mean=0.206621,
         ),
         claims=(_NOT_RISING,),
+        strengths="It is smooth, and its derivative is 0 at -1.28 alone, so negative inputs still get a "
+        "gradient. Slopes reach 1.09984, so gradients can pass many layers.",
+        weaknesses="It needs an exponential. It is not monotonic, so two inputs can have the same output, "
+        "and backward needs the input. It is not zero-centred: its mean output is 0.207.",
         reference="Elfwing, Uchibe, Doya (2018), Sigmoid-Weighted Linear Units for Neural Network Function "
         "Approximation",
         torch="silu(x)",
@@ -68,6 +72,12 @@ rows = (
             mean=0.206621,
         ),
         claims=(_NOT_RISING,),
+        strengths="It is silu with a steepness that can be learned: at a small one it is nearly half of x, "
+        "at a large one nearly relu. It is smooth, and its derivative is 0 at -1.28 alone, so "
+        "negative inputs still get a gradient.",
+        weaknesses="The steepness is one more number to choose or to learn, and it needs an exponential. It "
+        "is not monotonic, and backward needs the input. It is not zero-centred: its mean output "
+        "is 0.207.",
         reference="Ramachandran, Zoph, Le (2017), Searching for Activation Functions",
         parameters=(
             Parameter(
@@ -90,6 +100,11 @@ rows = (
         properties=Properties(**_GATED_SHAPE),
         formula="a * sigmoid(b)",
         derivatives={"x": "join(dy * sigmoid(b), dy * a * sigmoid(b) * sigmoid(-b))"},
+        strengths="One half of the input says how much of the other half passes, a share between none and "
+        "all. That other half has no curve of its own, so a gradient passes an open gate "
+        "undiminished.",
+        weaknesses="It needs an input twice as wide as its output, and an exponential. It is a product, so "
+        "its slopes grow without bound with the other half. Backward needs the input.",
         reference="Dauphin, Fan, Auli, Grangier (2017), Language Modeling with Gated Convolutional Networks",
         torch="glu(x, axis)",
         torch_backward="glu_backward(dy, x, axis)",
@@ -102,6 +117,11 @@ rows = (
         properties=Properties(**_GATED_SHAPE, breaks={1: "where b is 0 and a is not"}),
         formula="a * maximum(b, 0)",
         derivatives={"x": "join(dy * maximum(b, 0), dy * a * where(b > 0, 1, 0))"},
+        strengths="It is glu with relu as its gate: closed gates give exact zeros, and it needs no "
+        "exponential. Its reference tries it in the feed-forward layers of Transformers.",
+        weaknesses="It needs an input twice as wide as its output. Where the gate is closed neither half "
+        "gets a gradient, and it has a kink there. Its slopes grow without bound, and backward "
+        "needs the input.",
         reference=_GLU_VARIANTS,
         torch="a * relu(b)",
         jax="a * relu(b)",
@@ -115,6 +135,10 @@ rows = (
             "x": "join(dy * (b / 2 * erfc(-b / sqrt(2))), "
             "dy * a * (erfc(-b / sqrt(2)) / 2 + b * exp(-b * b / 2) / sqrt(2 * pi)))",
         },
+        strengths="It is glu with gelu as its gate, which is smooth and has no largest value. Its reference "
+        "tries it in the feed-forward layers of Transformers.",
+        weaknesses="It needs an input twice as wide as its output, an error function and, backward, an "
+        "exponential. Its slopes grow without bound. Backward needs the input.",
         reference=_GLU_VARIANTS,
         torch="a * gelu(b)",
         jax="a * gelu(b, False)",
@@ -133,6 +157,10 @@ rows = (
         properties=Properties(**_GATED_SHAPE),
         formula="a * (b * sigmoid(b))",
         derivatives={"x": "join(dy * (b * sigmoid(b)), dy * a * (sigmoid(b) * (1 + b * sigmoid(-b))))"},
+        strengths="It is glu with silu as its gate, which is smooth and has no largest value. Its reference "
+        "tries it in the feed-forward layers of Transformers.",
+        weaknesses="It needs an input twice as wide as its output, and an exponential. Its slopes grow "
+        "without bound. Backward needs the input.",
         reference=_GLU_VARIANTS,
         torch="a * silu(b)",
         jax="a * silu(b)",
@@ -150,6 +178,11 @@ rows = (
             fixed_points="",
             mean=0.806059,
         ),
+        strengths="It is relu with its corner rounded: it is smooth and convex, for outputs that have to be "
+        "positive. Its derivative is positive everywhere. Backward needs the output alone, so the "
+        "output can overwrite the input.",
+        weaknesses="It needs an exponential and a logarithm, and gives no exact zeros. It is not "
+        "zero-centred: its mean output is 0.806. With a threshold backward needs x.",
         reference="Dugas, Bengio, Bélisle, Nadeau, Garcia (2001), Incorporating Second-Order Functional "
         "Knowledge for Better Option Pricing",
         parameters=(
@@ -186,6 +219,11 @@ rows = (
             fixed_points="",
             mean=-0.806059,
         ),
+        strengths="It is the logarithm of a probability, for the loss of yes-or-no decisions. It stays "
+        "finite where the probability itself would be rounded to 0. Backward needs the output "
+        "alone, so the output can overwrite the input.",
+        weaknesses="It is for losses more than for hidden layers: outputs are negative, of mean -0.806, and "
+        "as x rises its derivative tends to 0. It needs an exponential and a logarithm.",
         reference="Mikolov, Sutskever, Chen, Corrado, Dean (2013), Distributed Representations of Words and "
         "Phrases and their Compositionality",
         torch="logsigmoid(x)",
@@ -221,6 +259,11 @@ rows = (
                 ("least", "most", "least_at", "most_at"),
             ),
         ),
+        strengths="It is x times the probability that a standard normal number is below x. It is smooth, "
+        "and its derivative is 0 at -0.752 alone, so negative inputs still get a gradient. Slopes "
+        "reach 1.1289, so gradients can pass many layers.",
+        weaknesses="It needs an error function and, backward, an exponential. It is not monotonic, and "
+        "backward needs the input. It is not zero-centred: its mean output is 0.282.",
         reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
         parameters=(
             Parameter(
@@ -266,6 +309,12 @@ rows = (
                 ('distance("gelu")[0]', "2 ** -23", "1"),
             ),
         ),
+        strengths="It differs from gelu by 0.00047 at most, and needs an exponential in place of an error "
+        "function. It is smooth, and its derivative is 0 at -0.752 alone, so negative inputs "
+        "still get a gradient.",
+        weaknesses="A model that was trained with gelu gives other numbers with it: the difference is far "
+        "above rounding in float32. It is not monotonic, and backward needs the input. It is not "
+        "zero-centred: its mean output is 0.282.",
         reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
         torch="gelu(x, approximate='tanh')",
         torch_backward="gelu_backward(dy, x, approximate='tanh')",
@@ -294,6 +343,11 @@ rows = (
                 ('distance("gelu")[0]', 'curve("gelu_tanh").distance(curve("gelu"))[0]'),
             ),
         ),
+        strengths="It has the shape of gelu, and needs an exponential in place of an error function. It is "
+        "smooth, and its derivative is 0 at -0.751 alone, so negative inputs still get a "
+        "gradient.",
+        weaknesses="It differs from gelu by up to 0.0203, far more than gelu_tanh does. It is not monotonic, "
+        "and backward needs the input. It is not zero-centred: its mean output is 0.282.",
         reference="Hendrycks, Gimpel (2016), Gaussian Error Linear Units (GELUs)",
     ),
     Row(
@@ -311,6 +365,11 @@ rows = (
             fixed_points="0",
             mean=0.240404,
         ),
+        strengths="It is x times tanh of softplus. It is smooth, and its derivative is 0 at -1.19 alone, so "
+        "negative inputs still get a gradient. Slopes reach 1.0885, so gradients can pass many "
+        "layers.",
+        weaknesses="It needs an exponential. It is not monotonic, and backward needs the input. It is not "
+        "zero-centred: its mean output is 0.240.",
         reference="Misra (2019), Mish: A Self Regularized Non-Monotonic Activation Function",
         torch="mish(x)",
         torch_backward="mish_backward(dy, x)",

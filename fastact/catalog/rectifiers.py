@@ -17,6 +17,9 @@ rows = (
         properties=Properties(
             slope=(1, 1), slope_at=("(-inf, inf)", "(-inf, inf)"), fixed_points="(-inf, inf)", mean=0
         ),
+        strengths="It is for the last layer of a network whose outputs may be any number. It changes "
+        "neither values nor gradients.",
+        weaknesses="It is linear: layers with nothing else between them are one linear layer together.",
         reference="Widrow, Hoff (1960), Adaptive Switching Circuits",
         jax="identity(x)",
         onnx="Identity(x)",
@@ -50,6 +53,12 @@ rows = (
                 ("least", "100 * share_flat()"),
             ),
         ),
+        strengths="Where x is positive its derivative is 1, so a gradient passes active units undiminished. "
+        "It gives exact zeros, and needs one comparison and no exponential. Backward needs the "
+        "output alone, so the output can overwrite the input.",
+        weaknesses="A unit whose input is negative for every sample gets no gradient and stays dead. It is "
+        "not zero-centred: outputs are never negative, and their mean is 0.399 for standard "
+        "normal inputs.",
         reference="Nair, Hinton (2010), Rectified Linear Units Improve Restricted Boltzmann Machines",
         torch="relu(x)",
         torch_backward="threshold_backward(dy, y, 0)",
@@ -84,6 +93,11 @@ rows = (
             fixed_points="[0, 6]",
             mean=0.398942,
         ),
+        strengths="It is relu with a largest output: all outputs fit into a number format of a small range. "
+        "It needs two comparisons and no exponential. Backward needs the output alone, so the "
+        "output can overwrite the input.",
+        weaknesses="Its derivative is 0 below 0 and above 6, so a unit can die at either end. It is not "
+        "zero-centred: its mean output is 0.399.",
         reference="Krizhevsky (2010), Convolutional Deep Belief Networks on CIFAR-10",
         torch="relu6(x)",
         jax="relu6(x)",
@@ -111,6 +125,11 @@ rows = (
             fixed_points="[-1, 1]",
             mean=0,
         ),
+        strengths="It is tanh in straight pieces: bounded, zero-centred, with no exponential, and the "
+        "identity between -1 and 1. Backward needs the output alone, so the output can overwrite "
+        "the input.",
+        weaknesses="Beyond -1 and 1 its derivative is 0, so what lies there gets no gradient and a unit can "
+        "die. It has kinks at both.",
         reference="Collobert (2004), Large Scale Machine Learning",
         parameters=(
             Parameter("min_val", -1.0, "smallest output"),
@@ -142,6 +161,10 @@ rows = (
             fixed_points="(0.1, inf)",
             mean=11.1935,
         ),
+        strengths="It passes what is above a threshold and replaces the rest by a value of choice. With "
+        "both of them zero it is relu.",
+        weaknesses="It jumps where the two differ: with 0.1 and 20, from 20 to 0.1. Below the threshold its "
+        "derivative is 0, so a unit can die. Backward needs the input.",
         reference="Collobert, Kavukcuoglu, Farabet (2011), Torch7: A Matlab-like Environment for Machine "
         "Learning",
         parameters=(
@@ -174,6 +197,11 @@ rows = (
             fixed_points="0.6",
             mean=0.5,
         ),
+        strengths="It is a sigmoid in straight pieces, for gates and probabilities: bounded, and exactly 0 "
+        "below -3 and 1 above 3. It needs no exponential. Backward needs the output alone, so the "
+        "output can overwrite the input.",
+        weaknesses="Its derivative is at most 0.167, so gradients shrink with every layer, and 0 beyond -3 "
+        "and 3, where a unit can die. It is not zero-centred: its mean output is 0.5.",
         reference="Courbariaux, Bengio, David (2015), BinaryConnect: Training Deep Neural Networks with "
         "Binary Weights During Propagations",
         parameters=(
@@ -223,6 +251,11 @@ rows = (
                 ),
             ),
         ),
+        strengths="It has the shape of swish with no exponential, and was made for networks on mobile "
+        "devices. Between -3 and 3 its derivative is 0 at -1.5 alone, so small negative inputs "
+        "still get a gradient.",
+        weaknesses="Below -3 its derivative is 0, so a unit can die. It has kinks at -3 and 3 and is not "
+        "monotonic. Backward needs the input.",
         reference="Howard, Sandler, Chu and others (2019), Searching for MobileNetV3",
         torch="hardswish(x)",
         torch_backward="hardswish_backward(dy, x)",
@@ -250,6 +283,10 @@ rows = (
             fixed_points="(-inf, -0.5), 0, (0.5, inf)",
             mean=0,
         ),
+        strengths="It sets small inputs to exact zeros and leaves the others as they are; its reference "
+        "does so to wavelet coefficients, against noise. It is zero-centred.",
+        weaknesses="It jumps at -0.5 and 0.5. Between them its derivative is 0, so small inputs get no "
+        "gradient. Backward needs the input.",
         reference="Donoho, Johnstone (1994), Ideal Spatial Adaptation by Wavelet Shrinkage",
         parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0"),),
         torch="hardshrink(x, lambd)",
@@ -273,6 +310,10 @@ rows = (
             fixed_points="0",
             mean=0,
         ),
+        strengths="It sets small inputs to exact zeros and moves the others towards zero, without a jump; "
+        "it is the proximal step of an absolute-value penalty. It is zero-centred.",
+        weaknesses="Between -0.5 and 0.5 its derivative is 0, so small inputs get no gradient. All large "
+        "inputs lose 0.5 of their size. Backward needs the input.",
         reference="Donoho, Johnstone (1994), Ideal Spatial Adaptation by Wavelet Shrinkage",
         parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0"),),
         torch="softshrink(x, lambd)",
@@ -302,6 +343,11 @@ rows = (
             fixed_points="0, 1",
             mean=0.5,
         ),
+        strengths="It gives exact zeros as relu does, with no kink and no exponential. Its reference, a "
+        "search for more efficient Transformers, found it.",
+        weaknesses="Its derivative grows without bound, so large inputs make outputs and gradients explode. "
+        "Where x is negative it is 0, so a unit can die. It is not zero-centred: its mean output "
+        "is 0.5, and backward needs the input.",
         reference="So, Manke, Liu, Dai, Shazeer, Le (2021), Primer: Searching for Efficient Transformers for "
         "Language Modeling",
     ),
@@ -319,6 +365,10 @@ rows = (
             fixed_points="[1, inf)",
             mean=0.46233,
         ),
+        strengths="It is the integral of sparse_sigmoid, as softplus is that of sigmoid, and needs no "
+        "exponential. It has no kink, and is exactly 0 below -1 and exactly x above 1.",
+        weaknesses="Below -1 its derivative is 0, so a unit can die. It is not zero-centred: its mean output "
+        "is 0.462. Backward needs the input.",
         reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
         jax="sparse_plus(x)",
         keras="sparse_plus(x)",
@@ -337,6 +387,11 @@ rows = (
             fixed_points="1",
             mean=0.5,
         ),
+        strengths="It is sparsemax of the two values x and zero: a probability that is exactly 0 below -1 "
+        "and exactly 1 above 1. It is bounded and needs no exponential.",
+        weaknesses="Its derivative is at most 0.5, so gradients shrink with every layer, and 0 beyond -1 and "
+        "1, where a unit can die. It is not zero-centred: its mean output is 0.5. Backward needs "
+        "the input.",
         reference="Martins, Astudillo (2016), From Softmax to Sparsemax",
         jax="sparse_sigmoid(x)",
         keras="sparse_sigmoid(x)",
@@ -362,6 +417,12 @@ rows = (
                 ("mean()", 'mean("relu")'),
             ),
         ),
+        strengths="A unit cannot die: where x is negative its derivative is 0.01, and where x is positive "
+        "it is 1. It needs no exponential. Backward needs the output alone, so the output can "
+        "overwrite the input.",
+        weaknesses="Only 0.01 of a gradient comes back through a negative input, and the slope is one more "
+        "number to choose. It gives no exact zeros there, has a kink, and is not zero-centred: "
+        "its mean output is 0.395.",
         reference="Maas, Hannun, Ng (2013), Rectifier Nonlinearities Improve Neural Network Acoustic Models",
         parameters=(Parameter("negative_slope", 0.01, "slope where x is negative"),),
         output_determines="negative_slope > 0",
@@ -395,6 +456,11 @@ rows = (
             fixed_points="[0, inf)",
             mean=0.299207,
         ),
+        strengths="The slope where x is negative is learned, for all units or for each channel. While it is "
+        "not 0, a unit cannot die. It needs no exponential.",
+        weaknesses="At learning rates that are too large the learned slopes can grow until outputs overflow. "
+        "It has a kink and is not zero-centred: its mean output is 0.299 at a slope of 0.25. "
+        "Backward needs the input.",
         reference="He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers",
         torch="prelu(x, weight)",
         onnx="PRelu(x, weight)",
@@ -426,6 +492,11 @@ rows = (
             fixed_points="[0, inf)",
             mean=0.307518,
         ),
+        strengths="In training each slope is drawn at random, from 0.125 to 0.333; its reference found that "
+        "this reduces overfitting on small data sets. A unit cannot die, and it needs no "
+        "exponential. Backward needs the output alone, so the output can overwrite the input.",
+        weaknesses="Training needs a seed for every step, and its outputs differ from those in use, where "
+        "the slope is the mean. It has a kink and is not zero-centred: its mean output is 0.308.",
         reference="Xu, Wang, Chen, Li (2015), Empirical Evaluation of Rectified Activations in Convolutional "
         "Network",
         parameters=(

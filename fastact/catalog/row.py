@@ -94,6 +94,10 @@ class Row:
     """What it is as a function, at the default parameters."""
     claims: tuple[Claim, ...] = ()
     """What is widely said of it and is not so."""
+    strengths: str
+    """What it is for, in one to three sentences; every number in them is one that the row holds."""
+    weaknesses: str
+    """Where it fails, likewise."""
     reference: str
     parameters: tuple[Parameter, ...] = ()
     takes_where: bool = False
@@ -187,6 +191,12 @@ class Row:
     def required(self) -> dict[str, float]:
         """The examples of the parameters without a default."""
         return {p.name: p.example for p in self.parameters if p.default is REQUIRED}  # type: ignore[misc]
+
+    @property
+    def held_at(self) -> str:
+        """What a call gives for `properties` to hold; no seed changes what noisy rows are."""
+        needed = {} if self.shape.by_row else self.shape.needs
+        return ", ".join(f"{name}={value:g}" for name, value in {**self.numbers, **needed}.items())
 
     @property
     def needs(self) -> dict[str, float]:

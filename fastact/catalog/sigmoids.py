@@ -25,6 +25,11 @@ rows = (
                 ("most", "most_at", "most ** 10"),
             ),
         ),
+        strengths="It is bounded by zero and one, for the probability of a yes-or-no answer and for gates. "
+        "It is smooth. Backward needs the output alone, so the output can overwrite the input.",
+        weaknesses="Its derivative is at most 0.25, so gradients vanish in deep networks, saturated or not. "
+        "It is not zero-centred: outputs are positive, of mean 0.5, and weights behind it move in "
+        "a zig-zag. It needs an exponential.",
         reference="Rumelhart, Hinton, Williams (1986), Learning representations by back-propagating errors",
         torch="sigmoid(x)",
         torch_backward="sigmoid_backward(dy, y)",
@@ -58,6 +63,12 @@ rows = (
                 ("most", "most_at", "mean_slope()"),
             ),
         ),
+        strengths="It is bounded and zero-centred, so updates of the weights behind it can take every "
+        "direction. It is smooth. Backward needs the output alone, so the output can overwrite "
+        "the input.",
+        weaknesses="Its derivative is 1 at 0 alone, and 0.6057 in the mean over standard normal inputs, so "
+        "gradients still shrink from layer to layer and from step to step of a recurrence. It "
+        "needs an exponential.",
         reference="LeCun, Bottou, Orr, Mueller (1998), Efficient BackProp",
         torch="tanh(x)",
         torch_backward="tanh_backward(dy, y)",

@@ -41,6 +41,11 @@ rows = (
                 ),
             ),
         ),
+        strengths="Negative inputs give negative outputs, which brings its mean output to 0.161, nearer to "
+        "zero than relu's. Its derivative is positive everywhere and, at alpha=1, has no jump. "
+        "Backward needs the output alone, so the output can overwrite the input.",
+        weaknesses="It needs an exponential. Where x is very negative its derivative is next to 0, so at "
+        "large learning rates units stop learning there. It is not zero-centred.",
         reference="Clevert, Unterthiner, Hochreiter (2016), Fast and Accurate Deep Network Learning by ELUs",
         parameters=(Parameter("alpha", 1.0, "minus the limit at -inf"),),
         output_determines="alpha > 0",
@@ -65,6 +70,11 @@ rows = (
             fixed_points="[0, inf)",
             mean=0.160521,
         ),
+        strengths="It is elu with a derivative that is positive everywhere and has no jump, at any alpha. "
+        "Its mean output is 0.161, nearer to zero than relu's. Backward needs the output alone, "
+        "so the output can overwrite the input.",
+        weaknesses="It needs an exponential. Where x is very negative its derivative is next to 0, so units "
+        "hardly learn there. It is not zero-centred.",
         reference="Barron (2017), Continuously Differentiable Exponential Linear Units",
         parameters=(Parameter("alpha", 1.0, "minus the limit at -inf", "alpha != 0"),),
         output_determines="alpha > 0",
@@ -98,6 +108,12 @@ rows = (
                 ("left(0)", "right(0)", "breaks[0]"),
             ),
         ),
+        strengths="Its constants draw outputs to mean zero and variance one from layer to layer, without "
+        "normalisation, so that gradients neither vanish nor explode. It is zero-centred. "
+        "Backward needs the output alone, so the output can overwrite the input.",
+        weaknesses="That holds for weights of mean zero and variance one over the number of inputs alone. It "
+        "needs an exponential. It has a kink at 0, and where x is very negative its derivative is "
+        "next to 0.",
         reference="Klambauer, Unterthiner, Mayr, Hochreiter (2017), Self-Normalizing Neural Networks",
         torch="selu(x)",
         torch_backward="elu_backward(dy, 1.6732632423543772, 1.0507009873554805, 1, True, y)",
@@ -124,6 +140,11 @@ rows = (
             fixed_points="",
             mean=1.64872,
         ),
+        strengths="Its outputs are positive, as a rate or a scale has to be, and it is its own derivative. "
+        "Backward needs the output alone, so the output can overwrite the input.",
+        weaknesses="Output and derivative grow without bound, so one large input can overflow or make "
+        "gradients explode. It needs an exponential and is not zero-centred: its mean output is "
+        "1.65.",
         reference="Chollet and others (2015), Keras",
         onnx="Exp(x)",
         keras="exponential(x)",
@@ -151,6 +172,11 @@ rows = (
                 ('distance("tanh")[0]', "5", "f(5)", 'curve("tanh")(5)'),
             ),
         ),
+        strengths="It is bounded and zero-centred, and needs no exponential. It comes near its limits "
+        "slowly, so large inputs keep more of a gradient than with tanh. Backward needs the "
+        "output alone, so the output can overwrite the input.",
+        weaknesses="Its derivative is 1 at 0 alone and less everywhere else, so gradients shrink with every "
+        "layer. Where x is 5 it has 0.833 of its limit only.",
         reference="Bergstra, Desjardins, Lamblin, Bengio (2009), Quadratic Polynomials Learn Better Image "
         "Features",
         torch="softsign(x)",
@@ -165,6 +191,10 @@ rows = (
         derivatives={"x": "tanh(x) * tanh(x)"},
         range="(-inf, inf)",
         properties=Properties(slope=(0, 1), slope_at=("0", "-inf, inf"), fixed_points="0", mean=0),
+        strengths="It moves large inputs towards zero by nearly one, and small ones to nearly zero, with no "
+        "threshold to choose. It is zero-centred and is smooth.",
+        weaknesses="Its derivative is 0 at 0, so small inputs get hardly any gradient. It needs an "
+        "exponential, and backward needs the input.",
         reference="Collobert, Kavukcuoglu, Farabet (2011), Torch7: A Matlab-like Environment for Machine "
         "Learning",
         torch="tanhshrink(x)",
@@ -188,6 +218,11 @@ rows = (
             fixed_points="",
             mean=1.10931,
         ),
+        strengths="It has the shape of softplus, positive and with no kink, and needs a square root and no "
+        "exponential. Its derivative is positive everywhere. Backward needs the output alone, so "
+        "the output can overwrite the input.",
+        weaknesses="It gives no exact zeros, and as x falls it comes near 0 more slowly than softplus. It is "
+        "not zero-centred: its mean output is 1.11.",
         reference="Barron (2021), Squareplus: A Softplus-Like Algebraic Rectifier",
         parameters=(
             Parameter("b", 4.0, "roundness of the bend: four times the squared output at 0", "b > 0"),
@@ -212,6 +247,10 @@ rows = (
             fixed_points="0",
             mean=0.282445,
         ),
+        strengths="It has the shape of silu and is smooth, and needs a square root and no exponential. "
+        "Small negative inputs still get a gradient.",
+        weaknesses="It is not monotonic: it falls below -0.786. It is not zero-centred: its mean output is "
+        "0.282. Backward needs the input.",
         reference="Honnibal and others (2022), thinc",
         conventions=(Convention("thinc", "dish(X)"),),
     ),

@@ -56,13 +56,13 @@ MANY = 12
 """So many choices are not named in a line."""
 
 
-def one_of(choices: Iterable[str]) -> Callable[[str], str]:
+def one_of(choices: Iterable[str], shown_by: str = "'fastact list' shows all") -> Callable[[str], str]:
     names = list(choices)
 
     def read(word: str) -> str:
         if word not in names:
             few = len(names) < MANY
-            known = f"allowed are {', '.join(names)}" if few else "'fastact list' shows all"
+            known = f"allowed are {', '.join(names)}" if few else shown_by
             raise argparse.ArgumentTypeError(f"there is no {word!r}{closest(word, names)}; {known}")
         return word
 

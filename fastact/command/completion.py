@@ -9,6 +9,7 @@ import fastact as fa
 
 from ..measure import work
 from ..measure.peers import libraries
+from .properties import PROPERTIES
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -17,6 +18,7 @@ WORDS = {
     "names": fa.activations,
     "dtype": (*work.DTYPES, *work.HALVES),
     "peers": libraries.PEERS,
+    "sort": [known.name for known in PROPERTIES],
 }
 """What values an option or argument has, by its name; of lists the first is completed."""
 FILES = ("json", "markdown", "plot", "output")

@@ -7,7 +7,7 @@ import json
 
 from ..catalog import Row, rows
 from . import arguments as read
-from .properties import NAME, PROPERTIES, Property, choices, matches, text
+from .properties import NAME, PROPERTIES, Property, data, is_number, matches, text
 from .screen import Screen
 from .table import Column, Table
 
@@ -18,17 +18,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastact list``, most of which are the table of properties."""
     parser.description = "List the activations that have all properties that are asked for."
     for known in FILTERS:
-        words = choices(known(row) for row in rows)
-        few = words and len(words) < read.MANY
+        words = known.choices(rows)
+        number = any(is_number(known(row)) for row in rows)
         parser.add_argument(
-            f"--{known.name}", dest=f"property {known.name}", choices=words,
-            metavar="|".join(words) if few and words else "TEXT" if words is None else "WORD",
-            help=known.help,
+            f"--{known.name}", dest=f"property {known.name}", choices=words, type=float if number else str,
+            metavar="NUMBER" if number else _metavar(words), help=known.help,
         )  # fmt: skip
     names = [known.name for known in PROPERTIES]
-    parser.add_argument("--sort", choices=names, metavar="PROPERTY", help=f"by {', '.join(names)}")
+    parser.add_argument(
+        "--sort", type=read.one_of(names, "'fastact list --help' names all"), metavar="PROPERTY",
+        help=f"by {', '.join(names)}",
+    )  # fmt: skip
     parser.add_argument("--reverse", action="store_true", help="the other way round")
     parser.add_argument("--json", action="store_true", help="print it as JSON, with all properties")
+
+
+def _metavar(words: list[str] | None) -> str:
+    if words is None:
+        return "TEXT"
+    return "|".join(words) if len(words) < read.MANY else "WORD"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,28 +44,36 @@ def run(arguments: argparse.Namespace) -> int:
     found = [
         row for row in rows if all(matches(known(row), word) for known, word in asked if word is not None)
     ]
-    if arguments.sort:
-        known = next(known for known in PROPERTIES if known.name == arguments.sort)
-        found.sort(key=lambda row: _order(known, row))
-    if arguments.reverse:
-        found.reverse()
+    by = next((known for known in PROPERTIES if known.name == arguments.sort), None)
+    found = _in_order(found, by, arguments.reverse)
     if arguments.json:
-        print(json.dumps([{known.name: known(row) for known in PROPERTIES} for row in found], indent=1))
+        records = [{known.name: data(known(row)) for known in PROPERTIES} for row in found]
+        print(json.dumps(records, indent=1, allow_nan=False))
     else:
-        _show(found)
+        _show(found, by)
     return 0
 
 
-def _order(known: Property, row: Row) -> tuple[bool, object]:
-    """What has no value comes last."""
-    value = known(row)
-    return value is None, 0 if value is None else value
+def _in_order(found: list[Row], by: Property | None, reverse: bool) -> list[Row]:
+    """Sorted either way; what has no value comes last."""
+    if by is None:
+        return found[::-1] if reverse else found
+    having = sorted((row for row in found if by(row) is not None), key=lambda row: by.rank(by(row)))
+    return [*(having[::-1] if reverse else having), *(row for row in found if by(row) is None)]
 
 
-def _show(found: list[Row]) -> None:
+def _show(found: list[Row], by: Property | None) -> None:
+    """As a table, in which what it is sorted by has its column at any width."""
     screen = Screen()
-    shown = [known for known in PROPERTIES if known.spare is not None]
-    table = Table([Column(known.title, spare=known.spare or 0) for known in shown])
+    shown = [known for known in PROPERTIES if known.spare is not None or known is by]
+    table = Table([
+        Column(
+            known.title,
+            right=any(is_number(known(row)) for row in found),
+            spare=0 if known is by else known.spare or 0,
+        )
+        for known in shown
+    ])  # fmt: skip
     for row in found:
         table.add(*(text(known(row)) for known in shown))
     if found:

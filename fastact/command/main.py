@@ -29,7 +29,12 @@ COMMANDS = {
     "list": Command(
         "listing",
         "list the activations by their properties",
-        ("list --saturates no --saves y", "list --kind rows --sort name --json"),
+        (
+            "list --saturates no --saves y",
+            "list --smoothness C1 --sort lipschitz",
+            "list --convex yes --sort mean --reverse",
+            "list --kind rows --sort name --json",
+        ),
     ),
     "show": Command(
         "show",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import fastact as fa
@@ -13,12 +13,9 @@ from ..catalog import Row
 from ..catalog.row import SAVED
 from ..catalog.spellings import spellings
 from . import arguments as read
-from .properties import PROPERTIES, default, text
+from .properties import KIND, PROPERTIES, data, default, text
 from .screen import Screen
 from .table import Column, Table
-
-SHOWN_OTHERWISE = ("name", "saves", "parameters", "elsewhere", "reference")
-"""Properties that have more than their line."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         records = [
             record(a.row) | (f.record() if f else {}) for (_, a), f in zip(found, figures, strict=True)
         ]
-        print(json.dumps(records[0] if len(records) == 1 else records, indent=1))
+        print(json.dumps(records[0] if len(records) == 1 else records, indent=1, allow_nan=False))
         return 0
     screen = Screen()
     for i, ((name, activation), one) in enumerate(zip(found, figures, strict=True)):
@@ -61,9 +58,16 @@ def _measured(row: Row, sizes: list[int]) -> Any:
 def record(row: Row) -> dict[str, Any]:
     """What is shown of a row, as JSON has it."""
     return {
-        **{known.name: known(row) for known in PROPERTIES},
+        **{known.name: data(known(row)) for known in PROPERTIES},
         "formula": row.formula,
         "derivatives": row.derivatives,
+        "strengths": row.strengths,
+        "weaknesses": row.weaknesses,
+        "held-at": row.held_at,
+        "slopes-at": row.properties.slope_at,
+        "turns": row.properties.turns,
+        "breaks": data(row.properties.breaks),
+        "claims": [{"said": claim.said, "why-not": claim.why} for claim in row.claims],
         "parameters": [
             {"name": p.name, "default": default(p), "allowed": _allowed(p), "meaning": p.meaning}
             for p in row.parameters
@@ -80,11 +84,15 @@ def record(row: Row) -> dict[str, Any]:
 def _show(screen: Screen, name: str, activation: Any) -> None:
     row = activation.row
     screen.title(row.name if activation is fa.activations[row.name] else f"{name} is {activation!r}")
-    facts = list(_facts(row))
-    table = Table([Column(""), Column("", wraps=True)])
-    for label, fact in facts:
-        table.add(label, fact)
-    screen.table(table, headings=False)
+    _show_labelled(screen, _facts(row))
+    screen.line()
+    screen.title(f"properties at {row.held_at}" if row.held_at else "properties")
+    _show_labelled(screen, row.properties.facts().items())
+    if row.claims:
+        _show_table(
+            screen, ("said, and not so", "why not"), [(claim.said, claim.why) for claim in row.claims],
+            keeps_first=False,
+        )  # fmt: skip
     if row.parameters:
         _show_table(
             screen, ("parameter", "default", "allowed", "meaning"),
@@ -106,9 +114,10 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
         # A derivative that names dy is the whole gradient already.
         of = "gradient" if row.text(saved) == derivative else "derivative"
         yield f"{of} from {saved}", derivative
-    for known in PROPERTIES:
-        if known.name not in SHOWN_OTHERWISE and known(row) is not None:
-            yield known.name, text(known(row))
+    yield "strengths", row.strengths
+    yield "weaknesses", row.weaknesses
+    yield KIND.name, KIND(row)
+    yield "range", row.range
     needs = " or ".join(f"{name} ({SAVED[name].rstrip('.').lower()})" for name in row.saves)
     condition = f"; y only where {row.output_determines}" if row.output_determines else ""
     yield "backward needs", f"{needs}{condition}"
@@ -136,9 +145,18 @@ def _allowed(parameter: Any) -> str:
     return f"{none}{parameter.constraint or 'every number'}"
 
 
-def _show_table(screen: Screen, headings: tuple[str, ...], cells: list[tuple[str, ...]]) -> None:
+def _show_labelled(screen: Screen, facts: Iterable[tuple[str, str]]) -> None:
+    table = Table([Column(""), Column("", wraps=True)])
+    for label, fact in facts:
+        table.add(label, fact)
+    screen.table(table, headings=False)
+
+
+def _show_table(
+    screen: Screen, headings: tuple[str, ...], cells: list[tuple[str, ...]], keeps_first: bool = True
+) -> None:
     screen.line()
-    table = Table([Column(heading, wraps=i > 0) for i, heading in enumerate(headings)])
+    table = Table([Column(heading, wraps=i > 0 or not keeps_first) for i, heading in enumerate(headings)])
     for row in cells:
         table.add(*row)
     screen.table(table)

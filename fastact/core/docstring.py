@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Iterable
 
 from ..catalog import OUT, REQUIRED, Argument, Row
@@ -83,11 +84,20 @@ def _notes(row: Row) -> str:
     condition = (
         f"\n``backward`` accepts ``y=`` where ``{row.output_determines}``." if row.output_determines else ""
     )
-    needed = {} if row.shape.by_row else row.shape.needs  # no seed changes what noisy rows are
-    given = ", ".join(f"{name}={value:g}" for name, value in {**row.numbers, **needed}.items())
     facts = "\n".join(f"* {name}: {text}" for name, text in row.properties.facts().items())
-    at = f" at {given}" if given else ""
-    return f"{derivatives}{condition}\nRange ``{row.range}``. Source: [1]_.\n\nProperties{at}:\n\n{facts}"
+    at = f" at {row.held_at}" if row.held_at else ""
+    range_and_source = f"Range ``{row.range}``. Source: [1]_."
+    strengths, weaknesses = (
+        textwrap.fill(f"{title}: {text}", 100, break_on_hyphens=False)
+        for title, text in (("Strengths", row.strengths), ("Weaknesses", row.weaknesses))
+    )
+    return "\n\n".join(
+        [
+            f"{derivatives}{condition}\n{range_and_source}",
+            *(strengths, weaknesses),
+            *(f"Properties{at}:", facts),
+        ]
+    )
 
 
 def _example(row: Row) -> str:

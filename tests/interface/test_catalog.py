@@ -10,6 +10,7 @@ import inspect
 import pickle
 import pydoc
 import re
+from collections.abc import Callable
 from dataclasses import fields, replace
 from operator import attrgetter
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_names_are_unique_and_all_of_them_are_objects():
 def test_a_row_is_complete(row):
     assert row.name.isidentifier()
     assert row.kind in catalog.SHAPES
-    for text in (row.formula, row.range, row.reference):
+    for text in (row.formula, row.range, row.strengths, row.weaknesses, row.reference):
         assert text.strip()
     assert row.derivatives
     assert set(row.derivatives) <= {"x", "y"}
@@ -102,7 +103,8 @@ def _lacks(row: catalog.Row) -> list[str]:
     lacking += [
         f"row: derivative from {saved}" for saved in "xy" if kernels[saved] and saved not in row.saves
     ]
-    texts = {"formula": row.formula, "range": row.range, "reference": row.reference}
+    needed = ("formula", "range", "strengths", "weaknesses", "reference")
+    texts = {field: getattr(row, field) for field in needed}
     lacking += [f"row: {field}" for field, text in texts.items() if not text.strip()]
     for parameter in row.parameters:
         if parameter.default is catalog.REQUIRED and parameter.example is None:
@@ -129,11 +131,147 @@ def test_what_a_row_lacks_is_named():
         "backward_y": replace(row, derivatives={"x": "1", "y": "1"}),
         "derivative from x": replace(row, derivatives={}),
         "formula": replace(row, formula=""),
+        "strengths": replace(row, strengths=""),
         "an example for level": replace(row, parameters=(parameter,)),
         "the meaning of level": replace(row, parameters=(parameter,)),
     }
     for word, incomplete in lacking.items():
         assert any(word in part for part in _lacks(incomplete)), word
+
+
+# What an activation is for and where it fails: nothing that its row does not bear out.
+
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e-?\d+)?")
+
+
+def _sentences(text: str) -> list[str]:
+    return re.split(r"(?<=\.) ", text)
+
+
+def _made_up(row: catalog.Row) -> list[str]:
+    """Numbers of the texts that are none of the row's, nor one of them rounded to three digits or more."""
+    held = [row.formula, *row.derivatives.values(), row.range, *row.properties.facts().values()]
+    held += [parameter.constraint for parameter in row.parameters]
+    held += [f"{value:g}" for value in (*row.numbers.values(), *row.shape.needs.values())]
+    held += [f"{claim.said} {claim.why}" for claim in row.claims]
+    known = [float(number) for number in NUMBER.findall(" ".join(held))]
+    return [
+        number
+        for number in NUMBER.findall(f"{row.strengths} {row.weaknesses}")
+        if float(number) not in known and not _rounds_one_of(known, number)
+    ]
+
+
+def _rounds_one_of(known: list[float], number: str) -> bool:
+    unit = 10.0 ** -len(number.partition(".")[2])
+    near = any(abs(exact - float(number)) <= unit / 2 * (1 + 1e-9) for exact in known)
+    return near and len(number.replace(".", "").lstrip("-0")) >= 3
+
+
+def _computes(*functions: str) -> Callable[[catalog.Row], bool]:
+    return lambda row: any(
+        _names_in(text) & set(functions) for text in (row.formula, *row.derivatives.values())
+    )
+
+
+_exponential = _computes("exp", "expm1", "tanh", "sigmoid", "x_minus_tanh")
+_transcendental = _computes("exp", "expm1", "tanh", "sigmoid", "x_minus_tanh", "erf", "erfc", "log", "log1p")
+BORNE_OUT = {
+    r"(?<!not )zero-centred": lambda row: row.zero_centered,
+    r"not zero-centred": lambda row: not row.zero_centered,
+    r"not monotonic": lambda row: not row.monotonic,
+    r"\b(is|and) smooth": lambda row: row.properties.smoothness == "Cinf",
+    r"\bconvex": lambda row: row.properties.convex,
+    r"\bbounded": lambda row: row.saturates,
+    r"\bno kink": lambda row: row.properties.differentiable,
+    r"\b(a kink|kinks)": lambda row: 1 in row.properties.breaks,
+    r"It jumps": lambda row: row.properties.smoothness == "jumps",
+    r"grows? without bound": lambda row: row.properties.lipschitz == np.inf,
+    r"positive everywhere": lambda row: row.properties.sign == "positive",
+    r"cannot die": lambda row: row.properties.slope[0] > 0,
+    r"can die|stays dead": lambda row: "hard" in (row.properties.left, row.properties.right),
+    r"Backward needs the output alone": lambda row: "y" in row.saves,
+    r"[Bb]ackward needs the input": lambda row: "y" not in row.saves,
+    r"no exponential": lambda row: not _transcendental(row),
+    r"an exponential": _exponential,
+    r"an error function and": _computes("erfc"),
+    r"a logarithm": _computes("log", "log1p"),
+    r"a square root": _computes("sqrt"),
+    r"outputs are (never negative|positive)": lambda row: row.range[1] == "0",
+    r"outputs are negative": lambda row: row.range.endswith("0)"),
+}
+"""What is said in these words is said only of rows that it holds for."""
+
+
+def _unfounded(row: catalog.Row) -> list[str]:
+    text = f"{row.strengths} {row.weaknesses}"
+    return [words for words, holds in BORNE_OUT.items() if re.search(words, text) and not holds(row)]
+
+
+NEGATIONS = {"not", "no", "nor", "neither", "never", "none", "nowhere", "cannot"}
+SMALL = {"it", "is", "its", "a", "an", "the", "and", "so", "as", "that", "of", "does", "has", "at"}
+
+
+def _repeated(row: catalog.Row) -> list[str]:
+    """Claims that are made here too: word for word, or all their words without a negation of them."""
+    texts = [_words(one) for text in (row.strengths, row.weaknesses) for one in _sentences(text)]
+    return [claim.said for claim in row.claims if any(_repeats(words, _words(claim.said)) for words in texts)]
+
+
+def _repeats(words: list[str], said: list[str]) -> bool:
+    verbatim = f" {' '.join(said)} " in f" {' '.join(words)} "
+    negated_alike = bool(NEGATIONS & set(said)) == bool(NEGATIONS & set(words))
+    # A name alone is no claim: what is compared with gelu has its name.
+    telling = set(said) - SMALL - set(fa.activations)
+    return verbatim or bool(telling and telling <= set(words) and negated_alike)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w'-]+", text.lower())
+
+
+def test_strengths_and_weaknesses_are_a_few_sentences(row):
+    for text in (row.strengths, row.weaknesses):
+        assert all(one[0].isupper() and one.endswith(".") for one in _sentences(text)), text
+        assert len(_sentences(text)) <= 3
+        assert len(text) < 300
+        assert not re.search(r"\s\s|- ", text), "joined wrongly"
+
+
+def test_strengths_and_weaknesses_are_borne_out_by_the_row(row):
+    assert (_made_up(row), _unfounded(row), _repeated(row)) == ([], [], [])
+
+
+def test_all_words_that_rows_are_held_to_are_used():
+    texts = " ".join(f"{row.strengths} {row.weaknesses}" for row in catalog.rows)
+    assert [words for words in BORNE_OUT if not re.search(words, texts)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "noticed_by"),
+    [
+        ("sigmoid", "Its derivative is at most 0.3.", _made_up),
+        ("sigmoid", "Its derivative is at most 0.250001.", _made_up),
+        ("relu", "Its mean output is 0.398.", _made_up),
+        ("relu", "Its mean output is 0.4.", _made_up),
+        ("silu", "It falls below -1.27.", _made_up),
+        ("silu", "It falls below 1.28.", _made_up),
+        ("elu", "It is zero-centred.", _repeated),
+        ("elu", "Its outputs are zero-centred and it is smooth.", _repeated),
+        ("gelu", "It is bounded below and monotonic.", _repeated),
+        ("gelu_tanh", "In practice it is gelu.", _repeated),
+        ("relu", "It does not saturate.", _repeated),
+        ("silu", "Unlike that of mish, its derivative is positive everywhere.", _repeated),
+        ("elu", "It is smooth.", _unfounded),
+        ("relu", "Backward needs the input.", _unfounded),
+        ("softplus", "It needs no exponential.", _unfounded),
+        ("gelu", "A unit can die.", _unfounded),
+    ],
+)
+def test_a_wrong_number_or_a_false_claim_is_noticed(name, text, noticed_by):
+    row = fa.get(name).row
+    assert noticed_by(replace(row, strengths=text))
+    assert noticed_by(replace(row, weaknesses=f"{row.weaknesses} {text}"))
 
 
 def test_a_row_is_the_same_in_another_process(row):
@@ -227,6 +365,10 @@ def test_docstrings_read_like_numpys(row, part):
     if part == "forward":
         assert row.formula in text
         assert row.reference.split(",")[0] in text
+        _, strengths, weaknesses = re.split("\n\nStrengths: |\n\nWeaknesses: |\n\nProperties", text)[:3]
+        assert strengths.replace("\n", " ") == row.strengths
+        assert weaknesses.replace("\n", " ") == row.weaknesses
+        assert max(map(len, f"{strengths}\n{weaknesses}".splitlines())) <= 100
         for parameter in row.parameters:
             assert f"\n{parameter.name} : " in text
             assert parameter.meaning.lower() in text.lower()

@@ -28,6 +28,10 @@ def test_a_script_for_each_shell(capsys, shell):
         (["fastact", "bench", "--activation", "hards"], {"hardsigmoid", "hardswish", "hardshrink"}),
         (["fastact", "show", "gelu"], {"gelu", "gelu_tanh"}),
         (["fastact", "list", "--monotonic", ""], {"yes", "no"}),
+        (["fastact", "list", "--smoothness", "C"], {"C0", "C1", "Cinf"}),
+        (["fastact", "list", "--sign", ""], {"positive", "not-negative", "both"}),
+        (["fastact", "list", "--sort", "saturates"], {"saturates", "saturates-left", "saturates-right"}),
+        (["fastact", "list", "--fix"], {"--fixed-points"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
