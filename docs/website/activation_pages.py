@@ -65,7 +65,7 @@ def _page(row: Row, speaks_of: list[experiments.Experiment]) -> Iterator[str]:
     yield from _speed(row)
     if speaks_of:
         yield "## Experiments\n"
-        yield "\n".join(f"- [{e.title}](../experiments/{e.name}.md): {e.summary}" for e in speaks_of) + "\n"
+        yield "\n".join(f"- [{e.title}](../{e.page}.md): {e.sentence}" for e in speaks_of) + "\n"
     yield f"## Published\n\n{row.reference}.\n"
     yield f"## Reference\n\n```{{eval-rst}}\n.. activation:: {row.name}\n```"
 

@@ -39,4 +39,5 @@ def setup(app: Any) -> dict[str, Any]:
     documenter.setup(app)
     mathml.setup(app)
     app.connect("config-inited", write)
+    app.connect("source-read", project_pages.relink)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 PAGES = {"ARCHITECTURE.md": "architecture", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog"}
 
@@ -22,3 +23,9 @@ def _moved(link: re.Match[str]) -> str:
     if target in PAGES:
         return f"]({PAGES[target]}.md)"
     return link[0] if "://" in target else f"](../{target.removeprefix('docs/')})"
+
+
+def relink(_app: Any, _page: str, source: list[str]) -> None:
+    """Links of other pages to these, which hold in the repository, as they hold in the site."""
+    for name, page in PAGES.items():
+        source[0] = source[0].replace(f"](../{name}", f"](project/{page}.md")
