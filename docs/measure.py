@@ -1,7 +1,7 @@
 """Writes the records under docs/measured/ that the pages' figures and tables are drawn from.
 
-``python docs/measure.py errors`` takes a quarter of a minute, ``python docs/measure.py speed`` ten minutes on a
-machine that does nothing else. Both need SciPy and torch (``pip install 'fastact[peers]'``).
+``python docs/measure.py errors`` takes a quarter of a minute, ``python docs/measure.py speed`` ten minutes on
+a machine that does nothing else. Both need SciPy and torch (``pip install 'fastact[peers]'``).
 
 ``--activation NAME,NAME`` measures these anew and leaves the others of the record, which must have been
 measured alike. More of everything: ``speed --dtype float32,float64 --size 16,1K,16K,32M``; without

@@ -11,9 +11,9 @@ whose own code is held against mpmath by the tests:
   output where torch saves that; `numpy` is the formula of the derivative in x.
 
 Along an axis one number varies beside others that stay: the first of a row beside two zeros, the second half
-of a gated activation beside a first half of 1; maxout has four straight lines. A row's derivative is had from y
-alone; all are given the same correctly rounded y then, and are judged by that. torch is left out where the catalog
-names no such function of it, and of softmin's derivative, whose backward takes no y.
+of a gated activation beside a first half of 1; maxout has four straight lines. A row's derivative is had from
+y alone; all are given the same correctly rounded y then, and are judged by that. torch is left out where the
+catalog names no such function of it, and of softmin's derivative, whose backward takes no y.
 """
 
 from __future__ import annotations
@@ -34,20 +34,18 @@ from fastact.measure.curves import LINES
 from fastact.measure.formulas import tree
 
 from . import records
+from .records import MIDDLE, NO_DIGIT
 
 PACKAGES = ("numpy", "scipy", "torch")
 
-MIDDLE, END = 10.0, 120.0
-"""Up to where intervals are of one size, and where they end: exponentials have left float32 there."""
+END = 120.0
+"""Where the intervals end: exponentials have left float32 there."""
 WITHIN, TAIL = 200, 40
-"""Intervals between the middle's ends, and beyond each."""
+"""Intervals up to `MIDDLE` on both sides together, and beyond it on each."""
 LEAST = 1e-8
 """The smallest magnitude drawn from the intervals beside 0."""
 DRAWN, QUICK_DRAWN = 256, 16
 """Numbers of each interval."""
-
-NO_DIGIT = 2.0**24
-"""ULP from which on no digit of a float32 is right; more is kept as this, NaN and infinity too."""
 
 FLOAT32 = np.dtype(np.float32)
 

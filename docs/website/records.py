@@ -23,6 +23,11 @@ SPEED, ERRORS = "speed", "errors"
 DIGITS = 4
 """Of every number that is kept: what is beyond them differs from run to run."""
 
+MIDDLE = 10.0
+"""Up to where intervals of an error record are of one size, and from where they grow."""
+NO_DIGIT = 2.0**23
+"""ULP from which on no digit of a float32 is right; more is kept as this, NaN and infinity too."""
+
 Record = dict[str, Any]
 
 
