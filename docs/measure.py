@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from website import errors_over_x, records, speed_over_size
 
@@ -40,27 +40,34 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _run(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> int:
-    old = records.read(asked.output) if asked.activation and asked.output.exists() else None
-    measured = _measuring(asked)(
-        asked.activation or list(fa.activations), quick=asked.quick, finished=_said()
-    )
-    try:
-        records.write(records.joined(old, measured) if old else measured, asked.output)
-    except records.Differs as error:
-        parser.error(f"what is in {asked.output} was measured otherwise: {error}; give another --output")
+    names = [name for name in fa.activations if not asked.activation or name in asked.activation]
+    head, measured = _measuring(names, asked)
+    activations = {}
+    if asked.activation and asked.output.exists():
+        old = records.read(asked.output)
+        try:
+            records.check_alike(old, head)
+        except records.Differs as error:
+            parser.error(f"{asked.output} was measured otherwise: {error}; give another --output")
+        activations = old["activations"]
+    start = time.monotonic()
+    for name, found in measured:
+        activations[name] = found
+        print(f"{time.monotonic() - start:6.1f} s  {name}", file=sys.stderr)
+    records.write(records.record_of(head, activations), asked.output)
     return 0
 
 
-def _measuring(asked: argparse.Namespace) -> Callable[..., records.Record]:
+def _measuring(
+    names: Sequence[str], asked: argparse.Namespace
+) -> tuple[records.Record, Iterator[tuple[str, dict[str, Any]]]]:
+    """What the record says of all, and what it will say of each, which is measured as it is asked for."""
     if asked.record == records.ERRORS:
-        return errors_over_x.measure
+        head = errors_over_x.head(asked.quick)
+        return head, errors_over_x.measure(names, head["numbers"])
     sizes = asked.size or (speed_over_size.QUICK_SIZES if asked.quick else speed_over_size.SIZES)
-    return partial(speed_over_size.measure, dtypes=asked.dtype, sizes=sizes)
-
-
-def _said() -> Callable[[str], None]:
-    start = time.monotonic()
-    return lambda name: print(f"{time.monotonic() - start:6.1f} s  {name}", file=sys.stderr)
+    head = speed_over_size.head(sizes, asked.quick)
+    return head, speed_over_size.measure(names, asked.dtype, sizes, head["rounds"])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -71,21 +71,21 @@ def drawn(count: int) -> np.ndarray:
     return x.astype(np.float32)
 
 
-def measure(names: Sequence[str], quick: bool, finished: Callable[[str], None]) -> records.Record:
-    """The record of these activations."""
-    count = QUICK_DRAWN if quick else DRAWN
-    x = drawn(count)
-    measured = {}
-    for name in names:
-        measured[name] = {"date": records.today(), **measured_over(fa.activations[name].row, x)}
-        finished(name)
+def head(quick: bool) -> records.Record:
+    """What the record says of all activations."""
     return {
         "about": records.about(PACKAGES),
         "dtype": FLOAT32.name,
-        "numbers": count,
+        "numbers": QUICK_DRAWN if quick else DRAWN,
         "edges": records.rounded(edges()),
-        "activations": measured,
     }
+
+
+def measure(names: Sequence[str], count: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the record says of each of these, by `count` numbers of each interval."""
+    x = drawn(count)
+    for name in names:
+        yield name, {"date": records.today(), **measured_over(fa.activations[name].row, x)}
 
 
 def measured_over(row: Row, x: np.ndarray) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def _fill_errors(axis: Any, edges: np.ndarray, entry: dict[str, Any]) -> None:
     lines = {who: entry[who] for who in ERROR_LINES if who in entry}
     for who, line in lines.items():
         _draw(axis, middles, line, ERROR_LINES[who])
-    axis.stairs(_allowed(edges, entry), edges, baseline=None, color=BOUND[0], linewidth=BOUND[3], zorder=2)
+    axis.stairs(allowed(edges, entry), edges, baseline=None, color=BOUND[0], linewidth=BOUND[3], zorder=2)
     axis.set_xscale("symlog", linthresh=MIDDLE, linscale=3.0)
     axis.set_xticks([-100, -10, -5, 0, 5, 10, 100], labels=["−100", "−10", "−5", "0", "5", "10", "100"])
     axis.set_xticks([], minor=True)
@@ -174,7 +174,7 @@ def _scale_errors(axis: Any, most: float) -> None:
     _finish(axis)
 
 
-def _allowed(edges: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
+def allowed(edges: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
     """What the contract allows in each interval: 1 within 1 of a zero inside the derivative."""
     allowed = np.full(edges.size - 1, float(entry["bound"]))
     for zero in entry["zeros"]:

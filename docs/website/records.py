@@ -75,13 +75,19 @@ def rounded(numbers: Sequence[float]) -> list[float]:
     return [int(number) if number.is_integer() else number for number in short]
 
 
-def joined(old: Record, new: Record) -> Record:
-    """The old record with what the new one has measured, in the catalog's order."""
-    for name in (old.keys() | new.keys()) - {"activations"}:
-        if old.get(name) != new.get(name):
-            raise Differs(f"{name!r} is {old.get(name)} there, {new.get(name)} now")
-    both = {**old["activations"], **new["activations"]}
-    return {**new, "activations": {name: both[name] for name in fa.activations if name in both}}
+def check_alike(old: Record, head: Record) -> None:
+    """Raise where what a record says of all its activations is not what `head` says."""
+    for name in (old.keys() | head.keys()) - {"activations"}:
+        if old.get(name) != head.get(name):
+            raise Differs(f"{name!r} is {old.get(name)} there, {head.get(name)} now")
+
+
+def record_of(head: Record, activations: Mapping[str, Any]) -> Record:
+    """A record, in the catalog's order."""
+    return {
+        **head,
+        "activations": {name: activations[name] for name in fa.activations if name in activations},
+    }
 
 
 def write(record: Mapping[str, Any], path: Path) -> None:

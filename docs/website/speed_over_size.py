@@ -8,7 +8,7 @@ the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,26 +34,22 @@ It is measured anew then, for all alike, and the fastest counts.
 """
 
 
-def measure(
-    names: Sequence[str],
-    dtypes: Sequence[str],
-    sizes: Sequence[int],
-    quick: bool,
-    finished: Callable[[str], None],
-) -> records.Record:
-    """The record of these activations."""
-    rounds = QUICK_ROUNDS if quick else ROUNDS
-    measured = {}
-    with turns.compared(("torch", "numpy"), SECONDS, rounds) as comparison:
-        for name in names:
-            measured[name] = {"date": records.today(), **_of(name, dtypes, sizes, comparison)}
-            finished(name)
+def head(sizes: Sequence[int], quick: bool) -> records.Record:
+    """What the record says of all activations."""
     return {
         "about": records.about(PACKAGES),
-        "rounds": rounds,
+        "rounds": QUICK_ROUNDS if quick else ROUNDS,
         "sizes": list(sizes),
-        "activations": measured,
     }
+
+
+def measure(
+    names: Sequence[str], dtypes: Sequence[str], sizes: Sequence[int], rounds: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the record says of each of these, by `rounds` turns of each library."""
+    with turns.compared(("torch", "numpy"), SECONDS, rounds) as comparison:
+        for name in names:
+            yield name, {"date": records.today(), **_of(name, dtypes, sizes, comparison)}
 
 
 def _of(
