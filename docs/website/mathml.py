@@ -27,15 +27,21 @@ LETTERS = [
 """Latin, Greek and their mathematical forms, accents, operators: all that formulas of the pages use."""
 
 
+def _mathml(node: nodes.Element, display: str) -> str:
+    # latex2mathml makes a bare bar of \lvert, which a browser sets like a relation between two terms.
+    latex = node.astext().replace(r"\lvert", r"\left|").replace(r"\rvert", r"\right|")
+    return convert(latex, display=display)
+
+
 def _inline(translator: Any, node: nodes.math) -> None:
-    translator.body.append(convert(node.astext()))
+    translator.body.append(_mathml(node, "inline"))
     raise nodes.SkipNode
 
 
 def _block(translator: Any, node: nodes.math_block) -> None:
     # It scrolls by itself where a formula is wider than a phone, so it must be in reach of the keyboard.
     translator.body.append('<div class="formula" tabindex="0" role="region" aria-label="formula">')
-    translator.body.append(convert(node.astext(), display="block"))
+    translator.body.append(_mathml(node, "block"))
     translator.body.append("</div>\n")
     raise nodes.SkipNode
 

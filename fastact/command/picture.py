@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..catalog import Row
 from ..measure.curves import Curve, bend, curves, family, input_words
@@ -25,6 +26,8 @@ STYLES = (
 )
 """Colours that differ for colour-blind eyes too (Okabe and Ito), and lines that differ without colour."""
 
+SIZE, LETTERS = (7.6, 3.8), 86
+"""Inches of a picture, as wide as the text of a page, and letters of its title in a line."""
 LOW, HIGH = -6.0, 6.0
 """Of x, where nothing else is asked for."""
 VISIBLE = {"function": (-6.5, 6.5), "derivative": (-2.0, 3.0)}
@@ -33,6 +36,8 @@ AROUND = 1.0
 """What the inset shows on both sides of the middle."""
 INSETS = ((0.40, 0.36), (0.34, 0.30), (0.28, 0.25))
 """Its width and height, as parts of the axes: the first that leaves the curves free."""
+LABELS = 0.16
+"""What the labels of its scale take on the left."""
 
 
 def draw_family(row: Row, settings: Sequence[Any], path: Path, low: float = LOW, high: float = HIGH) -> None:
@@ -58,8 +63,8 @@ def draw_alone(row: Row, path: Path) -> None:
 
 
 def _draw(drawn: Sequence[Curve], labels: Sequence[str], title: str, words: str, path: Path) -> None:
-    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
-    figure.suptitle("\n".join(textwrap.wrap(title, 95)), fontsize=11, family="monospace")
+    figure = Figure(figsize=SIZE, layout="constrained")
+    figure.suptitle("\n".join(textwrap.wrap(title, LETTERS)), fontsize=10, family="monospace")
     axes = figure.subplots(1, 2)
     for axis, name in zip(axes, VISIBLE, strict=True):
         values = [_broken(curve.y if name == "function" else curve.slope) for curve in drawn]
@@ -125,7 +130,9 @@ def _add_inset(axis: Any, drawn: Sequence[Curve], values: Sequence[np.ndarray]) 
     _draw_curves(inset, drawn, values)
     inset.set_xlim(middle - AROUND, middle + AROUND)
     inset.set_ylim(max(seen.min() - margin, low), min(seen.max() + margin, high))
-    inset.tick_params(labelsize=6, length=2)
+    inset.tick_params(labelsize=8, length=2)
+    for ticks in (inset.xaxis, inset.yaxis):
+        ticks.set_major_locator(MaxNLocator(3))
     inset.grid(linewidth=0.3, alpha=0.5)
     axis.indicate_inset_zoom(inset, edgecolor="#555555")
 
@@ -136,8 +143,8 @@ def _free_box(axis: Any, x: np.ndarray, values: Sequence[np.ndarray]) -> list[fl
     across = np.tile((x - left) / (right - left), len(values))
     up = (np.concatenate(values) - low) / (high - low)
     for width, height in INSETS:
-        for i, j in ((i, j) for i in (0.09, 0.97 - width) for j in (0.96 - height, 0.11)):
-            within = (across > i - 0.08) & (across < i + width + 0.02) & (up > j - 0.1) & (up < j + height)
+        for i, j in ((i, j) for i in (LABELS, 0.97 - width) for j in (0.96 - height, 0.12)):
+            within = (across > i - LABELS) & (across < i + width + 0.02) & (up > j - 0.1) & (up < j + height)
             if not within.any():
                 return [i, j, width, height]
     return None

@@ -144,11 +144,7 @@ class Worst:
 def judge(case: Case, inputs: dict[str, np.ndarray], note: str = "") -> dict[str, Worst]:
     """The worst of some results, for each unit that the case is counted in."""
     computed = case.compute(inputs)
-    exact = np.broadcast_to(case.exact(inputs), computed.shape)
-    scale = None
-    if case.unit == LARGEST_TERM:
-        scale = np.broadcast_to(case.exact(inputs, reference.largest_term_text(case.text)), computed.shape)
-    errors = reference.ulp_errors(computed, exact, scale)
+    errors, near = errors_of(case, inputs, computed)
 
     def describe(index: int) -> dict[str, Any]:
         at = {
@@ -159,16 +155,33 @@ def judge(case: Case, inputs: dict[str, np.ndarray], note: str = "") -> dict[str
         return {**at, "result": float(computed.flat[index]), "note": note}
 
     worst = {case.unit: Worst()}
-    near = near_inner_zero(case, inputs)
     if near is None:
         worst[case.unit].see(errors, describe)
         return worst
     worst[case.unit].see(errors, describe, np.flatnonzero(~near))
     worst[NEAR_ZERO] = Worst()
-    limits = np.finfo(case.dtype)
-    unit = np.maximum(limits.eps * np.abs(inputs["dy"].astype(exact.dtype)), limits.smallest_subnormal)
-    worst[NEAR_ZERO].see(np.abs(computed - exact) / unit, describe, np.flatnonzero(near))
+    worst[NEAR_ZERO].see(errors, describe, np.flatnonzero(near))
     return worst
+
+
+def errors_of(
+    case: Case, inputs: dict[str, np.ndarray], computed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """How far off some results are, whoever computed them, and which of them are near an inner zero.
+
+    Those are counted in `NEAR_ZERO`, the others in the case's unit.
+    """
+    exact = np.broadcast_to(case.exact(inputs), computed.shape)
+    scale = None
+    if case.unit == LARGEST_TERM:
+        scale = np.broadcast_to(case.exact(inputs, reference.largest_term_text(case.text)), computed.shape)
+    errors = reference.ulp_errors(computed, exact, scale)
+    near = near_inner_zero(case, inputs)
+    if near is not None:
+        limits = np.finfo(case.dtype)
+        unit = np.maximum(limits.eps * np.abs(inputs["dy"].astype(exact.dtype)), limits.smallest_subnormal)
+        errors = np.where(near, np.abs(computed - exact) / unit, errors)
+    return errors, near
 
 
 def near_inner_zero(case: Case, inputs: dict[str, np.ndarray]) -> np.ndarray | None:
