@@ -11,7 +11,7 @@ from fastact.catalog.arguments import REQUIRED
 from fastact.catalog.row import SAVED
 from fastact.catalog.spellings import spellings
 
-from . import conventions, experiments, figures, mathematics
+from . import conventions, experiments, figures, mathematics, records, tables
 
 FOLDER = "activations"
 
@@ -49,7 +49,7 @@ def _page(row: Row, speaks_of: list[experiments.Experiment]) -> Iterator[str]:
     yield f"# {row.name}\n"
     yield _math(mathematics.formula(row))
     yield from _letters(row, row.formula)
-    yield figures.markdown(row, "function")
+    yield _figure(row, "curves")
     yield f"**For it.** {row.strengths}\n\n**Against it.** {row.weaknesses}\n"
     yield from _claims(row)
     yield from _derivatives(row)
@@ -57,7 +57,7 @@ def _page(row: Row, speaks_of: list[experiments.Experiment]) -> Iterator[str]:
     yield "## Properties\n"
     yield _table(("property", "at the default parameters"), row.properties.facts().items())
     yield "## At the limits\n"
-    yield _table(figures.SPECIAL_HEADINGS, figures.special_values(row))
+    yield _table((tables.special_inputs(row), *tables.SPECIAL_HEADINGS), tables.special_values(row))
     yield "## Elsewhere\n"
     yield conventions.table(row) + "\n"
     yield from _other_names(row)
@@ -72,6 +72,16 @@ def _page(row: Row, speaks_of: list[experiments.Experiment]) -> Iterator[str]:
 
 def _math(latex: str) -> str:
     return f"```{{math}}\n{latex}\n```\n"
+
+
+def _figure(row: Row, kind: str) -> str:
+    """A figure in the colours of the page; the theme hides the other."""
+    folder, alt = f"../{figures.FOLDER.as_posix()}", figures.alt(row, kind)
+    light, dark = (
+        f"```{{image}} {folder}/{file}\n:alt: {alt}\n:class: only-{theme}\n```\n"
+        for theme, file in zip(figures.THEMES, figures.files(row.name, kind), strict=True)
+    )
+    return f"{light}\n{dark}"
 
 
 def _letters(row: Row, *texts: str) -> Iterator[str]:
@@ -134,14 +144,17 @@ _TITLES = {"sklearn": "scikit-learn's name", "huggingface": "Hugging Face's name
 
 def _errors(row: Row) -> Iterator[str]:
     yield "## Errors\n"
-    yield figures.markdown(row, "errors")
-    yield _table(figures.ERROR_HEADINGS, figures.largest_errors(row))
+    yield _figure(row, "errors")
+    yield "The largest, in float32, and near which x:\n"
+    yield _table(tables.ERROR_HEADINGS, tables.largest_errors(row))
+    yield f"Measured on {records.machine_words(records.load(records.ERRORS))}.\n"
 
 
 def _speed(row: Row) -> Iterator[str]:
     yield "## Speed\n"
-    yield figures.markdown(row, "speed")
-    yield _table(figures.SPEED_HEADINGS, figures.speed_rows(row))
+    yield _figure(row, "speed")
+    yield _table(tables.speed_headings(), tables.speed_rows(row))
+    yield f"Measured on {records.machine_words(records.load(records.SPEED))}.\n"
 
 
 def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
