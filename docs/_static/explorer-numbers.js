@@ -123,8 +123,9 @@
   /** What is wrong with parameters, or nothing: the constraint that they break. */
   const problem = (name, parameters) => {
     const p = { ...defaults(name), ...parameters };
-    const unknown = activations[name].parameters.find(({ name: own, choices }) => !choices && Number.isNaN(p[own]));
-    if (unknown) return `${unknown.name} is not a number`;
+    const isNumber = ({ name: own, choices, none }) => choices || Number.isFinite(p[own]) || p[own] === none;
+    const missing = activations[name].parameters.find((parameter) => !isNumber(parameter));
+    if (missing) return `${missing.name} needs a number`;
     const broken = activations[name].constraints.find(({ holds }) => !holds(p));
     if (!broken) return "";
     const given = Object.entries(p).filter(([own]) => new RegExp(`\\b${own}\\b`).test(broken.text));
@@ -162,5 +163,6 @@
     return { ...wide, float16: halves[0], bfloat16: halves[1] };
   };
 
-  window.fastactExplorer = { names: Object.keys(activations), activations, defaults, problem, compute, evaluate, WORDS };
+  const names = Object.keys(activations);
+  window.fastactExplorer = { names, activations, defaults, problem, compute, evaluate, words: WORDS };
 })();
