@@ -4,7 +4,7 @@
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const CHARACTER = 7;
-  const AROUND = { right: 12, top: 10, bottom: 42 };
+  const AROUND = { top: 10, bottom: 42 };
 
   const element = (name, attributes, text = "") => {
     const made = document.createElementNS(SVG, name);
@@ -130,7 +130,6 @@
     const inside = element("svg", { width: size.width, height: size.height });
     for (const { y, words } of chart.levels ?? []) {
       inside.append(element("line", { class: "level", x1: 0, x2: size.width, y1: toY(y), y2: toY(y) }));
-      inside.append(element("text", { class: "level", x: 5, y: toY(y) - 5 }, words));
     }
     if (chart.at !== undefined) {
       const x = toX(chart.at);
@@ -142,6 +141,9 @@
     for (const { style, x, y } of chart.points.filter((point) => Number.isFinite(point.y))) {
       inside.append(element("circle", { class: `point ${style}`, cx: toX(x), cy: toY(y), r: 5 }));
     }
+    for (const { y, words } of chart.levels ?? []) {
+      inside.append(element("text", { class: "level", x: 5, y: toY(y) - 5 }, words));
+    }
     return inside;
   };
 
@@ -152,8 +154,10 @@
   const draw = (svg, chart) => {
     const whole = { width: Math.max(svg.clientWidth, 240), height: 0 };
     whole.height = Math.round(Math.min(320, Math.max(230, 0.66 * whole.width)));
-    const left = 14 + CHARACTER * Math.max(...chart.yTicks.map(([, words]) => words.length), 2);
-    const size = { width: whole.width - left - AROUND.right, height: whole.height - AROUND.top - AROUND.bottom };
+    const longest = (words) => CHARACTER * Math.max(2, ...words.map(([, word]) => word.length));
+    const left = 14 + longest(chart.yTicks);
+    const right = 4 + longest(chart.xTicks) / 2;
+    const size = { width: whole.width - left - right, height: whole.height - AROUND.top - AROUND.bottom };
     const toX = (x) => ((x - chart.x[0]) / (chart.x[1] - chart.x[0])) * size.width;
     const toY = (y) => ((chart.y[1] - y) / (chart.y[1] - chart.y[0])) * size.height;
     const group = element("g", { transform: `translate(${left} ${AROUND.top})` });

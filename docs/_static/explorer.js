@@ -1,5 +1,6 @@
 // The explorer's page: what is chosen, the controls that change it, and what they redraw. Needs explorer-formulas.js,
-// explorer-numbers.js and explorer-plot.js before it, and an element with the id fastact-explorer.
+// explorer-numbers.js and explorer-plot.js before it, and elements with the ids fastact-explorer and
+// fastact-explorer-layers.
 "use strict";
 
 (() => {
@@ -13,13 +14,10 @@
   const NARROWEST = 1e-4;
   const MOST_LAYERS = 50;
   const START = { a: "silu", b: "", x: 1, w: 1, n: 10 };
-  const LAYERS_SAID =
-    "On its way back through a layer that computes f(w h), a gradient is multiplied by w f′(x), where x = w h is what the " +
-    "activation gets. Here each of n layers has one unit and gets the same x, so |w f′(x)|ⁿ of the gradient is left.";
   /** Where numbers of a format end, as powers of 10. */
   const LEVELS = [
-    { y: Math.log10(2) * -149, words: "smallest float32" },
-    { y: Math.log10(2) * -24, words: "smallest float16" },
+    { y: Math.log10(2) * -149, words: "smallest float32 above 0" },
+    { y: Math.log10(2) * -24, words: "smallest float16 above 0" },
     { y: Math.log10(65504), words: "largest float16" },
     { y: Math.log10(2) * 128, words: "largest float32" },
   ];
@@ -87,6 +85,8 @@
 
   const short = (value, digits = 6) => String(Number.isFinite(value) ? Number(value.toPrecision(digits)) : value);
 
+  const brief = (value) => (value === 0 ? "0" : value.toExponential(1));
+
   const label = ({ name, parameters }) =>
     [name, ...changedParameters(name, parameters).map(([own, value]) => `${own}=${short(value)}`)].join(" ");
 
@@ -148,7 +148,11 @@
   /** What shows the state again, one function for each control. */
   let refreshers = [];
   let refreshOwn = [[], []];
-  const refresh = () => [...refreshers, ...refreshOwn.flat()].forEach((one) => one());
+  const refresh = () => {
+    // The first may make the controls of parameters anew.
+    refreshers.forEach((one) => one());
+    refreshOwn.flat().forEach((one) => one());
+  };
 
   const wordParameter = (k, parameter, id) => {
     const select = make("select", { id }, ...options(Object.keys(parameter.choices).map((word) => [word, word])));
@@ -218,7 +222,7 @@
     if (!activation) return;
     const lines = [["f = ", activation.formula], ["f′ = ", activation.derivative], ["range ", activation.range]];
     about.append(...lines.map(([words, text]) => make("p", {}, words, make("code", {}, text))));
-    if (activation.drawn !== "x") about.append(make("p", {}, `Here x is ${activation.drawn}.`));
+    if (activation.drawn !== "x") about.append(make("p", {}, `Drawn over ${activation.drawn}.`));
   };
 
   const buildParameters = (k, own, id) => {
@@ -315,7 +319,7 @@
 
   const cell = (value, exact) => {
     const made = make("td", {}, short(value, 8));
-    if (exact !== undefined) made.append(make("small", {}, `error ${short(value - exact, 2)}`));
+    if (exact !== undefined) made.append(make("small", {}, `error ${brief(value - exact)}`));
     return made;
   };
 
@@ -401,7 +405,7 @@
     const margin = Math.max(0.08 * (high - low), 0.5);
     const y = [low - margin, high + margin];
     return {
-      x: [0, n],
+      x: [0, 1.03 * n],
       y,
       xTicks: plot.ticks([0, n], 5, { whole: true }),
       yTicks: plot.ticks(y, 5, { whole: true, words: (power) => (power ? `1e${power}` : "1") }),
@@ -450,7 +454,7 @@
     svg.addEventListener("pointermove", (event) => svg.hasPointerCapture(event.pointerId) && follow(event));
   };
 
-  const buildPage = (mount) => {
+  const buildPage = (mount, below) => {
     const parts = {
       values: figure("function"),
       slopes: figure("derivative"),
@@ -467,12 +471,8 @@
       make("div", { class: "plots" }, parts.values.whole, parts.slopes.whole),
       parts.said,
       parts.tables,
-      make("h2", {}, "Through n layers"),
-      make("p", {}, LAYERS_SAID),
-      buildLayers(),
-      make("div", { class: "plots" }, parts.layers.whole),
-      parts.left,
     );
+    below.replaceChildren(buildLayers(), parts.layers.whole, parts.left);
     return parts;
   };
 
@@ -495,7 +495,7 @@
     parts.layers.svg.setAttribute("aria-label", [words, ...spokenLayers()].join(" "));
   };
 
-  const start = (mount) => {
+  const start = (mount, below) => {
     let frame = 0;
     let writing = 0;
     const take = () => {
@@ -503,7 +503,7 @@
       if (state.x < state.view[0] || state.x > state.view[1]) look(state.view[1] - state.view[0]);
     };
     take();
-    const parts = buildPage(mount);
+    const parts = buildPage(mount, below);
     const redraw = () => {
       cancelAnimationFrame(frame);
       frame = requestAnimationFrame(() => drawAll(parts));
@@ -528,6 +528,5 @@
     drawAll(parts);
   };
 
-  const mount = document.getElementById("fastact-explorer");
-  if (mount) start(mount);
+  start(document.getElementById("fastact-explorer"), document.getElementById("fastact-explorer-layers"));
 })();
