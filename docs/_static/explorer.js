@@ -128,7 +128,6 @@
     const number = make("input", { type: "number", step: "any", "aria-label": `${spoken}, as a number` });
     bar.addEventListener("input", () => set(Number(bar.value)));
     number.addEventListener("input", () => set(given(number.value)));
-    number.addEventListener("change", refresh);
     const refreshRow = () => {
       const [low, high, step] = range();
       Object.assign(bar, { min: low, max: high, step });
@@ -139,6 +138,8 @@
       if (Number.isFinite(value)) show(number, Number(value.toPrecision(12)));
       else if (value === Infinity) number.value = "";
     };
+    // Only when it is left does a number show what was made of it: at most 1000, or a whole one.
+    number.addEventListener("blur", refreshRow);
     const name = make("label", { for: id }, ...words);
     return { row: make("div", { class: "slider" }, name, bar, number), refresh: refreshRow };
   };
