@@ -61,13 +61,23 @@
     return (x * rest) / (1 + rest);
   };
 
-  const row = (length, at) => Array.from({ length }, (_, i) => at(i));
-  const sumOf = (values) => values.reduce((total, value) => total + value, 0);
+  // Loops, since curves call them some 100,000 times: an array for each would be seen as a delay.
+  const largest = (length, at) => {
+    let found = at(0);
+    for (let i = 1; i < length; i++) found = Math.max(found, at(i));
+    return found;
+  };
+
+  const total = (length, at) => {
+    let found = 0;
+    for (let i = 0; i < length; i++) found += at(i);
+    return found;
+  };
 
   /** The t for which sum(max(x - t, 0)) is 1: the largest that the k largest values give. */
   const sparseThreshold = (length, at) => {
-    const falling = row(length, at).sort((a, b) => b - a);
-    return Math.max(...falling.map((_, k) => (sumOf(falling.slice(0, k + 1)) - 1) / (k + 1)));
+    const falling = Array.from({ length }, (_, i) => at(i)).sort((a, b) => b - a);
+    return largest(length, (k) => (total(k + 1, (i) => falling[i]) - 1) / (k + 1));
   };
 
   const WORDS = {
@@ -86,8 +96,8 @@
     x_minus_tanh: xMinusTanh,
     erf,
     erfc,
-    max: (length, at) => Math.max(...row(length, at)),
-    sum: (length, at) => sumOf(row(length, at)),
+    max: largest,
+    sum: total,
     sparse_threshold: sparseThreshold,
   };
 
@@ -139,20 +149,33 @@
   };
 
   /**
-   * Value and derivative in a format: x, the result, and the derivative are rounded to it, and what is between them
-   * is not. A derivative that follows from the result is computed from the rounded one.
+   * Value and derivative in a format, each computed when it is asked for: x, the result, and the derivative are rounded
+   * to it, and what is between them is not. A derivative that follows from the result is computed from the rounded one.
    */
   const compute = (name, x, parameters, format) => {
     const p = { ...defaults(name), ...parameters };
     const activation = chosen(name, p);
     const round = FORMATS[format];
     const { lines, noise } = activation;
-    const v = { length: lines.length, noise };
-    v.x = lines.map(([slope, offset]) => round(slope * round(x) + offset));
-    v.dy = lines.map((_, i) => (i === 0 ? 1 : 0));
-    v.y = lines.map((_, i) => round(activation.y(v, p, i)));
-    const along = lines.map(([slope], i) => (slope === 0 ? 0 : slope * round(activation.slope(v, p, i))));
-    return { y: v.y[0], slope: sumOf(along) };
+    const result = (i) => round(activation.y(v, p, i));
+    const v = {
+      length: lines.length,
+      x: lines.map(([slope, offset]) => round(slope * round(x) + offset)),
+      dy: lines.map((_, i) => (i === 0 ? 1 : 0)),
+      noise,
+      get y() {
+        return (this.results ??= lines.map((_, i) => result(i)));
+      },
+    };
+    const along = (i) => (lines[i][0] === 0 ? 0 : lines[i][0] * round(activation.slope(v, p, i)));
+    return {
+      get y() {
+        return result(0);
+      },
+      get slope() {
+        return total(lines.length, along);
+      },
+    };
   };
 
   /** An activation at x in float64 (`y`, `slope`) and in both half formats; RangeError says which constraint fails. */

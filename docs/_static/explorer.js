@@ -373,28 +373,44 @@
 
   const RESOLUTION = 400;
 
-  const functionChart = (key) => {
+  const valueOf = (k, key, format) => (x) => compute(state.sides[k].name, x, state.sides[k].parameters, format)[key];
+
+  const curvesOf = (key) => {
     const [low, high] = state.view;
-    const at = (k, format) => (x) => compute(state.sides[k].name, x, state.sides[k].parameters, format)[key];
-    const sides = drawn();
-    const segments = (k) => plot.sample(at(k, "float64"), low, high, RESOLUTION);
-    const curves = sides.map((k) => ({ style: STYLES[k], segments: segments(k) }));
+    const segments = (k) => plot.sample(valueOf(k, key, "float64"), low, high, RESOLUTION);
+    const curves = drawn().map((k) => ({ style: STYLES[k], segments: segments(k) }));
     const reach = 1.1 * Math.max(Math.abs(low), Math.abs(high));
     const clip = key === "y" ? [-reach, reach] : [-2, 3];
-    const y = plot.visibleRange(curves.flatMap(({ segments }) => segments), clip);
-    for (const format of sides.includes(0) ? HALVES.filter((one) => state[one]) : []) {
-      curves.push({ style: format, segments: plot.staircase(at(0, format), low, high, 4 * RESOLUTION) });
+    const y = plot.visibleRange(curves.flatMap((curve) => curve.segments), clip);
+    for (const format of drawn().includes(0) ? HALVES.filter((one) => state[one]) : []) {
+      curves.push({ style: format, segments: plot.staircase(valueOf(0, key, format), low, high, 2 * RESOLUTION) });
     }
+    return { y, curves };
+  };
+
+  /** The curves of both pictures, and what they are of: while only x moves they stay. */
+  const kept = { of: "", y: null, slope: null };
+
+  const keptCurves = (key) => {
+    const sides = state.sides.map(({ name, parameters }) => [name, changedParameters(name, parameters)]);
+    const of = String([sides, drawn(), state.view, HALVES.map((format) => state[format])]);
+    if (kept.of !== of) Object.assign(kept, { of, y: null, slope: null });
+    return (kept[key] ??= curvesOf(key));
+  };
+
+  const functionChart = (key) => {
+    const { y, curves } = keptCurves(key);
+    const sides = drawn();
     const words = new Set(sides.map((k) => activations[state.sides[k].name].drawn));
     return {
-      x: [low, high],
+      x: state.view,
       y,
-      xTicks: plot.ticks([low, high], 5),
+      xTicks: plot.ticks(state.view, 5),
       yTicks: plot.ticks(y, 5),
       xLabel: words.size === 1 ? [...words][0] : "x",
       at: state.x,
       curves,
-      points: sides.map((k) => ({ style: STYLES[k], x: state.x, y: at(k, "float64")(state.x) })),
+      points: sides.map((k) => ({ style: STYLES[k], x: state.x, y: valueOf(k, key, "float64")(state.x) })),
     };
   };
 

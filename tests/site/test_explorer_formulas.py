@@ -138,6 +138,29 @@ def test_few_halves_are_the_other_neighbour(page, row, half):
         assert (np.abs(steps[0] - steps[1]) <= 1).all()
 
 
+@pytest.mark.parametrize("half", HALVES)
+def test_ties_subnormals_and_overflow_are_those_of_the_kernels(page, half):
+    """leaky_relu's slope is what is rounded where x is -1; float32 makes some of them ties."""
+    dtype = HALVES[half]
+    places, smallest, beyond = {"float16": (10, -14, 16), "bfloat16": (7, -126, 128)}[half]
+    unit = 2.0**-places
+    near_one = [
+        1 + unit / 2,
+        1 + 3 * unit / 2,
+        1 + unit / 2 + 2.0**-30,
+        1 + unit / 2 + unit / 256,
+        1 - unit / 4,
+    ]
+    tiny = [share * unit * 2.0**smallest for share in (0.25, 0.5, 0.75, 1.5, 2.5)]
+    largest = [2.0**beyond * (1 - share * unit) for share in (0.5, 0.25, 0.26)]
+    for slope in [*near_one, *tiny, *largest]:
+        expected = fa.leaky_relu(np.array([-1.0], dtype), negative_slope=slope).astype(np.float64)
+        found = page.evaluate(
+            "(p) => fastactExplorer.evaluate('leaky_relu', -1, p)", {"negative_slope": slope}
+        )
+        assert found[half]["y"] == expected[0], slope
+
+
 @pytest.mark.parametrize(
     ("word", "exact", "low", "high"),
     [
