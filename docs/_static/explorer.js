@@ -536,6 +536,8 @@
     letDrag(parts.values.svg, () => parts.position.values);
     letDrag(parts.slopes.svg, () => parts.position.slopes);
     addEventListener("hashchange", () => {
+      // The page's headings have fragments too.
+      if (!location.hash.includes("=")) return;
       take();
       changed();
     });

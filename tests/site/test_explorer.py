@@ -162,6 +162,13 @@ def test_another_address_is_another_view(explorer):
     page.wait_for_function("document.querySelector('output').textContent.includes('elu is -0.632121')")
 
 
+def test_a_heading_s_address_keeps_the_view(explorer):
+    page = explorer("#a=relu&x=2")
+    page.evaluate("location.hash = '#through-n-layers'")
+    page.get_by_label("x, as a number").fill("3")
+    assert _said(page) == "At x = 3, relu is 3 and its derivative 1."
+
+
 @pytest.mark.parametrize(
     "fragment",
     ["#a=nothing&x=one&n=many&from=3&to=2", "#a.beta=2&a=&b=constructor", "#%", "#a=gelu&a.approximate=x"],
