@@ -20,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from website import figures, records, tables
 
-SHOWN = ("gelu", "softmax", "selu")
+SHOWN = ("gelu", "softmax", "rrelu")
 
 
 @pytest.fixture(params=[(name, kind) for name in SHOWN for kind in figures.KINDS], ids="-".join)
