@@ -28,6 +28,8 @@ STYLES = (
 
 SIZE, LETTERS = (7.6, 3.8), 86
 """Inches of a picture, as wide as the text of a page, and letters of its title in a line."""
+LINE = 8
+"""As many letters is the line before a name in the legend wide."""
 LOW, HIGH = -6.0, 6.0
 """Of x, where nothing else is asked for."""
 VISIBLE = {"function": (-6.5, 6.5), "derivative": (-2.0, 3.0)}
@@ -75,8 +77,9 @@ def _draw(drawn: Sequence[Curve], labels: Sequence[str], title: str, words: str,
             _add_inset(axis, drawn, values)
     if any(labels):
         handles = axes[0].get_lines()[: len(labels)]
+        columns = max(1, min(4, len(labels), LETTERS // (max(map(len, labels)) + LINE)))
         figure.legend(
-            handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=9,
+            handles, labels, loc="outside lower center", ncols=columns, fontsize=9,
             frameon=False, handlelength=3.5,
         )  # fmt: skip
     figure.savefig(path, dpi=150)
