@@ -29,6 +29,7 @@ autodoc_typehints = "none"
 nitpicky = False
 
 html_theme = "pydata_sphinx_theme"
+html_favicon = "_static/favicon.svg"
 html_title = f"fastact {version}"
 html_static_path = ["_static", "generated/static"]
 html_css_files = ["site.css"]

@@ -7,6 +7,7 @@ docstrings that `help` shows, set by numpydoc as any other.
 
 from __future__ import annotations
 
+import re
 from inspect import signature
 from typing import Any
 
@@ -38,17 +39,21 @@ class Activation(SphinxDirective):
         return holder.children
 
     def function(self, name: str, signature: str, documented: Any) -> list[str]:
-        # numpydoc gives each docstring's references labels of their own, since a page has two.
-        lines = _without_signature(documented.__doc__).splitlines()
+        lines = _without_reference(_without_signature(documented.__doc__)).splitlines()
         mangle_docstrings(self.env.app, "function", f"fastact.{name}", None, {}, lines)
-        kept = [line for line in lines if not line.startswith(".. autosummary")]
-        return [f".. py:function:: fastact.{name}{signature}", "", *(f"   {line}" for line in kept)]
+        return [f".. py:function:: fastact.{name}{signature}", "", *(f"   {line}" for line in lines)]
 
 
 def _without_signature(text: str) -> str:
     """The docstring without a signature for its first paragraph, which sessions show."""
     first, _, rest = text.partition("\n\n")
     return rest if "\n" not in first and first.endswith(")") else text
+
+
+def _without_reference(text: str) -> str:
+    """The docstring without the paper, which the page names: docutils' lists of papers are no lists by ARIA."""
+    text = re.sub(r"^References\n-+\n.*?\n\n", "", text, flags=re.MULTILINE | re.DOTALL)
+    return text.replace(" Source: [1]_.", "")
 
 
 def setup(app: Any) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def address(site) -> Iterator[str]:
 
 # Closed with each module: as long as Playwright runs, a test of another one could not start an event loop.
 @pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
+def browser() -> Iterator[Any]:
     """Debian's chromium."""
     if importlib.util.find_spec("playwright") is None:
         pytest.skip("the browser is driven with the extra docs: pip install -e '.[docs]'")
@@ -66,15 +67,23 @@ def browser() -> Iterator[object]:
         launched.close()
 
 
+def _failure(request: Any) -> list[str]:
+    """What was not loaded; what the next page cut short is none."""
+    return [] if request.failure == "net::ERR_ABORTED" else [f"{request.failure}: {request.url}"]
+
+
 @pytest.fixture
-def page(browser) -> Iterator[object]:
+def page(browser) -> Iterator[Any]:
     """An empty page whose errors, those of scripts and of what it loads, fail the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     opened = context.new_page()
     errors: list[str] = []
-    opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    opened.on(
+        "console",
+        lambda said: errors.append(f"{said.text} {said.location['url']}") if said.type == "error" else None,
+    )
     opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.on("requestfailed", lambda request: errors.append(f"not loaded: {request.url}"))
+    opened.on("requestfailed", lambda request: errors.extend(_failure(request)))
     yield opened
     context.close()
     assert errors == []

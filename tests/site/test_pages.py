@@ -21,6 +21,11 @@ KINDS = (
 IMAGES = """() => Array.from(document.querySelectorAll("article img"))
     .map(i => ({source: i.src, alt: i.alt, seen: i.offsetWidth > 0, loaded: i.naturalWidth > 0}))"""
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+FOCUSED = """() => {
+    const style = getComputedStyle(document.activeElement);
+    const marked = style.outlineStyle !== "none" || style.boxShadow !== "none";
+    return {html: document.activeElement.outerHTML.slice(0, 160), marked: marked};
+}"""
 LOADED = """() => Promise.all(Array.from(document.images)
     .map(i => { i.loading = "eager"; return i.decode().catch(() => 0) }))"""
 
@@ -69,13 +74,19 @@ def test_a_page_per_activation_shows_its_plots(address, page, name):
     assert page.locator("math").count() >= 2, "the formula and a derivative"
 
 
-def test_every_page_opens_and_fits_a_phone_in_light_and_dark(site, address, page):
+def test_every_page_opens_and_fits_a_phone(site, address, page):
     page.set_viewport_size(NARROW)
     for path in pages(site):
         name = path.relative_to(site).with_suffix("").as_posix()
-        for scheme in ("light", "dark"):
-            show(page, address, name, color_scheme=scheme)
-            assert page.evaluate(WIDER) <= 0, (name, scheme)
+        show(page, address, name)
+        assert page.evaluate(WIDER) <= 0, name
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_page_of_each_kind_fits_a_phone_in_the_dark(address, page, name):
+    page.set_viewport_size(NARROW)
+    show(page, address, name, color_scheme="dark")
+    assert page.evaluate(WIDER) <= 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -108,7 +119,8 @@ def test_search_finds(address, page, words, found):
 def test_axe_finds_no_serious_violation(address, page, name, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     show(page, address, name, color_scheme=scheme)
-    violations = axe.Axe().run(page).response["violations"]
+    # Its preloading looks for what style sheets import where the page lies.
+    violations = axe.Axe().run(page, options={"preload": False}).response["violations"]
     serious = [v for v in violations if v["impact"] in ("serious", "critical")]
     shown = [(v["id"], [node["html"][:200] for node in v["nodes"][:3]]) for v in serious]
     assert shown == []
@@ -122,10 +134,10 @@ def test_a_keyboard_alone_skips_to_the_text_and_reaches_the_contents(address, pa
     reached = []
     for _ in range(60):
         page.keyboard.press("Tab")
-        reached.append(page.evaluate("() => document.activeElement.outerHTML.slice(0, 120)"))
-    assert len(set(reached)) > 20, reached
-    outline = page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle")
-    assert outline != "none"
+        reached.append(page.evaluate(FOCUSED))
+    assert len({element["html"] for element in reached}) > 20
+    # Behind the last link the body has the focus, and the browser's own controls come.
+    assert [e for e in reached if not e["marked"] and not e["html"].startswith("<body")] == []
 
 
 def test_every_link_leads_somewhere(site):
