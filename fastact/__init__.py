@@ -33,6 +33,7 @@ except ValueError as _error:  # a variable of the environment makes no sense
     _end_command(_error)
     raise
 
+from .catalog import passes as _passes
 from .catalog import rows as _rows
 from .core import activation as _activation  # noqa: F401  its classes are those of the objects
 from .core import random as _random  # noqa: F401
@@ -40,13 +41,19 @@ from .core.bound import Activation
 from .core.compiled import c_api as _capsule
 from .core.compiled import get_include
 from .core.described import KINDS as _KINDS
+from .core.passes import KINDS as _KINDS_OF_PASSES
+from .core.passes import Around
 from .core.processor import config, show_config
 from .core.threads import get_num_threads, num_threads, set_num_threads
 
 activations: dict[str, Activation] = {row.name: _KINDS[row.kind](row) for row in _rows}
 """Every activation by name."""
 
+passes: dict[str, Around] = {row.name: _KINDS_OF_PASSES[row.kind](row) for row in _passes}
+"""Every pass around an activation, by name: norms, losses, dropout, cells."""
+
 globals().update(activations)
+globals().update(passes)
 
 
 def get(name: str) -> Activation:
@@ -107,7 +114,9 @@ __all__ = [
     "get_include",
     "get_num_threads",
     "num_threads",
+    "passes",
     "set_num_threads",
     "show_config",
     *activations,
+    *passes,
 ]

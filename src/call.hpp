@@ -43,8 +43,8 @@ static_assert(segment <= longest_half_row && longest_half_row < 2 * segment);
 // Everything that a kernel is given. Those who call set just the fields that their kernel reads.
 struct Call {
     const double* parameters;  // in the order of the formula's constructor, always float64
-    const void* in[3];         // x, or dy and what was saved; then the weight, or which of the pieces won
-    void* out[2];              // the result; then which won, or the float64 sum of each range
+    const void* in[5];         // x, or dy and what was saved; then weight, bias, residual, targets, state, or which won
+    void* out[3];              // the result; then which won, sums, statistics, losses, the next state
     Axis axis;
     Place place;
     Size size;          // elements of the larger array, of which the result is one or not

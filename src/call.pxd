@@ -10,8 +10,8 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
     Py_ssize_t segment, longest_half_row
     cppclass Call:
         const double* parameters
-        const void* inputs "in"[3]
-        void* outputs "out"[2]
+        const void* inputs "in"[5]
+        void* outputs "out"[3]
         Axis axis
         Place place
         Py_ssize_t size, group, stage

@@ -10,6 +10,7 @@ under ``src/`` are written separately, so each checks the other.
 from . import along_axis, gates, rectifiers, sigmoids, smooth
 from .arguments import OUT, REQUIRED, Argument
 from .functions import STORED, Function, functions
+from .passes import Pass, passes
 from .properties import Claim, Properties
 from .row import VOCABULARY, Convention, Parameter, Row
 from .shapes import SHAPES, Shape
@@ -19,6 +20,6 @@ rows = sigmoids.rows + rectifiers.rows + smooth.rows + along_axis.rows + gates.r
 
 __all__ = [
     "OUT", "REQUIRED", "SHAPES", "STORED", "VOCABULARY",
-    "Argument", "Claim", "Convention", "Function", "Parameter", "Properties", "Row", "Shape",
-    "functions", "rows",
+    "Argument", "Claim", "Convention", "Function", "Parameter", "Pass", "Properties", "Row", "Shape",
+    "functions", "passes", "rows",
 ]  # fmt: skip

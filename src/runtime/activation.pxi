@@ -18,8 +18,8 @@ cdef extern from "Python.h":
 
 cdef enum:
     MOST = 3  # parameters of a formula
-    INPUTS = 3  # of a call
-    OUTPUTS = 2
+    INPUTS = 5  # of a call
+    OUTPUTS = 3
 
 
 cdef extern from *:

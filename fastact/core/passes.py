@@ -1,0 +1,48 @@
+"""The objects of the passes around activations: what all of them say of themselves."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from ..catalog import Pass
+
+KINDS: dict[str, type[Around]] = {}
+"""The class of a pass's object, by the kind of its row."""
+
+
+class Around:
+    """A pass: called on arrays, with a `backward`; its class says in its signatures what both take."""
+
+    def __init_subclass__(cls, kind: str = "") -> None:
+        if kind:
+            KINDS[kind] = cls
+
+    def __init__(self, row: Pass) -> None:
+        self.row = row
+        self.name = self.__name__ = row.name
+        self.formula, self.reference = row.formula, row.reference
+
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]
+        return type(self).__call__.__doc__
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.__call__)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"<fastact pass {self.name}{self.__signature__}>"
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return named, (self.name,)
+
+
+def named(name: str) -> Around:
+    """The object of that name: what a pickle of one stands for."""
+    from .. import passes
+
+    return passes[name]
