@@ -44,6 +44,11 @@ def run(*words: str, shell: str = "", **environment: str) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def _heed_interrupts() -> None:
+    """A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run_in_terminal(columns: int, *words: str, interrupt_at: str = "", **environment: str) -> Ended:
     """The command in a terminal of so many columns, where Ctrl-C is typed when a word has been printed.
 
@@ -53,7 +58,7 @@ def run_in_terminal(columns: int, *words: str, interrupt_at: str = "", **environ
     ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     with subprocess.Popen(
         [*COMMAND, *words], env={**ENVIRONMENT, **environment}, start_new_session=True,
-        stdin=follower, stdout=follower, stderr=follower,
+        stdin=follower, stdout=follower, stderr=follower, preexec_fn=_heed_interrupts,
     ) as process:  # fmt: skip
         os.close(follower)
         seen = b""
