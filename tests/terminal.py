@@ -12,11 +12,13 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Sequence
 from fcntl import ioctl
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import fastact as fa
+from fastact.command import main as cli
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "FORCE_COLOR")},
@@ -42,6 +44,17 @@ def run(*words: str, shell: str = "", **environment: str) -> Ended:
         line, env={**ENVIRONMENT, **environment}, capture_output=True, text=True, timeout=600
     )
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def mistake(capsys: Any, words: Sequence[str]) -> str:
+    """The one line that the command answers a mistake with, where it ends with 2 and prints nothing else."""
+    try:
+        status = cli.main(words)
+    except SystemExit as stopped:
+        status = stopped.code
+    out, err = capsys.readouterr()
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    return err
 
 
 def _heed_interrupts() -> None:
