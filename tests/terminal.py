@@ -12,7 +12,8 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fcntl import ioctl
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,9 +58,14 @@ def mistake(capsys: Any, words: Sequence[str]) -> str:
     return err
 
 
-def _heed_interrupts() -> None:
+@contextmanager
+def _interrupts_heeded() -> Iterator[None]:
     """A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run_in_terminal(columns: int, *words: str, interrupt_at: str = "", **environment: str) -> Ended:
@@ -69,10 +75,12 @@ def run_in_terminal(columns: int, *words: str, interrupt_at: str = "", **environ
     """
     leader, follower = pty.openpty()
     ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    with subprocess.Popen(
-        [*COMMAND, *words], env={**ENVIRONMENT, **environment}, start_new_session=True,
-        stdin=follower, stdout=follower, stderr=follower, preexec_fn=_heed_interrupts,
-    ) as process:  # fmt: skip
+    with _interrupts_heeded():
+        process = subprocess.Popen(
+            [*COMMAND, *words], env={**ENVIRONMENT, **environment}, start_new_session=True,
+            stdin=follower, stdout=follower, stderr=follower,
+        )  # fmt: skip
+    with process:
         os.close(follower)
         seen = b""
         end = time.monotonic() + 600
