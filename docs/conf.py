@@ -26,7 +26,6 @@ suppress_warnings = ["myst.header"]
 exclude_patterns = ["_build", "generated/*.md"]
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
-nitpicky = False
 
 html_theme = "pydata_sphinx_theme"
 html_favicon = "_static/favicon.svg"

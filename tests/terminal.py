@@ -12,11 +12,14 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fcntl import ioctl
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import fastact as fa
+from fastact.command import main as cli
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "FORCE_COLOR")},
@@ -44,6 +47,27 @@ def run(*words: str, shell: str = "", **environment: str) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def mistake(capsys: Any, words: Sequence[str]) -> str:
+    """The one line that the command answers a mistake with, where it ends with 2 and prints nothing else."""
+    try:
+        status = cli.main(words)
+    except SystemExit as stopped:
+        status = stopped.code
+    out, err = capsys.readouterr()
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    return err
+
+
+@contextmanager
+def _interrupts_heeded() -> Iterator[None]:
+    """A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def run_in_terminal(columns: int, *words: str, interrupt_at: str = "", **environment: str) -> Ended:
     """The command in a terminal of so many columns, where Ctrl-C is typed when a word has been printed.
 
@@ -51,10 +75,12 @@ def run_in_terminal(columns: int, *words: str, interrupt_at: str = "", **environ
     """
     leader, follower = pty.openpty()
     ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    with subprocess.Popen(
-        [*COMMAND, *words], env={**ENVIRONMENT, **environment}, start_new_session=True,
-        stdin=follower, stdout=follower, stderr=follower,
-    ) as process:  # fmt: skip
+    with _interrupts_heeded():
+        process = subprocess.Popen(
+            [*COMMAND, *words], env={**ENVIRONMENT, **environment}, start_new_session=True,
+            stdin=follower, stdout=follower, stderr=follower,
+        )  # fmt: skip
+    with process:
         os.close(follower)
         seen = b""
         end = time.monotonic() + 600

@@ -6,17 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import fastact as fa
-from fastact.catalog import Parameter, Row
-from fastact.catalog.arguments import REQUIRED
+from fastact.catalog import Row
 from fastact.catalog.row import SAVED
-from fastact.catalog.spellings import spellings
+from fastact.command import show
 
 from . import conventions, experiments, figures, mathematics, records, tables
 
 FOLDER = "activations"
-
-NOT_LISTED = ("sklearn", "huggingface")
-"""Libraries whose names are no calls, so that the table of conventions has no line for them."""
 
 
 def write(docs: Path) -> None:
@@ -117,29 +113,20 @@ def _derivatives(row: Row) -> Iterator[str]:
 def _parameters(row: Row) -> Iterator[str]:
     if row.parameters:
         yield "## Parameters\n"
-        rows = [(f"`{p.name}`", _default(p), _allowed(p), p.meaning) for p in row.parameters]
+        shown = show.record(row)["parameters"]
+        rows = [(f"`{p['name']}`", f"`{p['default']}`", f"`{p['allowed']}`", p["meaning"]) for p in shown]
         yield _table(("parameter", "default", "allowed", "meaning"), rows)
 
 
-def _default(parameter: Parameter) -> str:
-    return "required" if parameter.default is REQUIRED else f"`{parameter.default!r}`"
-
-
-def _allowed(parameter: Parameter) -> str:
-    if parameter.choices:
-        return ", ".join(f"`{choice!r}`" for choice in parameter.choices)
-    return f"`{parameter.constraint}`" if parameter.constraint else "every number"
-
-
 def _other_names(row: Row) -> Iterator[str]:
-    for library in NOT_LISTED:
-        meanings = spellings()[library].items()
-        names = [f"`{name}`" for name, meaning in meanings if meaning.name == row.name]
-        if names:
-            yield f"{_TITLES[library]}: {', '.join(names)}.\n"
+    found = show.record(row)["spellings"]
+    for library, title in _TITLES.items():
+        if library in found:
+            yield f"{title}: {', '.join(f'`{name}`' for name in found[library])}.\n"
 
 
 _TITLES = {"sklearn": "scikit-learn's name", "huggingface": "Hugging Face's names (`ACT2FN`)"}
+"""Libraries whose names are no calls, so that the table of conventions has no line for them."""
 
 
 def _errors(row: Row) -> Iterator[str]:
@@ -147,14 +134,19 @@ def _errors(row: Row) -> Iterator[str]:
     yield _figure(row, "errors")
     yield "The largest, in float32, and near which x:\n"
     yield _table(tables.ERROR_HEADINGS, tables.largest_errors(row))
-    yield f"Measured on {records.machine_words(records.load(records.ERRORS))}.\n"
+    yield _measured(records.ERRORS)
 
 
 def _speed(row: Row) -> Iterator[str]:
     yield "## Speed\n"
     yield _figure(row, "speed")
     yield _table(tables.speed_headings(), tables.speed_rows(row))
-    yield f"Measured on {records.machine_words(records.load(records.SPEED))}.\n"
+    yield _measured(records.SPEED)
+
+
+def _measured(name: str) -> str:
+    record = records.load(name)
+    return f"Measured on {records.machine_words(record)}, {records.dates(record)}.\n"
 
 
 def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -51,7 +51,7 @@ def _without_signature(text: str) -> str:
 
 
 def _without_reference(text: str) -> str:
-    """The docstring without the paper, which the page names: docutils' lists of papers are no lists by ARIA."""
+    """The docstring without the paper, which the page names: such lists are no lists by ARIA."""
     text = re.sub(r"^References\n-+\n.*?\n\n", "", text, flags=re.MULTILINE | re.DOTALL)
     return text.replace(" Source: [1]_.", "")
 

@@ -216,9 +216,13 @@ _WRITTEN: dict[str, Any] = {
 
 @cache
 def _torch() -> Any:
+    import torch
+
     from fastact.measure.peers import libraries
 
-    return libraries.Torch()
+    # A peer has a process of its own, in which it turns gradients off.
+    with torch.set_grad_enabled(torch.is_grad_enabled()):
+        return libraries.Torch()
 
 
 def torch_result(task: Task) -> np.ndarray | None:

@@ -71,11 +71,10 @@ def _default_of_ours(row, name: str):
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_defaults_that_differ_are_said_to(library, monkeypatch):
+def test_defaults_that_differ_are_said_to(library):
     """Each argument of a row's text stands for a parameter there; its default is ours, or a line says not."""
     if library == "keras":
         pytest.importorskip("jax")
-        monkeypatch.setenv("KERAS_BACKEND", "numpy")
     pytest.importorskip(library)
     functions = importlib.import_module(LIBRARIES[library])
     said = {row.name for row, entry in WITH_CONVENTIONS if entry.library == library and entry.differs}

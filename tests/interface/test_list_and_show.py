@@ -8,7 +8,7 @@ from dataclasses import fields
 from math import inf
 
 import pytest
-from terminal import run_in_terminal
+from terminal import mistake, run_in_terminal
 
 import fastact as fa
 from fastact import catalog
@@ -252,12 +252,7 @@ def test_its_errors_and_speed_are_measured_where_that_is_asked_for(capsys):
     ids=lambda value: " ".join(value),
 )
 def test_mistakes_are_one_line(capsys, words, said):
-    try:
-        status = cli.main(words)
-    except SystemExit as stopped:
-        status = stopped.code
-    out, err = capsys.readouterr()
-    assert (status, out, err.count("\n")) == (2, "", 1)
+    err = mistake(capsys, words)
     assert len(err) < 300
     for word in said:
         assert word in err.replace("choose from x, y", "choose from 'x', 'y'")

@@ -121,6 +121,13 @@ def test_the_command_writes_errors(over_x, tmp_path):
     assert both["activations"]["gelu"] == first["activations"]["gelu"]
 
 
+def test_measuring_leaves_gradients_of_torch_on(over_x):
+    torch = pytest.importorskip("torch")
+    task = over_x.Task(fa.gelu.row, "forward", np.linspace(-3, 3, 7, dtype=np.float32))
+    assert over_x.torch_result(task) is not None
+    assert torch.is_grad_enabled()
+
+
 def test_what_was_measured_otherwise_is_not_joined(over_x, tmp_path, capsys):
     path = tmp_path / "errors.json"
     words = ["errors", "--quick", "--output", str(path), "--activation", "relu"]
