@@ -172,7 +172,7 @@ class BatchNorm(Around, kind="batch_norm"):
                 given.axis,
                 [given.dtype] * 3,
             )
-            arrays.write(arrays.along_axis(*call, weight=tuple(table)))
+            arrays.write(arrays.along_axis(*call, weight=(table,)))
 
     def backward(
         self,

@@ -161,8 +161,8 @@ class Rows:
         """
         moved = target.transpose(order)
         rows = [
-            np.ascontiguousarray(arrays.cast(a.transpose(order), kind, copy=False)).reshape(-1, length)
-            for a in (dy, x)
+            (a if arrays.is_ready(a, kind) else a.astype(kind, order="C")).reshape(-1, length)
+            for a in (dy.transpose(order), x.transpose(order))
         ]
         apart = not any(arrays.overlap_partly(a, target) for a in (dy, x))
         direct = apart and arrays.is_ready(moved, kind)

@@ -228,11 +228,11 @@ template <class T> void batch_norm_backward(const Call& call, Size first, Size l
 }
 
 // With known statistics: (x + residual - mean) * factor + shift.
-// in: x, residual, of each channel the mean, the factor and the shift.
+// in: x, residual, the means of all channels, their factors and their shifts one after another.
 template <class T>
 [[gnu::flatten]] void batch_norm_inference(const Call& call, Size first, Size last) {
     const T *x = input<T>(call, 0), *residual = input<T>(call, 1);
-    const T *means = input<T>(call, 2), *factors = input<T>(call, 3), *shifts = input<T>(call, 4);
+    const T *means = input<T>(call, 2), *factors = means + call.axis.length, *shifts = factors + call.axis.length;
     T* out = output<T>(call);
     const auto single = [=](Size at, Size stop, Size channel, auto with_residual) {
         const T mean = means[channel], factor = factors[channel], shift = shifts[channel];
@@ -278,7 +278,7 @@ template <Half H> void staged_batch_norm_inference(const Call& call, Size first,
         if (call.in[1]) widen(input<H>(call, 1) + at, residuals, count);
         const float* others = call.in[1] ? residuals - at : nullptr;
         batch_norm_inference<float>(
-            {nullptr, {values - at, others, call.in[2], call.in[3], call.in[4]}, {values - at}, call.axis}, at, at + count);
+            {nullptr, {values - at, others, call.in[2]}, {values - at}, call.axis}, at, at + count);
         narrow(values, output<H>(call) + at, count);
     }
 }

@@ -337,8 +337,6 @@ cdef class BatchNormKernels(Kernels):
         """The result, of a table of means, factors and shifts of the channels, in what x is computed in."""
         cdef Call call
         cdef const Work* work = &self.inference.entry.forward
-        cdef Py_ssize_t row
-        cdef int i
         if not self.takes(work, x, axis, &call):
             return None
         cdef cnp.ndarray source = x
@@ -349,9 +347,7 @@ cdef class BatchNormKernels(Kernels):
             return None
         call.parameters = NULL
         call.inputs[1] = NULL
-        row = cnp.PyArray_NBYTES(table) // 3
-        for i in range(3):
-            call.inputs[2 + i] = <const char*>cnp.PyArray_DATA(table) + i * row
+        call.inputs[2] = data_of(table)
         run(work, &call, dtype_of(source), source, residual, out)
         return out
 

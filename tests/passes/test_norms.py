@@ -48,8 +48,10 @@ class Exact:
         self.centred = name == "layer_norm"
         self.weight = np.longdouble(1) if weight is None else _wide(weight)
         self.bias = np.longdouble(0) if bias is None else _wide(bias)
-        self.mean = x.mean(-1, keepdims=True) if self.centred else np.longdouble(0)
-        distance = x - self.mean
+        # Around an element, exactly: a mean of 1e12 has no digits left of a spread of 1.
+        first = x[..., :1] if self.centred else np.longdouble(0)
+        offset = (x - first).mean(-1, keepdims=True) if self.centred else np.longdouble(0)
+        distance, self.mean = x - first - offset, first + offset
         self.rstd = 1 / np.sqrt((distance**2).mean(-1, keepdims=True) + np.longdouble(eps))
         self.value = distance * self.rstd
         self.y = self.value * self.weight + self.bias
