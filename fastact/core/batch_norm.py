@@ -238,6 +238,11 @@ class BatchNorm(Around, kind="batch_norm"):
         """
         if (mean is None) != (rstd is None):
             raise TypeError(f"{self.name}.backward takes mean= and rstd= of the forward call together")
+        plain = self._kernels.plain_gradients(
+            *(dy, x, weight, bias, running_mean, running_var, training, eps, axis, mean, rstd, out)
+        )
+        if plain is not None:
+            return plain
         gradient, source = arrays.as_gradient(dy, x, "x")
         given = _Channels(self.name, source, weight, bias, axis, eps)
         given.dtype = arrays.result_dtype(gradient, source)

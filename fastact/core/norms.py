@@ -115,6 +115,11 @@ class Rows:
         self, dy: Any, x: Any, weight: Any, bias: Any, axis: Any, eps: Any, known: Any, out: Any
     ) -> tuple[Any, Any, Any]:
         """Gradients of x, weight and bias; `known` are mean and rstd, or None."""
+        mean, rstd = known or (None, None)
+        mean = mean if self.kernels.centred else None
+        plain = self.kernels.plain_gradients(dy, x, weight, bias, axis, eps, mean, rstd, out)
+        if plain is not None:
+            return plain
         gradient, source = arrays.as_gradient(dy, x, "x")
         dtype = arrays.result_dtype(gradient, source)
         order, shape = self._rows_last(axis, source)

@@ -1,10 +1,10 @@
 // Norms of rows, one after another in memory: forward a row at a time, which comes from memory once and from a
 // cache for the passes after the first; backward the rows of a range, with the sums of their weights' gradients.
 //
-// The mean and the squares around it are summed by the corrected two-pass algorithm (Chan, Golub, LeVeque 1983):
-// the first pass finds a centre, the second sums distances from it and their squares, and the mean of the distances,
-// which would be 0 without rounding, corrects both. Where one pass over the squares of 1e4 + noise keeps no digit of
-// the variance in float32, this loses nothing.
+// The squares are summed as distances from a centre, together with the distances, whose mean corrects both (Chan,
+// Golub, LeVeque 1983). Any centre does that is no further from the mean than the spread: that of a few elements mostly
+// is, and otherwise the sums give a better one and are made again. Where one pass over the squares of 1e4 + noise keeps
+// no digit of the variance in float32, this loses a bit at most.
 #pragma once
 
 #include <algorithm>
@@ -121,6 +121,15 @@ template <class T> struct Moments {
     }
 };
 
+// The mean of a few elements all over the row: mostly a quarter of the spread from its mean, and read at once.
+template <class Value> auto sampled_mean(Size length, Value value) {
+    constexpr Size most = 16;
+    const Size count = std::min(most, length), step = length / count;
+    decltype(value(0)) sums[4] = {};
+    for (Size k = 0; k < count; ++k) sums[k % 4] += value(k * step);
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) / decltype(value(0))(count);
+}
+
 template <bool centred, bool scaled, class T>
 [[gnu::flatten]] Moments<T> scaled_moments(const T* x, Size length, double eps, T scale) {
     const double count = double(length);
@@ -133,19 +142,25 @@ template <bool centred, bool scaled, class T>
     T centre = 0;
     double offset = 0, square;
     if constexpr (centred) {
-        centre = T(RowSums<1, T>(length, [&](Size i, T& sum, T&) { sum += value(i); }).first() / count);
-        const RowSums<2, T> sums(length, [=](Size i, T& distances, T& squares) {
-            const T distance = value(i) - centre;
-            distances += distance;
-            squares = math::fma(distance, distance, squares);
-        });
-        offset = sums.first() / count;
-        square = sums.second() / count - offset * offset;
+        centre = sampled_mean(length, value);
+        for (bool again = true;; again = false) {
+            const RowSums<2, T> sums(length, [=](Size i, T& distances, T& squares) {
+                const T distance = value(i) - centre;
+                distances += distance;
+                squares = math::fma(distance, distance, squares);
+            });
+            offset = sums.first() / count;
+            square = sums.second() / count - offset * offset;
+            if (!(again && offset * offset > square)) [[likely]]
+                break;
+            centre = T(double(centre) + offset);
+        }
         square = square < 0 ? 0 : square;
     } else {
         const RowSums<1, T> sums(length, [=](Size i, T& squares, T&) { squares = math::fma(value(i), value(i), squares); });
         square = sums.first() / count;
     }
+    if constexpr (!scaled) return {double(centre), offset, square, 1 / math::sqrt(square + eps)};
     const double unit = double(scale);
     return {double(centre) / unit, offset / unit, square / unit / unit, unit / math::sqrt(square + eps * unit * unit)};
 }
@@ -199,31 +214,39 @@ template <class T> void add_residual(const T* x, const T* residual, T* out, Size
 template <bool centred, class T> using StandardOf = std::conditional_t<centred, Standard<T>, Scaled<T>>;
 
 // in: x, residual, weight, bias; out: the result, of each row its mean and rstd, x + residual.
+// A few rows are summed before the first is written: what comes of the sums, a root among it, takes as long as a row of
+// some hundred elements, and so the processor goes on with the next one's meanwhile.
 template <bool centred, class T> void norm_rows(const Call& call, Size first, Size last) {
+    using Standard = StandardOf<centred, T>;
     const Size length = call.axis.length;
     const T* residual = input<T>(call, 1);
     const T* weight = input<T>(call, 2);
     const T* bias = input<T>(call, 3);
+    T* sums = residual && call.out[2] ? static_cast<T*>(call.out[2]) : output<T>(call);
     double* stats = static_cast<double*>(call.out[1]);
-    T* sums = static_cast<T*>(call.out[2]);
     const bool prefetches = prefetches_rows<T>(call.axis, first, last);
-    for (Size row = first; row < last; ++row) {
-        const Size at = row * length;
-        const T* x = input<T>(call, 0) + at;
-        T* out = output<T>(call) + at;
-        if (prefetches) prefetch(x + length, length);
-        if (residual) {
-            if (prefetches) prefetch(residual + at + length, length);
-            T* sum = sums ? sums + at : out;
-            add_residual(x, residual + at, sum, length);
-            x = sum;
+    for (Size begin = first, end; begin < last; begin = end) {
+        end = std::min(begin + (length <= 1024 ? rows_at_once : 1), last);
+        Standard standards[rows_at_once];
+        for (Size row = begin; row < end; ++row) {
+            const Size at = row * length;
+            const T* x = input<T>(call, 0) + at;
+            if (prefetches) prefetch(x + length, length);
+            if (residual) {
+                if (prefetches) prefetch(residual + at + length, length);
+                add_residual(x, residual + at, sums + at, length);
+                x = sums + at;
+            }
+            const auto found = moments<centred>(x, length, call.parameters[0]);
+            standards[row - begin] = found.template standard<Standard>();
+            if (stats) stats[2 * row] = found.centre + found.offset, stats[2 * row + 1] = found.rstd;
         }
-        const auto found = moments<centred>(x, length, call.parameters[0]);
-        const auto standard = found.template standard<StandardOf<centred, T>>();
+        const T* from = residual ? sums : input<T>(call, 0);
         with_known_weights(weight, bias, [&](auto weighted, auto biased) {
-            write_normalized<weighted.value, biased.value>(x, weight, bias, out, length, standard);
+            for (Size row = begin; row < end; ++row)
+                write_normalized<weighted.value, biased.value>(from + row * length, weight, bias, output<T>(call) + row * length,
+                                                               length, standards[row - begin]);
         });
-        if (stats) stats[2 * row] = found.centre + found.offset, stats[2 * row + 1] = found.rstd;
     }
 }
 
@@ -251,67 +274,100 @@ struct WeightSums {
     double *products, *gradients;
 };
 
-template <bool centred, bool weighted, Size rows, class T>
-[[gnu::flatten, gnu::noinline]] void write_norm_gradients(const T* dy, const T* x, const T* weight, T* out, Size length,
-                                                          const StandardOf<centred, T>* standards, WeightSums sums) {
-    using Standard = StandardOf<centred, T>;
-    NormGradient<T> gradients[rows];
-    Standard standard[rows];
-    for (Size row = 0; row < rows; ++row) {
-        const T *slopes = dy + row * length, *values = x + row * length;
-        const Standard known = standard[row] = standards[row];
-        const RowSums<2, T> found(length, [=](Size i, T& mean, T& product) {
-            const T gradient = weighted ? slopes[i] * weight[i] : slopes[i];
-            if constexpr (centred) mean += gradient;
-            product = math::fma(gradient, known(values[i]), product);
+// What the mean and the spread take back of a row's gradient.
+template <bool centred, bool weighted, class T>
+[[gnu::flatten, gnu::noinline]] NormGradient<T> norm_gradient(const T* dy, const T* x, const T* weight, Size length,
+                                                              StandardOf<centred, T> standard) {
+    const auto gradient = [=](Size i) { return weighted ? dy[i] * weight[i] : dy[i]; };
+    const double count = double(length);
+    if constexpr (centred) {
+        const RowSums<2, T> sums(length, [=](Size i, T& mean, T& product) {
+            mean += gradient(i);
+            product = math::fma(gradient(i), standard(x[i]), product);
         });
-        gradients[row] = {centred ? T(found.first() / double(length)) : T(0), T(found.second() / double(length)), known.rstd};
+        return {T(sums.first() / count), T(sums.second() / count), standard.rstd};
+    } else {
+        const RowSums<1, T> sums(length, [=](Size i, T& product, T&) {
+            product = math::fma(gradient(i), standard(x[i]), product);
+        });
+        return {T(0), T(sums.first() / count), standard.rstd};
     }
-    const auto write = [=](Size i, T& product, T& total) {
-        each(Known<rows>(), [&](Size row) {
-            const Size at = row * length + i;
-            const T slope = dy[at], value = standard[row](x[at]);
-            out[at] = gradients[row](weighted ? slope * weight[i] : slope, value);
-            product = math::fma(slope, value, product);
-            total += slope;
-        });
+}
+
+// The gradient of x; and, of some rows, what they have for those of the weights: set by the first, added to by others.
+enum class Adds { nothing, first, further };
+template <bool weighted, Adds adds, class Standard, class T>
+[[gnu::flatten, gnu::noinline]] void write_norm_gradient(const T* dy, const T* x, const T* weight, T* out, Size length,
+                                                         Standard standard, NormGradient<T> gradient, T* products,
+                                                         T* totals) {
+#pragma GCC ivdep
+    for (Size i = 0; i < length; ++i) {
+        const T slope = dy[i], value = standard(x[i]);
+        out[i] = gradient(weighted ? slope * weight[i] : slope, value);
+        if constexpr (adds == Adds::first) products[i] = slope * value, totals[i] = slope;
+        if constexpr (adds == Adds::further) products[i] = math::fma(slope, value, products[i]), totals[i] += slope;
+    }
+}
+
+template <class T> void add_to(double* sums, const T* terms, Size count) {
+#pragma GCC ivdep
+    for (Size i = 0; i < count; ++i) sums[i] += double(terms[i]);
+}
+
+// `rows_at_once` rows or fewer.
+template <bool centred, bool weighted, class T>
+void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const double* stats, T* out, Size rows,
+                                Size length, double eps, WeightSums sums) {
+    using Standard = StandardOf<centred, T>;
+    // Apart by what is no multiple of 4 KiB: a load is taken for one of what was stored at such a distance.
+    constexpr Size room = 1024, apart = room + 256;
+    const Scratch<T, room + apart> memory;
+    T *const products = memory, *const totals = products + apart;
+    Standard standards[rows_at_once];
+    NormGradient<T> gradients[rows_at_once];
+    const auto find = [&](Size row) {
+        const Size at = row * length;
+        standards[row] = stats ? Standard::of(stats[2 * row], stats[2 * row + 1])
+                               : moments<centred>(x + at, length, eps).template standard<Standard>();
+        gradients[row] = norm_gradient<centred, weighted>(dy + at, x + at, weight, length, standards[row]);
     };
-    if (sums.products)
-#pragma GCC ivdep
-        for (Size i = 0; i < length; ++i) {
-            T product = 0, total = 0;
-            write(i, product, total);
-            sums.products[i] += double(product);
-            if constexpr (centred) sums.gradients[i] += double(total);
+    // What fits is written while it is in the cache closest by.
+    const bool at_once = length <= room;
+    for (Size row = 0; row < rows && !at_once; ++row) find(row);
+    for (Size start = 0; start < length; start += room) {
+        const Size count = std::min(room, length - start);
+        for (Size row = 0; row < rows; ++row) {
+            const Size at = row * length + start;
+            const auto write = [&](auto adds) {
+                write_norm_gradient<weighted, decltype(adds)::value>(dy + at, x + at, weight + (weighted ? start : 0), out + at,
+                                                                     count, standards[row], gradients[row], products, totals);
+            };
+            if (at_once) find(row);
+            if (!sums.products)
+                write(std::integral_constant<Adds, Adds::nothing>());
+            else if (row == 0)
+                write(std::integral_constant<Adds, Adds::first>());
+            else
+                write(std::integral_constant<Adds, Adds::further>());
         }
-    else
-#pragma GCC ivdep
-        for (Size i = 0; i < length; ++i) {
-            T product = 0, total = 0;
-            write(i, product, total);
-        }
+        if (!sums.products) continue;
+        add_to(sums.products + start, products, count);
+        if constexpr (centred) add_to(sums.gradients + start, totals, count);
+    }
 }
 
 // `stats` has the mean and rstd of each row, or is null: then they are found again.
 template <bool centred, class T>
 void norm_gradient_rows(const T* dy, const T* x, const T* weight, const double* stats, T* out, Size rows, Size length,
                         double eps, WeightSums sums) {
-    using Standard = StandardOf<centred, T>;
-    const auto some = [&](auto count, Size row) {
-        constexpr Size together = decltype(count)::value;
-        const Size at = row * length;
-        Standard standards[together];
-        for (Size k = 0; k < together; ++k)
-            standards[k] = stats ? Standard::of(stats[2 * (row + k)], stats[2 * (row + k) + 1])
-                                 : moments<centred>(x + at + k * length, length, eps).template standard<Standard>();
+    for (Size row = 0; row < rows; row += rows_at_once) {
+        const Size at = row * length, count = std::min(rows_at_once, rows - row);
+        const double* known = stats ? stats + 2 * row : nullptr;
         if (weight)
-            write_norm_gradients<centred, true, together>(dy + at, x + at, weight, out + at, length, standards, sums);
+            norm_gradient_rows_at_once<centred, true>(dy + at, x + at, weight, known, out + at, count, length, eps, sums);
         else
-            write_norm_gradients<centred, false, together>(dy + at, x + at, weight, out + at, length, standards, sums);
-    };
-    Size row = 0;
-    for (; row + rows_at_once <= rows; row += rows_at_once) some(Known<rows_at_once>(), row);
-    for (; row < rows; ++row) some(Known<1>(), row);
+            norm_gradient_rows_at_once<centred, false>(dy + at, x + at, weight, known, out + at, count, length, eps, sums);
+    }
 }
 
 // in: dy, x, weight, the mean and rstd of each row; out: dx, of each range the sums of weight and bias, or null.

@@ -46,6 +46,68 @@ cdef cnp.ndarray added_up(cnp.ndarray partial):
     return result
 
 
+cdef Py_ssize_t step_of(cnp.ndarray array) noexcept:
+    """How many bytes the elements of an array are apart in C order; 0 where it is not the same for all."""
+    cdef Py_ssize_t step = 0, expected = 0, extent
+    cdef int i
+    for i in range(cnp.PyArray_NDIM(array) - 1, -1, -1):
+        extent = cnp.PyArray_DIM(array, i)
+        if extent == 1:
+            continue
+        if step == 0:
+            step = expected = cnp.PyArray_STRIDE(array, i)
+        elif cnp.PyArray_STRIDE(array, i) != expected:
+            return 0
+        expected *= extent
+    return step if step else sizeof(double)
+
+
+cdef bint stats_fit(object value, Py_ssize_t count) noexcept:
+    """Whether these are float64 statistics of so many rows or channels, as a forward call gives them."""
+    if type(value) is not cnp.ndarray:
+        return False
+    cdef cnp.ndarray numbers = value
+    return (
+        cnp.PyArray_TYPE(numbers) == cnp.NPY_DOUBLE and cnp.PyArray_ISNOTSWAPPED(numbers)
+        and cnp.PyArray_ISALIGNED(numbers) and cnp.PyArray_SIZE(numbers) == count and step_of(numbers) != 0
+    )
+
+
+cdef int copy_stats(cnp.ndarray stats, int column, cnp.ndarray values) except -1:
+    """Write one of the statistics into its column of those that lie side by side."""
+    cdef double* to = <double*>cnp.PyArray_DATA(stats) + column
+    cdef const char* data = <const char*>cnp.PyArray_DATA(values)
+    cdef Py_ssize_t i, step = step_of(values)
+    for i in range(cnp.PyArray_DIM(stats, 0)):
+        to[2 * i] = (<const double*>(data + i * step))[0]
+    return 0
+
+
+cdef cnp.ndarray side_by_side(cnp.ndarray mean, cnp.ndarray rstd, Py_ssize_t count):
+    """Statistics as kernels read them; without a mean there is nothing in its place that is read."""
+    cdef cnp.npy_intp shape[2]
+    shape[0], shape[1] = count, 2
+    cdef cnp.ndarray stats = cnp.PyArray_EMPTY(2, shape, cnp.NPY_DOUBLE, 0)
+    copy_stats(stats, 0, rstd if mean is None else mean)
+    copy_stats(stats, 1, rstd)
+    return stats
+
+
+cdef cnp.ndarray rounded(const double* total, cnp.npy_intp count, Py_ssize_t step, int dtype):
+    """Float64 sums, `step` apart, as float32 or float64; what is beyond the range is infinite without a word."""
+    cdef cnp.ndarray result = cnp.PyArray_EMPTY(
+        1, &count, cnp.NPY_DOUBLE if dtype == FLOAT64 else cnp.NPY_FLOAT, 0)
+    cdef void* to = cnp.PyArray_DATA(result)
+    cdef Py_ssize_t i
+    if dtype == FLOAT64:
+        for i in range(count):
+            (<double*>to)[i] = total[i * step]
+    else:
+        for i in range(count):
+            (<float*>to)[i] = <float>total[i * step]
+    return result
+
+
 cdef class NormKernels(Kernels):
     """The kernels of a norm of rows."""
 
@@ -121,6 +183,44 @@ cdef class NormKernels(Kernels):
         call.outputs[1], call.outputs[2] = data_of(found), data_of(residual_out)
         run(&self.entry.forward, &call, dtype_of(source), source, residual, out)
         return out, found
+
+    def plain_gradients(self, dy, x, weight, bias, axis, eps, mean, rstd, out):
+        """The gradients of x, weight and bias, where all arrays are plain and not of half precision."""
+        cdef Call call
+        cdef double number
+        cdef cnp.ndarray stats = None, total
+        cdef Py_ssize_t length, rows
+        if not self.takes(x, axis, eps, &call, &number) or dtype_of(x) >= FLOAT16:
+            return None
+        length, rows = call.axis.length, call.axis.outer
+        if bias is not None and weights_of(bias, x, length) is None:
+            return None
+        if rstd is not None:
+            if not self.stats_lie(rstd, x) or not (mean is None or self.stats_lie(mean, x)):
+                return None
+            stats = side_by_side(mean, rstd, rows)
+        found = self.plain_backward(dy, x, weight, bias, axis, eps, stats, out)
+        if found is None:
+            return None
+        total = found[1]
+        return (
+            found[0],
+            None if weight is None else rounded(<double*>data_of(total), length, 1, dtype_of(x)),
+            None if bias is None else rounded(<double*>data_of(total) + length, length, 1, dtype_of(x)),
+        )
+
+    cdef bint stats_lie(self, value, cnp.ndarray x) noexcept:
+        """Whether these are statistics of the rows of x, in its shape with 1 for the last axis."""
+        cdef int i, dims = cnp.PyArray_NDIM(x)
+        if not stats_fit(value, cnp.PyArray_SIZE(x) // cnp.PyArray_DIM(x, dims - 1)):
+            return False
+        cdef cnp.ndarray stats = value
+        if cnp.PyArray_NDIM(stats) != dims:
+            return False
+        for i in range(dims - 1):
+            if cnp.PyArray_DIM(stats, i) != cnp.PyArray_DIM(x, i):
+                return False
+        return True
 
     def plain_backward(self, dy, x, weight, bias, axis, eps, cnp.ndarray stats, out):
         """dx and, where one of them was given, the float64 gradients of weight and bias, one after another.
@@ -350,6 +450,40 @@ cdef class BatchNormKernels(Kernels):
         call.inputs[2] = data_of(table)
         run(work, &call, dtype_of(source), source, residual, out)
         return out
+
+    def plain_gradients(
+        self, dy, x, weight, bias, running_mean, running_var, training, eps, axis, mean, rstd, out
+    ):
+        """The gradients of x, weight and bias, where all arrays are plain."""
+        cdef Call call
+        cdef cnp.ndarray stats = None, total
+        cdef Py_ssize_t count
+        if not PyFloat_CheckExact(eps) or not 0 <= PyFloat_AS_DOUBLE(eps) < INFINITY:
+            return None
+        if training is not True and training is not False:
+            return None
+        if not self.takes(&self.entry.backward_x, x, axis, &call):
+            return None
+        count = call.axis.length
+        if bias is not None and weights_of(bias, x, count) is None:
+            return None
+        if rstd is not None and mean is not None and running_mean is None and running_var is None:
+            if not (stats_fit(mean, count) and cnp.PyArray_NDIM(<cnp.ndarray>mean) == 1):
+                return None
+            if not (stats_fit(rstd, count) and cnp.PyArray_NDIM(<cnp.ndarray>rstd) == 1):
+                return None
+            stats = side_by_side(mean, rstd, count)
+        elif rstd is not None or mean is not None or training is False:
+            return None
+        found = self.plain_backward(dy, x, weight, axis, eps, training, stats, out)
+        if found is None:
+            return None
+        total = found[1]
+        return (
+            found[0],
+            None if weight is None else rounded(<double*>data_of(total), count, 2, dtype_of(x)),
+            None if bias is None else rounded(<double*>data_of(total) + 1, count, 2, dtype_of(x)),
+        )
 
     def plain_backward(self, dy, x, weight, axis, double eps, bint training, cnp.ndarray stats, out):
         """dx and, of each channel, the float64 gradients of weight and bias.

@@ -173,6 +173,20 @@ def test_a_mean_that_is_large_beside_the_spread_costs_nothing(norm, name, dtype)
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=lambda d: d.__name__)
+@pytest.mark.parametrize("length", [5, 64, 1000])
+def test_rows_whose_sample_says_nothing_of_their_mean(norm, name, dtype, length):
+    """The centre of the sums is that of sixteen elements, and found again where it is far from the mean."""
+    noise = np.random.default_rng(0).standard_normal(length)
+    step = length // min(16, length)
+    rows = np.stack([np.arange(length), noise, noise, noise, 1e3 + noise]).astype(dtype)
+    rows[1, ::step] += dtype(300)
+    rows[2, 0] = dtype(1e5)
+    rows[3, :] = np.where(np.arange(length) < length // 2, -1, 1e4)
+    exact = Exact(name, rows)
+    assert _error(norm(rows, eps=1e-5), exact.y, exact.term, dtype) <= BOUND[name][0]
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda d: d.__name__)
 def test_squares_beyond_the_range_of_the_dtype(norm, name, dtype):
     """With eps=0 a norm does not depend on the scale of a row, a power of 2 to the bit."""
     x, _, _, weight, bias = _draw(name, (4, 300), dtype)
