@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <type_traits>
 
 #include "call.hpp"
@@ -319,10 +320,12 @@ template <bool centred, bool weighted, class T>
 void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const double* stats, T* out, Size rows,
                                 Size length, double eps, WeightSums sums) {
     using Standard = StandardOf<centred, T>;
-    // Apart by what is no multiple of 4 KiB: a load is taken for one of what was stored at such a distance.
-    constexpr Size room = 1024, apart = room + 256;
-    const Scratch<T, room + apart> memory;
-    T *const products = memory, *const totals = products + apart;
+    // Away from the output, and from each other, by what is no multiple of 4 KiB: a load is taken for one of what has
+    // been stored at such a distance, and waits for it.
+    constexpr Size room = 1024, page = 4096, quarter = page / 4 / Size(sizeof(T));
+    const Scratch<T, 2 * room + 5 * quarter> memory;
+    const auto beside = std::uintptr_t(out) + page / 2 - std::uintptr_t(static_cast<T*>(memory));
+    T *const products = memory + Size(beside % page / line * line / sizeof(T)), *const totals = products + room + quarter;
     Standard standards[rows_at_once];
     NormGradient<T> gradients[rows_at_once];
     const auto find = [&](Size row) {
