@@ -17,7 +17,11 @@
 
 namespace fastact {
 
-// As RowSums, of `tile` columns or fewer side by side: add(row, column, first, second).
+// So many channels that lie side by side are worked on together: 1 KiB of each row in float32, of which fewer would be
+// read from pages that are forgotten before the next pass.
+inline constexpr Size channels_at_once = 256;
+
+// As RowSums, of `channels_at_once` columns or fewer side by side: add(row, column, first, second).
 template <int count, class T> class ColumnSums {
   public:
     template <class Columns, class Add> ColumnSums(Size rows, Columns columns, Add add) {
@@ -32,8 +36,8 @@ template <int count, class T> class ColumnSums {
     static constexpr Size deep = 8;
     static constexpr bool carries = sizeof(T) == 8;
 
-    alignas(line) double sums[count][tile] = {};
-    alignas(line) double errors[count][carries ? tile : 1] = {};
+    alignas(line) double sums[count][channels_at_once] = {};
+    alignas(line) double errors[count][carries ? channels_at_once : 1] = {};
 
     double value(int k, Size column) const { return sums[k][column] + (carries ? errors[k][column] : 0.0); }
 
@@ -62,9 +66,7 @@ template <class T> struct Channels {
     // What of(channel)(element, first, second) adds up of every channel, by result(channel, first, second).
     template <int count, class Of, class Result> void sum(Of of, Result result) const {
         if (length > 1)
-            return sum_runs<count>(of, result);
-        if (width == tile)
-            sum_columns<count>(Known<tile>(), of, result);
+            sum_runs<count>(of, result);
         else
             sum_columns<count>(width, of, result);
     }
@@ -110,8 +112,8 @@ template <class T> struct Channels {
 
 // What is known of the channels that are worked on together.
 template <class T> struct Standards {
-    T high[tile], low[tile], factor[tile], shift[tile];
-    double mean[tile], rstd[tile], variance[tile];
+    T high[channels_at_once], low[channels_at_once], factor[channels_at_once], shift[channels_at_once];
+    double mean[channels_at_once], rstd[channels_at_once], variance[channels_at_once];
 
     void set(Size channel, double of_mean, double of_rstd) {
         mean[channel] = of_mean, rstd[channel] = of_rstd;
@@ -145,11 +147,11 @@ template <class T>
 }
 
 // body(first, channels) for channels first..last of an array, as many at a time as are worked on together: one
-// whose elements follow each other, otherwise a tile.
+// whose elements follow each other, otherwise those side by side.
 template <class T, class Body> void each_channels(Axis axis, Size first, Size last, Body body) {
     const auto [outer, length, inner] = axis;
     for (Size channel = first, count; channel < last; channel += count) {
-        count = inner > 1 ? 1 : std::min(tile, last - channel);
+        count = inner > 1 ? 1 : std::min(channels_at_once, last - channel);
         body(channel, Channels<T>{count, outer, inner, length * inner});
     }
 }
@@ -196,8 +198,8 @@ template <class T> void batch_norm_backward(const Call& call, Size first, Size l
     const bool training = call.parameters[1] != 0;
     const Scratch<Standards<T>, 1> memory;
     Standards<T>& known = *memory;
-    const Scratch<T, 2 * tile> more;
-    T *const mean = more, *const product = mean + tile;
+    const Scratch<T, 2 * channels_at_once> more;
+    T *const mean = more, *const product = mean + channels_at_once;
     each_channels<T>(call.axis, first, last, [&](Size channel, Channels<T> channels) {
         const Size at = channel * channels.length;
         const T *dy = input<T>(call, 0) + at, *x = input<T>(call, 1) + at;
