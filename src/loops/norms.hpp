@@ -158,7 +158,9 @@ template <bool centred, bool scaled, class T>
         }
         square = square < 0 ? 0 : square;
     } else {
-        const RowSums<1, T> sums(length, [=](Size i, T& squares, T&) { squares = math::fma(value(i), value(i), squares); });
+        const RowSums<1, T> sums(length, [=](Size i, T& squares, T&) {
+            squares = math::fma(value(i), value(i), squares);
+        });
         square = sums.first() / count;
     }
     if constexpr (!scaled) return {double(centre), offset, square, 1 / math::sqrt(square + eps)};
@@ -245,8 +247,9 @@ template <bool centred, class T> void norm_rows(const Call& call, Size first, Si
         const T* from = residual ? sums : input<T>(call, 0);
         with_known_weights(weight, bias, [&](auto weighted, auto biased) {
             for (Size row = begin; row < end; ++row)
-                write_normalized<weighted.value, biased.value>(from + row * length, weight, bias, output<T>(call) + row * length,
-                                                               length, standards[row - begin]);
+                write_normalized<weighted.value, biased.value>(from + row * length, weight, bias,
+                                                               output<T>(call) + row * length, length,
+                                                               standards[row - begin]);
         });
     }
 }
@@ -261,8 +264,8 @@ template <bool centred, Half H> void staged_norm_rows(const Call& call, Size fir
         float* sums = adds ? static_cast<float*>(residuals) : nullptr;
         double* stats = call.out[1] ? static_cast<double*>(call.out[1]) + 2 * row : nullptr;
         norm_rows<centred, float>(
-            {call.parameters, {values, sums, call.in[2], call.in[3]}, {values, stats, sums}, strip.axis, strip.place}, 0,
-            strip.units());
+            {call.parameters, {values, sums, call.in[2], call.in[3]}, {values, stats, sums}, strip.axis, strip.place},
+            0, strip.units());
         strip.write<H>(values, call.out[0]);
         if (call.out[2]) strip.write<H>(residuals, call.out[2]);
     });
@@ -325,7 +328,8 @@ void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const 
     constexpr Size room = 1024, page = 4096, quarter = page / 4 / Size(sizeof(T));
     const Scratch<T, 2 * room + 5 * quarter> memory;
     const auto beside = std::uintptr_t(out) + page / 2 - std::uintptr_t(static_cast<T*>(memory));
-    T *const products = memory + Size(beside % page / line * line / sizeof(T)), *const totals = products + room + quarter;
+    T* const products = memory + Size(beside % page / line * line / sizeof(T));
+    T* const totals = products + room + quarter;
     Standard standards[rows_at_once];
     NormGradient<T> gradients[rows_at_once];
     const auto find = [&](Size row) {
@@ -342,8 +346,9 @@ void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const 
         for (Size row = 0; row < rows; ++row) {
             const Size at = row * length + start;
             const auto write = [&](auto adds) {
-                write_norm_gradient<weighted, decltype(adds)::value>(dy + at, x + at, weight + (weighted ? start : 0), out + at,
-                                                                     count, standards[row], gradients[row], products, totals);
+                write_norm_gradient<weighted, decltype(adds)::value>(
+                    dy + at, x + at, weight + (weighted ? start : 0), out + at, count, standards[row], gradients[row],
+                    products, totals);
             };
             if (at_once) find(row);
             if (!sums.products)
@@ -366,10 +371,9 @@ void norm_gradient_rows(const T* dy, const T* x, const T* weight, const double* 
     for (Size row = 0; row < rows; row += rows_at_once) {
         const Size at = row * length, count = std::min(rows_at_once, rows - row);
         const double* known = stats ? stats + 2 * row : nullptr;
-        if (weight)
-            norm_gradient_rows_at_once<centred, true>(dy + at, x + at, weight, known, out + at, count, length, eps, sums);
-        else
-            norm_gradient_rows_at_once<centred, false>(dy + at, x + at, weight, known, out + at, count, length, eps, sums);
+        const auto some = weight ? norm_gradient_rows_at_once<centred, true, T>
+                                 : norm_gradient_rows_at_once<centred, false, T>;
+        some(dy + at, x + at, weight, known, out + at, count, length, eps, sums);
     }
 }
 
@@ -382,7 +386,8 @@ template <bool centred, class Body> void each_range(const Call& call, Size first
         const Size row = unit * call.group;
         double* products = partial ? partial + unit * columns : nullptr;
         if (partial) std::fill_n(products, columns, 0.0);
-        body(row, std::min(call.group, call.axis.outer - row), WeightSums{products, partial ? products + length : nullptr});
+        const WeightSums sums{products, partial ? products + length : nullptr};
+        body(row, std::min(call.group, call.axis.outer - row), sums);
     }
 }
 
@@ -408,8 +413,9 @@ template <bool centred, Half H> void staged_norm_rows_backward(const Call& call,
             const Size at = row * length, size = some * length;
             widen(input<H>(call, 0) + at, gradients, size);
             widen(input<H>(call, 1) + at, values, size);
-            norm_gradient_rows<centred, float>(gradients, values, input<float>(call, 2), stats ? stats + 2 * row : nullptr,
-                                               gradients, some, length, call.parameters[0], sums);
+            norm_gradient_rows<centred, float>(gradients, values, input<float>(call, 2),
+                                               stats ? stats + 2 * row : nullptr, gradients, some, length,
+                                               call.parameters[0], sums);
             narrow<H>(gradients, output<H>(call) + at, size);
         }
     });
