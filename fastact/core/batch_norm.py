@@ -234,7 +234,7 @@ class BatchNorm(Around, kind="batch_norm"):
         >>> x, dy = np.array([[1.0], [3.0], [8.0]]), np.array([[1.0], [0.0], [0.0]])
         >>> dx, dweight, dbias = fa.batch_norm.backward(dy, x=x, bias=np.zeros(1), training=True)
         >>> dx.round(3).tolist(), dbias.tolist()
-        ([[0.087], [-0.122], [0.035]], [1.0])
+        ([[0.109], [-0.152], [0.044]], [1.0])
         """
         if (mean is None) != (rstd is None):
             raise TypeError(f"{self.name}.backward takes mean= and rstd= of the forward call together")
