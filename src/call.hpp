@@ -40,6 +40,9 @@ inline constexpr Size segment = 1 << 14;
 inline constexpr Size longest_half_row = 1 << 14;
 static_assert(segment <= longest_half_row && longest_half_row < 2 * segment);
 
+// So many rows add what they have to gradients of weights before it joins the float64 sums of their bundle.
+inline constexpr Size rows_at_once = 4;
+
 // Everything that a kernel is given. Those who call set just the fields that their kernel reads.
 struct Call {
     const double* parameters;  // in the order of the formula's constructor, always float64
@@ -48,7 +51,7 @@ struct Call {
     Axis axis;
     Place place;
     Size size;          // elements of the larger array, of which the result is one or not
-    Size group;         // pieces of a group, or elements of a range that is summed
+    Size group;         // pieces of a group, or elements or rows of a range that is summed
     Segment* segments;  // null unless threads share the rows
     Size stage;         // row * phases + phase, where they do
 };
@@ -67,6 +70,8 @@ enum class Units {
     outputs,   // elements of a result that is smaller than the input, or of the gradient of one
     columns,   // outer * inner of them, each of `length` elements
     ranges,    // of `group` elements in C order, each with sums of its own
+    bundles,   // of `group` rows, likewise
+    channels,  // `length` of them, each of outer * inner elements
 };
 
 // float32, float64, float16 and bfloat16 index the kernels. Null where a formula has no such
@@ -93,6 +98,8 @@ struct Work {
     Size count(const Call& call) const {
         if (units == Units::columns) return call.axis.outer * call.axis.inner;
         if (units == Units::ranges) return (call.size + call.group - 1) / call.group;
+        if (units == Units::bundles) return (call.axis.outer + call.group - 1) / call.group;
+        if (units == Units::channels) return call.axis.length;
         return call.axis.outer * call.axis.length * call.axis.inner;
     }
 };

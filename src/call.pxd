@@ -7,7 +7,7 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
         Py_ssize_t index, step
     struct Segment:
         pass
-    Py_ssize_t segment, longest_half_row
+    Py_ssize_t segment, longest_half_row, rows_at_once
     cppclass Call:
         const double* parameters
         const void* inputs "in"[5]

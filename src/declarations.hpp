@@ -6,15 +6,18 @@
 #include "call.hpp"
 #include "formulas/exponentials.hpp"
 #include "formulas/gates.hpp"
+#include "formulas/norms.hpp"
 #include "formulas/random.hpp"
 #include "formulas/rectifiers.hpp"
 #include "formulas/rows.hpp"
 #include "formulas/sigmoids.hpp"
 #include "functions.hpp"
+#include "loops/batch_norm.hpp"
 #include "loops/channels.hpp"
 #include "loops/elements.hpp"
 #include "loops/gated.hpp"
 #include "loops/halves.hpp"
+#include "loops/norms.hpp"
 #include "loops/pieces.hpp"
 #include "loops/rows.hpp"
 #include "loops/strips.hpp"
@@ -120,6 +123,34 @@ constexpr Entry pieces(const char* name) {
             outputs_of<NotServed, maxout_backward<float>, maxout_backward<double>>()};
 }
 
+template <bool centred, class... H> constexpr Entry norm_of(const char* name) {
+    return {name,
+            columns_of<0, NotServed, norm_rows<centred, float>, norm_rows<centred, double>,
+                       staged_norm_rows<centred, H>...>(),
+            {{norm_rows_backward<centred, float>, norm_rows_backward<centred, double>,
+              staged_norm_rows_backward<centred, H>...},
+             Units::bundles,
+             1},
+            {},
+            {},
+            1};
+}
+
+constexpr Entry batch_norm_of(const char* name) {
+    return {name,
+            {{batch_norm<float>, batch_norm<double>}, Units::channels, 16},
+            {{batch_norm_backward<float>, batch_norm_backward<double>}, Units::channels, 16},
+            {},
+            {},
+            2};
+}
+
+template <class... H> constexpr Entry batch_norm_inference_of(const char* name) {
+    return {name,
+            elements_of<NotServed, batch_norm_inference<float>, batch_norm_inference<double>,
+                        staged_batch_norm_inference<H>...>()};
+}
+
 inline constinit Entry entries[] = {
     elementwise<Sigmoid>("sigmoid"),
     elementwise<Tanh>("tanh"),
@@ -167,6 +198,10 @@ inline constinit Entry entries[] = {
     gated<Silu>("swiglu"),
     channels_of<Float16, BFloat16>("prelu"),
     pieces("maxout"),
+    norm_of<true, Float16, BFloat16>("layer_norm"),
+    norm_of<false, Float16, BFloat16>("rms_norm"),
+    batch_norm_of("batch_norm"),
+    batch_norm_inference_of<Float16, BFloat16>("batch_norm_inference"),
 };
 
 inline constexpr Table table = entries;

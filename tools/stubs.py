@@ -44,6 +44,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .core.bound import Activation as Activation
 from .core.bound import Bound
 from .core.compiled import get_include as get_include
+from .core.passes import Around
 from .core.processor import config as config
 from .core.processor import show_config as show_config
 from .core.threads import get_num_threads as get_num_threads
@@ -52,6 +53,7 @@ from .core.threads import set_num_threads as set_num_threads
 
 __version__: str
 activations: dict[str, Activation]
+passes: dict[str, Around]
 
 def get(name: str) -> Activation: ...
 
@@ -139,12 +141,13 @@ class Overload(NamedTuple):
 
 def stub(catalog: Any) -> str:
     """The text of ``__init__.pyi``."""
-    names = "".join(f'    "{row.name}",\n' for row in catalog.rows)
+    names = "".join(f'    "{row.name}",\n' for row in (*catalog.rows, *catalog.passes))
     others = ("Activation", "__version__", "activations", "config", "get", "get_include")
-    others += ("get_num_threads", "num_threads", "set_num_threads", "show_config")
+    others += ("get_num_threads", "num_threads", "passes", "set_num_threads", "show_config")
     listed = "".join(f'    "{name}",\n' for name in others)
     classes = "\n".join(_class(row, catalog.REQUIRED) for row in catalog.rows)
-    return f"{HEAD}\n{classes}\n__all__ = [\n{listed}{names}]\n"
+    around = "".join(f'{row.name}: Around\n"""``{row.formula}``."""\n' for row in catalog.passes)
+    return f"{HEAD}\n{classes}\n{around}\n__all__ = [\n{listed}{names}]\n"
 
 
 def _class(row: Any, required: Any) -> str:

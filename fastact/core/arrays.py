@@ -320,7 +320,7 @@ def along_axis(
     read = list(inputs)
     for k, a in enumerate(read):
         for out in written:
-            if _overlap_partly(a, out):
+            if overlap_partly(a, out):
                 read[k] = a.copy()
     call = kernels, direction, read, written, axis, span, parameters, weight, group
     ready = part is None
@@ -359,7 +359,7 @@ def blocks_in_c_order(
         yield [cast(a[start : start + span], dtype, copy=False) for a in iterators], start
 
 
-def _overlap_partly(a: np.ndarray | None, out: np.ndarray | None) -> bool:
+def overlap_partly(a: np.ndarray | None, out: np.ndarray | None) -> bool:
     """Whether writing `out` could change elements of `a` that are read later."""
     if a is out or a is None or out is None or not np.may_share_memory(a, out):
         return False

@@ -3,15 +3,15 @@
 cimport numpy as cnp
 from call cimport (
     FASTACT_API, Call, CheckedParameters, Entry, Function, Functions, Kernel, Plan, Processors, Segment, Table,
-    Work, available_threads, fastact_api, fastact_entry, longest_half_row, one_thread_will_do, own_threads, segment,
-    set_judged, set_process_threads as store_process_threads, settle_in, take_part, workers,
+    Work, available_threads, fastact_api, fastact_entry, longest_half_row, one_thread_will_do, own_threads,
+    rows_at_once, segment, set_judged, set_process_threads as store_process_threads, settle_in, take_part, workers,
 )
 from cpython.contextvars cimport get_value
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cython.parallel cimport prange
-from libc.math cimport NAN
+from libc.math cimport INFINITY, NAN, sqrt
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport strcmp
@@ -90,5 +90,6 @@ def take_bfloat16(dtype):
 include "scopes.pxi"
 include "share.pxi"
 include "activation.pxi"
+include "norms.pxi"
 include "layouts.pxi"
 include "compiled.pxi"

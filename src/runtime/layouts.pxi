@@ -91,8 +91,13 @@ cdef int run_parts(
     Kernels kernels, str direction, list inputs, list outputs, tuple axis, tuple parameters, weight, Py_ssize_t group,
     tuple place,
 ) except -1:
-    """Run a kernel on contiguous arrays; one weight alone is for all elements, wherever they are on the axis."""
-    if weight is not None:
+    """Run a kernel on contiguous arrays; one weight alone is for all elements, wherever they are on the axis.
+
+    Several that lie along the axis come as a tuple.
+    """
+    if isinstance(weight, tuple):
+        inputs = [*inputs, *weight]
+    elif weight is not None:
         inputs = [*inputs, weight]
         if cnp.PyArray_SIZE(weight) == 1:
             axis = (1, 1, axis[0] * axis[1] * axis[2])
