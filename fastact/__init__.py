@@ -36,6 +36,8 @@ except ValueError as _error:  # a variable of the environment makes no sense
 from .catalog import passes as _passes
 from .catalog import rows as _rows
 from .core import activation as _activation  # noqa: F401  its classes are those of the objects
+from .core import cells as _cells  # noqa: F401
+from .core import dropout as _dropout  # noqa: F401
 from .core import random as _random  # noqa: F401
 from .core.bound import Activation
 from .core.compiled import c_api as _capsule

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "call.hpp"
+#include "formulas/cells.hpp"
 #include "formulas/exponentials.hpp"
 #include "formulas/gates.hpp"
 #include "formulas/random.hpp"
@@ -11,6 +12,7 @@
 #include "formulas/rows.hpp"
 #include "formulas/sigmoids.hpp"
 #include "functions.hpp"
+#include "loops/cells.hpp"
 #include "loops/channels.hpp"
 #include "loops/elements.hpp"
 #include "loops/gated.hpp"
@@ -120,6 +122,23 @@ constexpr Entry pieces(const char* name) {
             outputs_of<NotServed, maxout_backward<float>, maxout_backward<double>>()};
 }
 
+template <template <class> class Forward, template <class> class Backward, class... T>
+constexpr Entry cell_of(const char* name) {
+    return {name, {{cells<Forward, T>...}, Units::states, grain}, {{cells<Backward, T>...}, Units::states, grain}};
+}
+
+template <template <class> class Forward, template <class> class Backward> constexpr Entry cell(const char* name) {
+    return cell_of<Forward, Backward, float, double, Float16, BFloat16>(name);
+}
+
+// The gradient is the same of dy as the result is of x, so there is one direction.
+template <class... T> constexpr Entry dropout_of(const char* name) {
+    return {name, elements_of<NotServed, forward<Dropout, T>...>(), {}, {}, {}, 2};
+}
+template <class... T> constexpr Entry residual_dropout_of(const char* name) {
+    return {name, elements_of<NotServed, backward<ToResidual, Dropout, T>...>(), {}, {}, {}, 2};
+}
+
 inline constinit Entry entries[] = {
     elementwise<Sigmoid>("sigmoid"),
     elementwise<Tanh>("tanh"),
@@ -167,6 +186,10 @@ inline constinit Entry entries[] = {
     gated<Silu>("swiglu"),
     channels_of<Float16, BFloat16>("prelu"),
     pieces("maxout"),
+    dropout_of<float, double, Float16, BFloat16>("dropout"),
+    residual_dropout_of<float, double, Float16, BFloat16>("residual_dropout"),
+    cell<LstmCell, LstmCellBackward>("lstm_cell"),
+    cell<GruCell, GruCellBackward>("gru_cell"),
 };
 
 inline constexpr Table table = entries;

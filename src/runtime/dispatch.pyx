@@ -90,5 +90,6 @@ def take_bfloat16(dtype):
 include "scopes.pxi"
 include "share.pxi"
 include "activation.pxi"
+include "cells.pxi"
 include "layouts.pxi"
 include "compiled.pxi"

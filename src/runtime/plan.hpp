@@ -45,6 +45,10 @@ inline float measured_cost(const Work& work, int dtype, const double* parameters
     if (work.units == Units::outputs) call.axis = {1, sample_size / 2, 1}, call.in[2] = nullptr;
     if (work.units == Units::columns) call.axis = {1, sample_size, 1};
     if (work.units == Units::ranges) call.group = sample_size, call.out[1] = result;
+    if (work.units == Units::states) {
+        call.axis = {1, sample_size / most_parts, 1};
+        call.in[3] = call.in[4] = &sample, call.out[1] = call.out[2] = result;
+    }
     constexpr int runs = 4, calls = 4;
     Time least = 1'000'000'000;
     for (int run = 0; run < runs; ++run) {
