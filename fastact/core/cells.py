@@ -110,8 +110,6 @@ def _several(called: str, name: str, given: Any, words: tuple[str, ...]) -> list
 
 
 class LstmCell(Cell, kind="lstm_cell"):
-    """lstm_cell: torch's, behind its matrix products."""
-
     _FORWARD = Step("forward", ("gates", "c", "bias", "h", "c_next", "gates_out"), (4, 1, -4, 1, 1, 4), 2)
     _BACKWARD = Step("x", ("dh", "dc", "gates", "c", "c_next", "dgates", "dc_prev"), (1, 1, 4, 1, 1, 4, 1), 2)
 
@@ -205,8 +203,6 @@ class LstmCell(Cell, kind="lstm_cell"):
 
 
 class GruCell(Cell, kind="gru_cell"):
-    """gru_cell: torch's, behind its matrix products."""
-
     _FORWARD = Step(
         "forward",
         ("gates_x", "gates_h", "h", "bias_x", "bias_h", "h_next", "gates_out[0]", "gates_out[1]"),

@@ -14,8 +14,6 @@ from .random import seed_as_parameter
 
 
 class Dropout(Around, kind="dropout"):
-    """dropout: elements left out by the numbers that a seed gives them, the others scaled up."""
-
     def __init__(self, row: Pass) -> None:
         super().__init__(row)
         self._alone = _dispatch.Kernels("dropout")

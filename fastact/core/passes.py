@@ -22,10 +22,7 @@ class Around:
         self.row = row
         self.name = self.__name__ = row.name
         self.formula, self.reference = row.formula, row.reference
-
-    @property
-    def __doc__(self) -> str | None:  # type: ignore[override]
-        return type(self).__call__.__doc__
+        self.__doc__ = type(self).__call__.__doc__
 
     @property
     def __signature__(self) -> inspect.Signature:

@@ -89,6 +89,19 @@ cdef object spanned(cnp.ndarray array, Matrix* matrix):
     return cnp.PyArray_SimpleNewFromData(1, &size, cnp.PyArray_TYPE(array), matrix.data)
 
 
+cdef bint takes_result(cnp.ndarray array, list given, Matrix* seen, int k, int read, Py_ssize_t state) except -1:
+    """Whether a result can be written there while the inputs are read, and the other results are written."""
+    cdef int other
+    if not cnp.PyArray_ISWRITEABLE(array) or (seen[k].rows > 1 and seen[k].step < seen[k].width):
+        return False
+    for other in range(k):
+        if given[other] is None:
+            continue
+        if not (in_step(&seen[other], &seen[k], state) if other < read else beside(&seen[other], &seen[k])):
+            return False
+    return True
+
+
 cdef class CellKernels(Kernels):
     """The kernels of a recurrent cell."""
 
@@ -131,7 +144,7 @@ cdef class CellKernels(Kernels):
                 return False
             if not as_matrix(array, &seen[k]):
                 return False
-            if k >= read and not self.takes(array, given, seen, k, read, state * size):
+            if k >= read and not takes_result(array, given, seen, k, read, state * size):
                 return False
         for k in range(needed):
             if outputs[k] is None:
@@ -152,17 +165,4 @@ cdef class CellKernels(Kernels):
         run(
             self.work(direction), &call, dtype_of(first), spanned(first, &seen[0]), spanned(inputs[1], &seen[1]),
             spanned(outputs[0], &seen[read]))
-        return True
-
-    @staticmethod
-    cdef bint takes(cnp.ndarray array, list given, Matrix* seen, int k, int read, Py_ssize_t state) except -1:
-        """Whether a result can be written there while the inputs are read, and the other results are written."""
-        cdef int other
-        if not cnp.PyArray_ISWRITEABLE(array) or (seen[k].rows > 1 and seen[k].step < seen[k].width):
-            return False
-        for other in range(k):
-            if given[other] is None:
-                continue
-            if not (in_step(&seen[other], &seen[k], state) if other < read else beside(&seen[other], &seen[k])):
-                return False
         return True

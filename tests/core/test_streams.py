@@ -48,4 +48,8 @@ def test_a_seed_draws_the_same_on_every_day():
     assert np.flatnonzero(fa.dropout(np.ones(24), seed=7)).tolist() == PINNED["dropout"]
 
 
-PINNED: dict[str, list[int]] = {}
+PINNED = {
+    "rrelu": [830999, 841278, 1018037],
+    "gumbel_softmax": [341171, 623860, 1009298],
+    "dropout": [1, 3, 4, 5, 6, 7, 8, 13, 16, 18, 19, 22],
+}
