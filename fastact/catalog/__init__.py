@@ -18,7 +18,7 @@ from .shapes import SHAPES, Shape
 rows = sigmoids.rows + rectifiers.rows + smooth.rows + along_axis.rows + gates.rows
 """Every activation, in the order of `fastact.activations` and of all tables."""
 
-passes = noise.rows + cells.rows
+passes = noise.passes + cells.passes
 """Every pass, in the order of `fastact.passes` and of all tables."""
 
 __all__ = [

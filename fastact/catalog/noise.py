@@ -6,7 +6,7 @@ from .passes import Pass
 from .row import Convention
 from .shapes import Shape
 
-rows = (
+passes = (
     Pass(
         name="dropout",
         kind="dropout",

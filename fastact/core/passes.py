@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from ..catalog import Pass
+from .described import WhenAsked
 
 KINDS: dict[str, type[Around]] = {}
 """The class of a pass's object, by the kind of its row."""
@@ -17,12 +18,15 @@ class Around:
     def __init_subclass__(cls, kind: str = "") -> None:
         if kind:
             KINDS[kind] = cls
+        # A class has a text of its own, which would hide that of its objects.
+        lazily = WhenAsked(lambda self: type(self).__call__.__doc__, cls.__doc__)
+        lazily.__set_name__(cls, "__doc__")
+        cls.__doc__ = lazily  # type: ignore[assignment]
 
     def __init__(self, row: Pass) -> None:
         self.row = row
         self.name = self.__name__ = row.name
         self.formula, self.reference = row.formula, row.reference
-        self.__doc__ = type(self).__call__.__doc__
 
     @property
     def __signature__(self) -> inspect.Signature:

@@ -44,7 +44,7 @@ template <class T> struct LstmCellBackward {
 
     static std::array<T, 5> step(const std::array<T, 8>& given) {
         const auto [dh, dc, i, f, g, o, c, next] = given;
-        const T total = dc + Tanh<T>(nullptr).backward_x(dh * o, next);
+        const T total = math::fma(dh * o, Tanh<T>(nullptr).backward_x(T(1), next), dc);
         return {total * (g * sigmoid_slope(i)), total * (c * sigmoid_slope(f)), total * (i * tanh_slope(g)),
                 dh * (math::tanh(next) * sigmoid_slope(o)), total * f};
     }
@@ -70,7 +70,7 @@ template <class T> struct GruCellBackward {
 
     static std::array<T, 7> step(const std::array<T, 6>& given) {
         const auto [dh, r, z, n, hidden, h] = given;
-        const T dn = dh * ((1 - z) * tanh_slope(n)), dz = dh * ((h - n) * sigmoid_slope(z));
+        const T slope = tanh_slope(n), dn = dh * math::fma(-z, slope, slope), dz = dh * ((h - n) * sigmoid_slope(z));
         const T dr = dn * (hidden * sigmoid_slope(r));
         return {dr, dz, dn, dr, dz, dn * r, dh * z};
     }
