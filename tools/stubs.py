@@ -44,6 +44,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .core.bound import Activation as Activation
 from .core.bound import Bound
 from .core.compiled import get_include as get_include
+from .core.passes import Around as _Around
 from .core.processor import config as config
 from .core.processor import show_config as show_config
 from .core.threads import get_num_threads as get_num_threads
@@ -52,6 +53,7 @@ from .core.threads import set_num_threads as set_num_threads
 
 __version__: str
 activations: dict[str, Activation]
+passes: dict[str, _Around]
 
 def get(name: str) -> Activation: ...
 
@@ -126,6 +128,13 @@ METHODS = {
 }
 """What the objects of a shape of work have beside calls and parameters."""
 
+PASSES = {
+    "dropout": "dropout.Dropout",
+    "lstm_cell": "cells.LstmCell",
+    "gru_cell": "cells.GruCell",
+}
+"""The class of a kind of passes, in `fastact.core`, whose signatures are those of the call."""
+
 
 OUT = "_Out | tuple[_Out]"
 
@@ -139,12 +148,18 @@ class Overload(NamedTuple):
 
 def stub(catalog: Any) -> str:
     """The text of ``__init__.pyi``."""
-    names = "".join(f'    "{row.name}",\n' for row in catalog.rows)
+    names = "".join(f'    "{row.name}",\n' for row in (*catalog.rows, *catalog.passes))
     others = ("Activation", "__version__", "activations", "config", "get", "get_include")
-    others += ("get_num_threads", "num_threads", "set_num_threads", "show_config")
+    others += ("get_num_threads", "num_threads", "passes", "set_num_threads", "show_config")
     listed = "".join(f'    "{name}",\n' for name in others)
     classes = "\n".join(_class(row, catalog.REQUIRED) for row in catalog.rows)
-    return f"{HEAD}\n{classes}\n__all__ = [\n{listed}{names}]\n"
+    passes = "".join(map(_pass, catalog.passes))
+    return f"{HEAD}\n{classes}\n{passes}\n__all__ = [\n{listed}{names}]\n"
+
+
+def _pass(row: Any) -> str:
+    module, name = PASSES[row.kind].split(".")
+    return f"from .core.{module} import {name} as _{name}\n\n{row.name}: _{name}\n"
 
 
 def _class(row: Any, required: Any) -> str:
