@@ -19,7 +19,7 @@ passes = (
         "out. The seed alone says what was, so no mask is stored.",
         weaknesses="Training takes longer, since every step sees a part of the network. The variance of "
         "what is normalised behind it is another in training than in use.",
-        allowed=(1.5, 1.5),
+        allowed=(2, 1.5),
         torch="dropout(x, p)",
         conventions=(
             Convention(

@@ -70,7 +70,7 @@ template <class T> struct GruCellBackward {
 
     static std::array<T, 7> step(const std::array<T, 6>& given) {
         const auto [dh, r, z, n, hidden, h] = given;
-        const T slope = tanh_slope(n), dn = dh * math::fma(-z, slope, slope), dz = dh * ((h - n) * sigmoid_slope(z));
+        const T slope = tanh_slope(n), dn = dh * math::accurate_fma(-z, slope, slope), dz = dh * ((h - n) * sigmoid_slope(z));
         const T dr = dn * (hidden * sigmoid_slope(r));
         return {dr, dz, dn, dr, dz, dn * r, dh * z};
     }

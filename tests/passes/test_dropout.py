@@ -37,7 +37,8 @@ def test_values_are_those_of_a_mask(any_dtype, p, threads):
         largest = np.maximum(largest, abs(exact))
         with np.errstate(all="ignore"):
             ulp = np.spacing(abs(largest).astype(any_dtype)).astype(np.longdouble)
-        assert (abs(result.astype(np.longdouble) - exact) <= 1.5 * ulp).all()
+        # With a residual a level without fused multiply-add rounds once more.
+        assert (abs(result.astype(np.longdouble) - exact) <= fa.dropout.row.allowed[0] * ulp).all()
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
