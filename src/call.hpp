@@ -43,17 +43,23 @@ static_assert(segment <= longest_half_row && longest_half_row < 2 * segment);
 // So many rows add what they have to gradients of weights before it joins the float64 sums of their bundle.
 inline constexpr Size rows_at_once = 4;
 
+// A row of an array consists of at most so many parts as long as the state of a recurrent cell.
+inline constexpr int most_parts = 4;
+
+inline constexpr int most_inputs = 5, most_outputs = 3;
+
 // Everything that a kernel is given. Those who call set just the fields that their kernel reads.
 struct Call {
     const double* parameters;  // in the order of the formula's constructor, always float64
-    const void* in[5];         // x, or dy and what was saved; then weight, bias, residual, targets, state, or which won
-    void* out[3];              // the result; then which won, sums, statistics, losses, the next state
+    const void* in[most_inputs];         // x, or dy and what was saved; then weight, bias, residual, targets, state, or which won
+    void* out[most_outputs];              // the result; then which won, sums, statistics, losses, the next state
     Axis axis;
     Place place;
     Size size;          // elements of the larger array, of which the result is one or not
     Size group;         // pieces of a group, or elements or rows of a range that is summed
     Segment* segments;  // null unless threads share the rows
     Size stage;         // row * phases + phase, where they do
+    const Size* rows;   // elements from a row to the next, of the inputs, then of the results; null: they are contiguous
 };
 
 // Works on the units first <= unit < last of its shape of work, so that threads can share an array.
@@ -72,6 +78,7 @@ enum class Units {
     ranges,    // of `group` elements in C order, each with sums of its own
     bundles,   // of `group` rows, likewise
     channels,  // `length` of them, each of outer * inner elements
+    states,    // elements of the states of recurrent cells, `outer` rows of `length`
 };
 
 // float32, float64, float16 and bfloat16 index the kernels. Null where a formula has no such

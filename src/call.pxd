@@ -16,6 +16,7 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
         Place place
         Py_ssize_t size, group, stage
         Segment* segments
+        const Py_ssize_t* rows
     ctypedef void (*Kernel)(const Call&, Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef void (*Function)() noexcept nogil
     ctypedef Function (*Functions)(int) noexcept

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "call.hpp"
+#include "formulas/cells.hpp"
 #include "formulas/exponentials.hpp"
 #include "formulas/gates.hpp"
 #include "formulas/norms.hpp"
@@ -13,6 +14,7 @@
 #include "formulas/sigmoids.hpp"
 #include "functions.hpp"
 #include "loops/batch_norm.hpp"
+#include "loops/cells.hpp"
 #include "loops/channels.hpp"
 #include "loops/elements.hpp"
 #include "loops/gated.hpp"
@@ -151,6 +153,24 @@ template <class... H> constexpr Entry batch_norm_inference_of(const char* name) 
                         staged_batch_norm_inference<H>...>()};
 }
 
+template <template <class> class Forward, template <class> class Backward, class... T>
+constexpr Entry cell_of(const char* name) {
+    return {name, {{cells<Forward, T>...}, Units::states, grain}, {{cells<Backward, T>...}, Units::states, grain}};
+}
+
+template <template <class> class Forward, template <class> class Backward> constexpr Entry cell(const char* name) {
+    return cell_of<Forward, Backward, float, double, Float16, BFloat16>(name);
+}
+
+// The gradient is the same of dy as the result is of x, so there is one direction.
+template <class... T> constexpr Entry dropout_of(const char* name) {
+    return {name, elements_of<NotServed, forward<Dropout, T>...>(), {}, {}, {}, 2};
+}
+
+template <class... T> constexpr Entry residual_dropout_of(const char* name) {
+    return {name, elements_of<NotServed, backward<ToResidual, Dropout, T>...>(), {}, {}, {}, 2};
+}
+
 inline constinit Entry entries[] = {
     elementwise<Sigmoid>("sigmoid"),
     elementwise<Tanh>("tanh"),
@@ -202,6 +222,10 @@ inline constinit Entry entries[] = {
     norm_of<false, Float16, BFloat16>("rms_norm"),
     batch_norm_of("batch_norm"),
     batch_norm_inference_of<Float16, BFloat16>("batch_norm_inference"),
+    dropout_of<float, double, Float16, BFloat16>("dropout"),
+    residual_dropout_of<float, double, Float16, BFloat16>("residual_dropout"),
+    cell<LstmCell, LstmCellBackward>("lstm_cell"),
+    cell<GruCell, GruCellBackward>("gru_cell"),
 };
 
 inline constexpr Table table = entries;

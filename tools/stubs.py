@@ -44,7 +44,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .core.bound import Activation as Activation
 from .core.bound import Bound
 from .core.compiled import get_include as get_include
-from .core.passes import Around
+from .core.passes import Around as _Around
 from .core.processor import config as config
 from .core.processor import show_config as show_config
 from .core.threads import get_num_threads as get_num_threads
@@ -53,7 +53,7 @@ from .core.threads import set_num_threads as set_num_threads
 
 __version__: str
 activations: dict[str, Activation]
-passes: dict[str, Around]
+passes: dict[str, _Around]
 
 def get(name: str) -> Activation: ...
 
@@ -128,6 +128,13 @@ METHODS = {
 }
 """What the objects of a shape of work have beside calls and parameters."""
 
+PASSES = {
+    "dropout": "dropout.Dropout",
+    "lstm_cell": "cells.LstmCell",
+    "gru_cell": "cells.GruCell",
+}
+"""The class of a kind of passes, in `fastact.core`, whose signatures are those of the call."""
+
 
 OUT = "_Out | tuple[_Out]"
 
@@ -146,8 +153,13 @@ def stub(catalog: Any) -> str:
     others += ("get_num_threads", "num_threads", "passes", "set_num_threads", "show_config")
     listed = "".join(f'    "{name}",\n' for name in others)
     classes = "\n".join(_class(row, catalog.REQUIRED) for row in catalog.rows)
-    around = "".join(f'{row.name}: Around\n"""``{row.formula}``."""\n' for row in catalog.passes)
-    return f"{HEAD}\n{classes}\n{around}\n__all__ = [\n{listed}{names}]\n"
+    passes = "".join(map(_pass, catalog.passes))
+    return f"{HEAD}\n{classes}\n{passes}\n__all__ = [\n{listed}{names}]\n"
+
+
+def _pass(row: Any) -> str:
+    module, name = PASSES[row.kind].split(".")
+    return f"from .core.{module} import {name} as _{name}\n\n{row.name}: _{name}\n"
 
 
 def _class(row: Any, required: Any) -> str:

@@ -8,9 +8,10 @@ class in ``fastact/core``; what is known of it as mathematics, and of it in othe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .row import Convention
+from .shapes import Shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,3 +37,5 @@ class Pass:
     """The same in ``torch.nn.functional``, over the names of the arguments."""
     conventions: tuple[Convention, ...] = ()
     """Where other libraries differ."""
+    shape: Shape = field(default_factory=Shape)
+    """What an element of its result comes from, for arrays of other libraries."""

@@ -50,7 +50,7 @@ class Operation:
 
     @property
     def forward(self) -> bool:
-        return self.names == ("x",)
+        return self.names[0] == "x"
 
     @property
     def nin(self) -> int:
@@ -94,10 +94,10 @@ class Operation:
     def __call__(self, *arrays: Any, out: Any = None) -> Any:
         if len(arrays) != self.nin:
             raise TypeError(f"{self.__name__} takes {self.nin} arrays here; {len(arrays)} were given")
-        if self.forward:
-            return self.activation(arrays[0], out=out, **self.parameters)
-        (dy, saved), (_, name) = arrays, self.names
-        return self.activation.backward(dy, **{name: saved}, out=out, **self.parameters)
+        call = self.activation if self.forward else self.activation.backward
+        return call(
+            arrays[0], **dict(zip(self.names[1:], arrays[1:], strict=True)), out=out, **self.parameters
+        )
 
     def on_part(self, part: Part, *arrays: Any) -> Any:
         """The result on a part of an array where every element draws by its place in the whole."""
@@ -157,13 +157,25 @@ def compute(activation: Any, arrays: dict[str, Any], out: Any, parameters: dict[
             return result
     for other in others:
         if _refuses(other):
-            raise TypeError(_refusal(operation, other))
+            raise TypeError(_refusal(operation.__name__, other))
     if any(_overrides(a) for a in others):
         if operation.by_element:
             return through_protocol(operation, inputs, out)
-        raise TypeError(_refusal(operation, next(a for a in others if _overrides(a))))
+        raise TypeError(_refusal(operation.__name__, next(a for a in others if _overrides(a))))
     wrapping = [a for a in others if hasattr(type(a), "__array_wrap__")]
     return _wrapped(operation, inputs, out, wrapping) if wrapping else NotImplemented
+
+
+def refuse(called: str, arrays: tuple[Any, ...]) -> None:
+    """TypeError where one is of a library and would lose in an ndarray what it holds beside numbers.
+
+    For what is called on ndarrays alone.
+    """
+    for array in arrays:
+        if not _is_own(array) and (
+            _overrides(array) or _refuses(array) or isinstance(array, np.ma.MaskedArray)
+        ):
+            raise TypeError(_refusal(called, array))
 
 
 def through_protocol(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
@@ -213,10 +225,10 @@ def _refuses(array: Any) -> bool:
     return not _overrides(array) and any(inspect.getattr_static(array, name, None) for name in OF_TABLES)
 
 
-def _refusal(operation: Operation, array: Any) -> str:
+def _refusal(called: str, array: Any) -> str:
     kind = f"{type(array).__module__}.{type(array).__qualname__}"
     return (
-        f"{operation.__name__} does not take a {kind}: an ndarray would lose what it holds beside numbers; "
+        f"{called} does not take a {kind}: an ndarray would lose what it holds beside numbers; "
         "pass one that is made of it"
     )
 

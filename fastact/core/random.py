@@ -13,7 +13,7 @@ from . import arrays, docstring, foreign, layouts
 from .described import Described
 
 
-def _seed_as_parameter(name: str, seed: Any, otherwise: str = "") -> float:
+def seed_as_parameter(name: str, seed: Any, otherwise: str = "") -> float:
     """The number whose bits are the seed's, as kernels take it."""
     if not arrays.is_whole(seed):
         raise TypeError(f"{name}: {arrays.given('seed', seed)}; allowed is an integer{otherwise}")
@@ -40,7 +40,7 @@ class Random(Described, kind="random"):
     def _kernels(self, bounds: tuple[float, ...], seed: Any) -> tuple[_dispatch.Kernels, tuple[float, ...]]:
         if seed is None:
             return self._evaluation, ((bounds[0] + bounds[1]) / 2,)
-        return self._training, (*bounds, _seed_as_parameter(self.name, seed, " or None"))
+        return self._training, (*bounds, seed_as_parameter(self.name, seed, " or None"))
 
     def __call__(self, x: Any, *args: Any, out: Any = None, seed: Any = _ELSEWHERE, **kwargs: Any) -> Any:
         if len(args) > len(self._names):
@@ -136,7 +136,7 @@ class RandomRows(Described, kind="random_rows"):
             self._refuse_unknown(unknown)
         if seed is REQUIRED:
             raise TypeError(f"{self.name} needs the argument seed, an integer")
-        parameters = (*self._read_tau(tau), _seed_as_parameter(self.name, seed))
+        parameters = (*self._read_tau(tau), seed_as_parameter(self.name, seed))
         if isinstance(hard, np.ndarray):
             raise TypeError(f"{self.name}: {arrays.given('hard', hard)}; allowed is a bool")
         elsewhere = foreign.compute(
@@ -183,7 +183,7 @@ class RandomRows(Described, kind="random_rows"):
             dy, x = given
             soft = self.on_part(part, ("x",), (x,), {**parameters, "hard": False})
             return np.asarray(self.backward(dy, y=soft, tau=tau, axis=axis))
-        numbers = (*self._read_tau(tau), _seed_as_parameter(self.name, seed))
+        numbers = (*self._read_tau(tau), seed_as_parameter(self.name, seed))
         source = arrays.as_input(given[0], "x")
         result = np.empty(source.shape, arrays.result_dtype(source))
         self._write(source, result, numbers, hard, axis, part)
@@ -267,5 +267,5 @@ class RandomRows(Described, kind="random_rows"):
             element's position in C order.
         """
         result = np.zeros(shape, dtype)
-        parameters = (_seed_as_parameter(self.name, seed),)
+        parameters = (seed_as_parameter(self.name, seed),)
         return layouts.elementwise(self._noise, "forward", [result], result, parameters, in_c_order=True)

@@ -112,12 +112,10 @@ template <class T> struct TemperedSoftmax : Softmax<T> {
 
 // x + noise is rounded only where the largest is sought.
 template <class T> struct GumbelSoftmax : TemperedSoftmax<T> {
-    std::uint64_t seed;
+    GumbelNoise<T> noise;
 
-    explicit GumbelSoftmax(const double* parameters)
-        : TemperedSoftmax<T>(parameters), seed(std::bit_cast<std::uint64_t>(parameters[1])) {}
+    explicit GumbelSoftmax(const double* parameters) : TemperedSoftmax<T>(parameters), noise(parameters[1]) {}
 
-    T noise(std::uint64_t index) const { return gumbel_noise<T>(seed, index); }
     T logit(T x, T noise) const { return x + noise; }
     T logit(T x, std::uint64_t index) const { return logit(x, noise(index)); }
     T term(T x, Peak<T> peak, T noise) const {

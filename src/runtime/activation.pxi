@@ -192,6 +192,7 @@ cdef class Kernels:
         call.parameters = values
         call.place.index, call.place.step = place
         call.group = group
+        call.rows = NULL
         call.size = 0
         for i, array in enumerate(inputs):
             call.inputs[i] = NULL if array is None else cnp.PyArray_DATA(array)

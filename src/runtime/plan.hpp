@@ -48,6 +48,10 @@ inline float measured_cost(const Work& work, int dtype, const double* parameters
     if (work.units == Units::bundles)
         call.axis = {4, sample_size / 4, 1}, call.group = 4, call.out[1] = result + sample_size;
     if (work.units == Units::channels) call.axis = {4, 1, sample_size / 4}, call.out[1] = result + sample_size;
+    if (work.units == Units::states) {
+        call.axis = {1, sample_size / most_parts, 1};
+        call.in[3] = call.in[4] = &sample, call.out[1] = call.out[2] = result;
+    }
     constexpr int runs = 4, calls = 4;
     Time least = 1'000'000'000;
     for (int run = 0; run < runs; ++run) {

@@ -1,0 +1,79 @@
+// Formulas of recurrent cells: what one step in time makes of gates and state, and the gradients of that.
+//
+// A row of an array consists of parts, each as long as the state. A formula says of how many each array of its call
+// does, in the order of call.hpp, and what one element of all parts of the results is made of.
+#pragma once
+
+#include <array>
+
+#include "formulas/sigmoids.hpp"
+#include "math/bits.hpp"
+#include "math/tanh.hpp"
+
+namespace fastact {
+
+// What the denominator lost in rounding goes back into the quotient (1.1 ULP for Sigmoid's 1.6): a gate is the first
+// of several factors.
+template <class T> T gate(T x) {
+    const T inside = math::at_most(-math::exp_negligible<T>, math::at_least(-math::one_scale_limit<T>, x));
+    const auto [d, scale, low] = math::one_plus_exp_at_one_scale(-inside);
+    const T y = scale / d;
+    return math::fma(-y, low * (y * math::inverse_power(scale)), y);
+}
+
+// From the activated gates, each rounded once.
+template <class T> T sigmoid_slope(T y) { return math::accurate_fma(-y, y, y); }
+template <class T> T tanh_slope(T y) { return math::accurate_fma(-y, y, T(1)); }
+
+// From the gates, the state and the gates' bias: the output, the next state and the activated gates.
+template <class T> struct LstmCell {
+    static constexpr std::array inputs{4, 1, 4}, outputs{1, 1, 4};
+
+    static std::array<T, 6> step(const std::array<T, 9>& given) {
+        const auto [xi, xf, xg, xo, c, bi, bf, bg, bo] = given;
+        const T i = gate(xi + bi), f = gate(xf + bf), g = math::tanh(xg + bg), o = gate(xo + bo);
+        const T next = math::fma(f, c, i * g);
+        return {o * math::tanh(next), next, i, f, g, o};
+    }
+};
+
+// From the gradients of both results, the activated gates and the states before and after: those of the gates and of
+// the state before.
+template <class T> struct LstmCellBackward {
+    static constexpr std::array inputs{1, 1, 4, 1, 1}, outputs{4, 1};
+
+    static std::array<T, 5> step(const std::array<T, 8>& given) {
+        const auto [dh, dc, i, f, g, o, c, next] = given;
+        const T total = math::fma(dh * o, Tanh<T>(nullptr).backward_x(T(1), next), dc);
+        return {total * (g * sigmoid_slope(i)), total * (c * sigmoid_slope(f)), total * (i * tanh_slope(g)),
+                dh * (math::tanh(next) * sigmoid_slope(o)), total * f};
+    }
+};
+
+// From what the input and the state before give to the gates, that state and both biases: the next state, the
+// activated gates and what the state gave to the third of them.
+template <class T> struct GruCell {
+    static constexpr std::array inputs{3, 3, 1, 3, 3}, outputs{1, 3, 1};
+
+    static std::array<T, 5> step(const std::array<T, 13>& given) {
+        const auto [xr, xz, xn, hr, hz, hn, h, bxr, bxz, bxn, bhr, bhz, bhn] = given;
+        const T r = gate((xr + bxr) + (hr + bhr)), z = gate((xz + bxz) + (hz + bhz)), hidden = hn + bhn;
+        const T n = math::tanh(math::fma(r, hidden, xn + bxn));
+        return {math::fma(z, h - n, n), r, z, n, hidden};
+    }
+};
+
+// From the gradient of the next state, the activated gates, what the state before gave to the third, and that state:
+// the gradients of both parts of the gates and of the state.
+template <class T> struct GruCellBackward {
+    static constexpr std::array inputs{1, 3, 1, 1}, outputs{3, 3, 1};
+
+    static std::array<T, 7> step(const std::array<T, 6>& given) {
+        const auto [dh, r, z, n, hidden, h] = given;
+        const T slope = tanh_slope(n), dn = dh * math::accurate_fma(-z, slope, slope), dz = dh * ((h - n) * sigmoid_slope(z));
+        const T dr = dn * (hidden * sigmoid_slope(r));
+        return {dr, dz, dn, dr, dz, dn * r, dh * z};
+    }
+};
+
+}  // namespace fastact
