@@ -36,6 +36,7 @@ except ValueError as _error:  # a variable of the environment makes no sense
 from .catalog import passes as _passes
 from .catalog import rows as _rows
 from .core import activation as _activation  # noqa: F401  its classes are those of the objects
+from .core import losses as _losses  # noqa: F401
 from .core import random as _random  # noqa: F401
 from .core.bound import Activation
 from .core.compiled import c_api as _capsule

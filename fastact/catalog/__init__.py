@@ -7,16 +7,19 @@ mpmath at high precision and the benchmarks with NumPy in place. The kernels
 under ``src/`` are written separately, so each checks the other.
 """
 
-from . import along_axis, gates, rectifiers, sigmoids, smooth
+from . import along_axis, gates, losses, rectifiers, sigmoids, smooth
 from .arguments import OUT, REQUIRED, Argument
 from .functions import STORED, Function, functions
-from .passes import Pass, passes
+from .passes import Pass
 from .properties import Claim, Properties
 from .row import VOCABULARY, Convention, Parameter, Row
 from .shapes import SHAPES, Shape
 
 rows = sigmoids.rows + rectifiers.rows + smooth.rows + along_axis.rows + gates.rows
 """Every activation, in the order of `fastact.activations` and of all tables."""
+
+passes: tuple[Pass, ...] = losses.passes
+"""Every pass, in the order of `fastact.passes` and of all tables."""
 
 __all__ = [
     "OUT", "REQUIRED", "SHAPES", "STORED", "VOCABULARY",

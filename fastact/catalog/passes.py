@@ -36,7 +36,3 @@ class Pass:
     """The same in ``torch.nn.functional``, over the names of the arguments."""
     conventions: tuple[Convention, ...] = ()
     """Where other libraries differ."""
-
-
-passes: tuple[Pass, ...] = ()
-"""Every pass, in the order of `fastact.passes` and of all tables."""

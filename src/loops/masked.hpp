@@ -1,0 +1,209 @@
+// The loops of rows of which some elements are not seen: attention's softmax, with its gradient, and logsumexp.
+//
+// A row is one line in memory, of which what lies behind the last element seen (a causal query's) is not read. The
+// sums are those of rows.hpp, in the same association: an element that is not seen adds 0 to them. Half precision is
+// widened row by row into a buffer.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+
+#include "call.hpp"
+#include "formulas/masked.hpp"
+#include "loops/lines.hpp"
+#include "loops/rows.hpp"
+#include "loops/scratch.hpp"
+#include "loops/strips.hpp"
+#include "loops/sums.hpp"
+#include "visible.hpp"
+
+namespace fastact {
+
+// What a row's results are made of.
+template <class T> struct RowSums {
+    T largest;
+    Total total, ties;
+};
+
+template <bool near, class Form, class T, class Seen>
+[[gnu::flatten, gnu::noinline]] void add_seen_terms(const Form& form_, const T* x, T* out, Size length, Seen seen,
+                                                    Peak<T> peak, RowSums<T>& sums_) {
+    // Of a copy of the form the compiler knows that no element written changes it.
+    const auto term_of = [=, form = form_](Size i, Size) {
+        const T term = near ? form.near_term(x[i], seen(i, 0), peak) : form.term(x[i], seen(i, 0), peak);
+        if constexpr (Form::keeps_terms) out[i] = term;
+        return term;
+    };
+    const auto sums = [&] {
+        using Sums = Sums<T, 1, true>;
+        if constexpr (Form::counts_ties)
+            return Sums(length, 1, term_of, [=, form = form_](Size i, Size) {
+                return math::keep(math::mask_if<T>(form.logit(x[i], seen(i, 0)) == peak.largest), T(1));
+            });
+        else
+            return Sums(length, 1, term_of);
+    }();
+    sums_.total.add(sums.total[0]);
+    if constexpr (Form::counts_ties) sums_.ties.add(sums.count(0));
+}
+
+// Writes the terms to `out` where the form keeps them.
+template <class Form, class T, class Seen>
+RowSums<T> sum_row(const Form& form, const T* x, T* out, Size length, Seen seen) {
+    const Lines<1, Known<1>, Seen> row{length, {}, {}, seen};
+    RowSums<T> sums{};
+    find_largest(form, x, &sums.largest, row);
+    const T level = form.level(sums.largest);
+    const Peak<T> peak{sums.largest, math::Anchor<T>(level)};
+    const bool near = math::Anchor<T>::holds(level);
+    segments(row, [&](Size start, auto part) {
+        const auto run = [&](auto known) {
+            T* to = Form::keeps_terms ? out + start : out;
+            add_seen_terms<known.value>(form, x + start, to, part.length, part.index, peak, sums);
+        };
+        with_known_nearness<Form>(near, run);
+    });
+    return sums;
+}
+
+template <class Form, class T, class Seen>
+[[gnu::flatten, gnu::noinline]] void write_seen(const Form& form_, const T* x, T* out, Size length, Seen seen,
+                                                const RowSums<T>& sums) {
+    const T largest = sums.largest;
+    const Parts<T> scale = form_.scale(sums.total.high, sums.total.low, sums.ties.high, largest);
+    const T* kept = Form::keeps_terms ? out : x;
+    each_element(Lines<1, Known<1>, Seen>{length, {}, {}, seen}, out, [=, form = form_](Size i, Size) {
+        out[i] = form.result(kept[i], seen(i, 0), largest, scale);
+    });
+}
+
+// A row whose results are NaN is so in what is seen of it alone.
+template <class T> void hide(T*, Size, Everything, T) {}
+template <class T, class Seen> void hide(T* out, Size length, Seen seen, T nothing) {
+    if (out[0] == out[0]) return;
+    for (Size i = 0; i < length; ++i) out[i] = where_seen(seen(i, 0), out[i], nothing);
+}
+
+template <class Form, class T, class Seen>
+void normalize_seen(const Form& form, const T* x, T* out, Size length, Seen seen, T nothing) {
+    if (length == 0) return;
+    write_seen(form, x, out, length, seen, sum_row(form, x, out, length, seen));
+    hide(out, length, seen, nothing);
+}
+
+template <class T> T stored_minus_infinity() { return minus_infinity<T>; }
+template <> inline Float16 stored_minus_infinity() { return {0xfc00}; }
+template <> inline BFloat16 stored_minus_infinity() { return {0xff80}; }
+
+// What is not there says that everything is seen.
+inline const Visible* visible_of(const Call& call) { return static_cast<const Visible*>(call.in[3]); }
+inline Size kind_of_mask(const Visible* visible) { return visible ? visible->mask : Size(no_mask); }
+
+// body(unit, seen, at) for rows first..last: how many elements are seen, and where its part of the mask begins.
+template <class T, class Body> void each_visible_row(const Call& call, Size length, Size first, Size last, Body body) {
+    const Visible* visible = visible_of(call);
+    const bool prefetches = prefetches_rows<T>({call.axis.outer, length, 1}, first, last);
+    const Size origin = call.place.index / std::max(Size(1), length * call.place.step);
+    for (Size unit = first; unit < last; ++unit) {
+        const Size seen = visible ? visible->seen(origin + unit, length) : length;
+        if (prefetches) prefetch(input<T>(call, 0) + (unit + 1) * length, seen);
+        body(unit, seen, visible && visible->mask ? visible->place(unit) : 0);
+    }
+}
+
+// Rows of one dtype as those of the dtype that it is computed in: as they are, or through a buffer.
+template <class S> struct Staged {
+    const Scratch<float, longest_half_row> values;
+
+    const float* read(const S* from, Size size) const { return widen(from, values, size), values; }
+    float* room(S*) const { return values; }
+    void write(S* to, Size size) const { narrow(values, to, size); }
+};
+template <class S>
+    requires(!Half<S>)
+struct Staged<S> {
+    const S* read(const S* from, Size) const { return from; }
+    S* room(S* to) const { return to; }
+    void write(S*, Size) const {}
+};
+
+// What the mask says of a row: its numbers are of x's dtype.
+template <class S, class Seen> Seen staged_mask(Seen seen, const Staged<S>&, Size) { return seen; }
+template <Half S> Added<float> staged_mask(Added<float> seen, const Staged<S>& stage, Size size) {
+    return {stage.read(reinterpret_cast<const S*>(seen.mask), size)};
+}
+
+// body(form, seen, x, out, length, unit) for rows first..last, brought to it in the computed dtype; what it leaves in
+// `out` is the row's result, but for what is not seen.
+template <class Family, class S, class Body>
+void each_masked_row(const Call& call, S* out, Size first, Size last, Body body) {
+    using T = Computed<S>;
+    const Visible* visible = visible_of(call);
+    const Size length = std::max(call.axis.length, out ? Size(0) : call.group);
+    const Staged<S> rows, masks;
+    const S nothing = Family::logarithm ? stored_minus_infinity<S>() : S{};
+    with_form<Family, T, S>(Factor(call.parameters), kind_of_mask(visible), call.in[2], [&](const auto& form, auto mask) {
+        each_visible_row<S>(call, length, first, last, [&](Size unit, Size seen, Size at) {
+            const T* x = rows.read(input<S>(call, 0) + unit * length, seen);
+            S* to = out ? out + unit * length : nullptr;
+            body(form, staged_mask(mask(at), masks, seen), x, rows.room(to), seen, unit);
+            if (!out) return;
+            rows.write(to, seen);
+            std::fill(to + seen, to + length, nothing);
+        });
+    });
+}
+
+// -- The kernels ------------------------------------------------------------------------------
+
+template <class Family, class S> void masked_forward(const Call& call, Size first, Size last) {
+    using T = Computed<S>;
+    constexpr T nothing = Family::logarithm ? minus_infinity<T> : T(0);
+    each_masked_row<Family>(call, output<S>(call), first, last, [&](auto form, auto seen, auto x, auto out, Size n, Size) {
+        normalize_seen(form, x, out, n, seen, nothing);
+    });
+}
+
+// From y, of which a causal row's rest is not read.
+template <template <class> class Op, class S> void masked_backward(const Call& call, Size first, Size last) {
+    using T = Computed<S>;
+    const Op<T> op{Factor(call.parameters)};
+    const Size length = call.axis.length;
+    const Staged<S> gradients, kept;
+    each_visible_row<S>(call, length, first, last, [&](Size unit, Size seen, Size) {
+        const T* dy = gradients.read(input<S>(call, 0) + unit * length, seen);
+        const T* y = kept.read(input<S>(call, 1) + unit * length, seen);
+        S* to = output<S>(call) + unit * length;
+        if (seen) differentiate(op, dy, y, gradients.room(to), Lines<1, Known<1>>{seen, {}, {}, {}});
+        gradients.write(to, seen);
+        std::fill(to + seen, to + length, S{});
+    });
+}
+
+// One number of a row, of the dtype that it is computed in.
+template <class S> void logsumexp(const Call& call, Size first, Size last) {
+    using T = Computed<S>;
+    T* out = static_cast<T*>(call.out[0]);
+    each_masked_row<AsLogarithms>(call, static_cast<S*>(nullptr), first, last,
+                               [&](auto form, auto seen, auto x, auto, Size n, Size unit) {
+                                   out[unit] = minus_infinity<T>;
+                                   if (n == 0) return;
+                                   const auto sums = sum_row(form, x, static_cast<T*>(nullptr), n, seen);
+                                   const double sum = sums.total.high + sums.total.low;
+                                   out[unit] = T(form.log_sum(sum, sums.ties.high, sums.largest));
+                               });
+}
+
+// dy times the shares of a row, times the scale.
+template <class S> void logsumexp_backward(const Call& call, Size first, Size last) {
+    using T = Computed<S>;
+    const T* dy = input<T>(call, 1);
+    const T scale = bounded<T>(call.parameters[0]);
+    each_masked_row<AsShares>(call, output<S>(call), first, last,
+                            [&](auto form, auto seen, auto x, auto out, Size n, Size unit) {
+                                const Times<T, decltype(form)> times(form, dy[unit] * scale);
+                                normalize_seen(times, x, out, n, seen, T(0));
+                            });
+}
+
+}  // namespace fastact
