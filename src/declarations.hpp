@@ -138,7 +138,12 @@ template <class... T> constexpr Entry logsumexp_of(const char* name) {
     return {name, lines_of<logsumexp<T>...>(), lines_of<logsumexp_backward<T>...>(), {}, {}, 3};
 }
 template <class... T> constexpr Entry cross_entropy_of(const char* name) {
-    return {name, lines_of<cross_entropy<T>...>(), lines_of<cross_entropy_gradient<T>...>(), {}, {}, 3};
+    return {name,
+            lines_of<cross_entropy<T>...>(),
+            columns_of<forward_phases, NotServed, cross_entropy_gradient<T>...>(),
+            {},
+            {},
+            3};
 }
 
 inline constinit Entry entries[] = {

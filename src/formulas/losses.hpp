@@ -44,6 +44,7 @@ template <bool near, class T> T shared_term(T x, Peak<T> peak) {
 // to all classes by smoothing; and weighted.
 struct NoShares {
     double operator()(Size) const { return 0; }
+    NoShares from(Size) const { return {}; }
 };
 template <class T, bool given, bool weighted> struct TargetShares {
     const T *probabilities, *weight;
@@ -54,6 +55,9 @@ template <class T, bool given, bool weighted> struct TargetShares {
         if constexpr (given) q = math::fma(probabilities[i], kept, spread);
         if constexpr (weighted) q *= weight[i];
         return q;
+    }
+    TargetShares from(Size start) const {
+        return {given ? probabilities + start : nullptr, weighted ? weight + start : nullptr, kept, spread};
     }
     // What a logit adds to the loss; nothing where the target has no share in it, however far down it is.
     T loss(Size i, T x, T largest) const {

@@ -77,6 +77,20 @@ template <class T> struct AsGiven {
     template <class Seen> T operator()(T x, Seen seen) const { return where_seen(seen, x, minus_infinity<T>); }
 };
 
+// Times a power of two that is at most 1 in magnitude: exactly, but where that no longer matters.
+template <class T> struct Shifted {
+    T times;
+
+    explicit Shifted(const Factor& factor) : times(T(factor.high)) {}
+    static bool fits(const Factor& factor) {
+        int exponent;
+        const bool power = factor.low == 0 && std::abs(std::frexp(factor.high, &exponent)) == 0.5;
+        return power && exponent <= 1 && exponent > -60;
+    }
+
+    template <class Seen> T operator()(T x, Seen seen) const { return where_seen(seen, x * times, minus_infinity<T>); }
+};
+
 // scale x + added, rounded once, and what it lost.
 template <class T> struct Biased {
     T times, rest;
@@ -220,12 +234,14 @@ template <class T, class Form> struct Times : Form {
 struct AsShares {
     static constexpr bool logarithm = false;
     template <class T> using Given = Plainly<T, Softmax<T>, AsGiven<T>>;
+    template <class T> using Shifted = Plainly<T, Softmax<T>, fastact::Shifted<T>>;
     template <class T> using Scaled = ScaledSoftmax<T>;
     template <class T> using Biased = BiasedSoftmax<T>;
 };
 struct AsLogarithms {
     static constexpr bool logarithm = true;
     template <class T> using Given = Plainly<T, LogSoftmax<T>, AsGiven<T>>;
+    template <class T> using Shifted = Plainly<T, LogSoftmax<T>, fastact::Shifted<T>>;
     template <class T> using Scaled = ScaledLogSoftmax<T>;
     template <class T> using Biased = Plainly<T, LogSoftmax<T>, fastact::Biased<T>>;
 };
@@ -249,6 +265,8 @@ void with_form(const Factor& factor, Size kind, const void* mask, Body body) {
         if (factor.temperature) return with_mask(Plainly<T, TemperedSoftmax<T>, AsGiven<T>>(factor));
     if (factor.is_one())
         with_mask(typename Family::template Given<T>(factor));
+    else if (Shifted<T>::fits(factor))
+        with_mask(typename Family::template Shifted<T>(factor));
     else
         with_mask(typename Family::template Scaled<T>(factor));
 }

@@ -127,40 +127,92 @@ struct Staged<S> {
     void write(S*, Size) const {}
 };
 
+template <class T> void store_row(const T* from, T* to, Size size) { std::copy(from, from + size, to); }
+template <Half S> void store_row(const float* from, S* to, Size size) { narrow(from, to, size); }
+
 // What the mask says of a row: its numbers are of x's dtype.
 template <class S, class Seen> Seen staged_mask(Seen seen, const Staged<S>&, Size) { return seen; }
 template <Half S> Added<float> staged_mask(Added<float> seen, const Staged<S>& stage, Size size) {
     return {stage.read(reinterpret_cast<const S*>(seen.mask), size)};
 }
 
-// body(form, seen, x, out, length, unit) for rows first..last, brought to it in the computed dtype; what it leaves in
-// `out` is the row's result, but for what is not seen.
-template <class Family, class S, class Body>
-void each_masked_row(const Call& call, S* out, Size first, Size last, Body body) {
-    using T = Computed<S>;
-    const Visible* visible = visible_of(call);
-    const Size length = std::max(call.axis.length, out ? Size(0) : call.group);
+// body(form, mask, rows, masks) with the form of a call, its mask by where a row's part of it begins, and the buffers.
+template <class Family, class S, class Body> void with_form_of(const Call& call, Body body) {
     const Staged<S> rows, masks;
-    const S nothing = Family::logarithm ? stored_minus_infinity<S>() : S{};
-    with_form<Family, T, S>(Factor(call.parameters), kind_of_mask(visible), call.in[2], [&](const auto& form, auto mask) {
-        each_visible_row<S>(call, length, first, last, [&](Size unit, Size seen, Size at) {
-            const T* x = rows.read(input<S>(call, 0) + unit * length, seen);
-            S* to = out ? out + unit * length : nullptr;
-            body(form, staged_mask(mask(at), masks, seen), x, rows.room(to), seen, unit);
-            if (!out) return;
-            rows.write(to, seen);
-            std::fill(to + seen, to + length, nothing);
-        });
+    const Factor factor(call.parameters);
+    const Size kind = kind_of_mask(visible_of(call));
+    with_form<Family, Computed<S>, S>(factor, kind, call.in[2], [&](const auto& form, auto mask) {
+        body(form, mask, rows, masks);
     });
+}
+
+// body(seen, x, out, length, unit) for rows first..last, brought to it in the computed dtype; what it leaves in `out`
+// is the row's result, but for what is not seen.
+template <class Family, class S, class Mask, class Body>
+void each_masked_row(const Call& call, Mask mask, const Staged<S>& rows, const Staged<S>& masks, S* out, Size first,
+                     Size last, Body body) {
+    const Size length = std::max(call.axis.length, out ? Size(0) : call.group);
+    const S nothing = Family::logarithm ? stored_minus_infinity<S>() : S{};
+    each_visible_row<S>(call, length, first, last, [&](Size unit, Size seen, Size at) {
+        const auto* x = rows.read(input<S>(call, 0) + unit * length, seen);
+        S* to = out ? out + unit * length : nullptr;
+        body(staged_mask(mask(at), masks, seen), x, rows.room(to), seen, unit);
+        if (!out) return;
+        rows.write(to, seen);
+        std::fill(to + seen, to + length, nothing);
+    });
+}
+
+// Short rows whose logits are numbers of T, as columns (lines.hpp): 64 at a time as those of the plain formula, in
+// which what is not seen is -inf. The number of the first row that is left.
+template <class Family, class S, class Form, class Mask>
+Size normalize_tiles(const Call& call, const Form& form, Mask mask, const Staged<S>& rows, const Staged<S>& masks,
+                     Size first, Size last) {
+    using T = Computed<S>;
+    constexpr Size room = short_row / Size(sizeof(T)) * tile;
+    const Size length = call.axis.length;
+    if (length * Size(sizeof(T)) > short_row || first + tile > last) return first;
+    const T nothing = Family::logarithm ? minus_infinity<T> : T(0);
+    const Scratch<T, room> lines, columns;
+    for (; first + tile <= last; first += tile) {
+        T* line = lines;
+        each_visible_row<S>(call, length, first, first + tile, [&](Size unit, Size seen, Size at) {
+            const T* x = rows.read(input<S>(call, 0) + unit * length, seen);
+            const auto kept = staged_mask(mask(at), masks, seen);
+#pragma GCC ivdep
+            for (Size i = 0; i < seen; ++i) line[i] = form.logit(x[i], kept(i, 0));
+            std::fill(line + seen, line + length, minus_infinity<T>);
+            line += length;
+        });
+        with_known_length(length, [&](auto known) { to_columns<T>(lines, columns, known); });
+        normalize(form.op, columns, columns, Lines<tile, Known<tile>>{length, tile, {}, {}});
+        with_known_length(length, [&](auto known) { to_rows<T>(columns, lines, known); });
+        line = lines;
+        each_visible_row<S>(call, length, first, first + tile, [&](Size unit, Size seen, Size at) {
+            if (line[0] != line[0]) {
+                hide(line, seen, staged_mask(mask(at), masks, seen), nothing);
+                std::fill(line + seen, line + length, nothing);
+            }
+            store_row(line, output<S>(call) + unit * length, length);
+            line += length;
+        });
+    }
+    return first;
 }
 
 // -- The kernels ------------------------------------------------------------------------------
 
 template <class Family, class S> void masked_forward(const Call& call, Size first, Size last) {
     using T = Computed<S>;
-    constexpr T nothing = Family::logarithm ? minus_infinity<T> : T(0);
-    each_masked_row<Family>(call, output<S>(call), first, last, [&](auto form, auto seen, auto x, auto out, Size n, Size) {
-        normalize_seen(form, x, out, n, seen, nothing);
+    with_form_of<Family, S>(call, [&](const auto& form, auto mask, const auto& rows, const auto& masks) {
+        const T nothing = Family::logarithm ? minus_infinity<T> : T(0);
+        Size unit = first;
+        if constexpr (requires { form.op; })
+            unit = normalize_tiles<Family>(call, form, mask, rows, masks, unit, last);
+        each_masked_row<Family>(call, mask, rows, masks, output<S>(call), unit, last,
+                                [&](auto seen, auto x, auto out, Size n, Size) {
+                                    normalize_seen(form, x, out, n, seen, nothing);
+                                });
     });
 }
 
@@ -183,15 +235,17 @@ template <template <class> class Op, class S> void masked_backward(const Call& c
 // One number of a row, of the dtype that it is computed in.
 template <class S> void logsumexp(const Call& call, Size first, Size last) {
     using T = Computed<S>;
-    T* out = static_cast<T*>(call.out[0]);
-    each_masked_row<AsLogarithms>(call, static_cast<S*>(nullptr), first, last,
-                               [&](auto form, auto seen, auto x, auto, Size n, Size unit) {
-                                   out[unit] = minus_infinity<T>;
-                                   if (n == 0) return;
-                                   const auto sums = sum_row(form, x, static_cast<T*>(nullptr), n, seen);
-                                   const double sum = sums.total.high + sums.total.low;
-                                   out[unit] = T(form.log_sum(sum, sums.ties.high, sums.largest));
-                               });
+    T* results = static_cast<T*>(call.out[0]);
+    with_form_of<AsLogarithms, S>(call, [&](const auto& form, auto mask, const auto& rows, const auto& masks) {
+        const auto body = [&](auto seen, auto x, auto, Size n, Size unit) {
+            results[unit] = minus_infinity<T>;
+            if (n == 0) return;
+            const auto sums = sum_row(form, x, static_cast<T*>(nullptr), n, seen);
+            const double sum = sums.total.high + sums.total.low;
+            results[unit] = T(form.log_sum(sum, sums.ties.high, sums.largest));
+        };
+        each_masked_row<AsLogarithms>(call, mask, rows, masks, static_cast<S*>(nullptr), first, last, body);
+    });
 }
 
 // dy times the shares of a row, times the scale.
@@ -199,11 +253,13 @@ template <class S> void logsumexp_backward(const Call& call, Size first, Size la
     using T = Computed<S>;
     const T* dy = input<T>(call, 1);
     const T scale = bounded<T>(call.parameters[0]);
-    each_masked_row<AsShares>(call, output<S>(call), first, last,
-                            [&](auto form, auto seen, auto x, auto out, Size n, Size unit) {
-                                const Times<T, decltype(form)> times(form, dy[unit] * scale);
-                                normalize_seen(times, x, out, n, seen, T(0));
-                            });
+    with_form_of<AsShares, S>(call, [&](const auto& form, auto mask, const auto& rows, const auto& masks) {
+        const auto body = [&](auto seen, auto x, auto out, Size n, Size unit) {
+            const Times<T, std::remove_cvref_t<decltype(form)>> times(form, dy[unit] * scale);
+            normalize_seen(times, x, out, n, seen, T(0));
+        };
+        each_masked_row<AsShares>(call, mask, rows, masks, output<S>(call), first, last, body);
+    });
 }
 
 }  // namespace fastact
