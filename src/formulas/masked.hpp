@@ -48,14 +48,14 @@ inline float where_seen(float added, float x, float other) { return added == min
 inline double where_seen(double added, double x, double other) { return added == minus_infinity<double> ? other : x; }
 
 // The scale of a call, in two parts, and the temperature, 0 where that is in the scale.
-struct Factor {
+struct Scaling {
     double high, low, temperature;
 
-    explicit Factor(const double* parameters)
+    explicit Scaling(const double* parameters)
         : high(parameters[0]), low(parameters[1]), temperature(parameters[2]) {}
-    static Factor one() {
+    static Scaling one() {
         const double parameters[] = {1, 0, 0};
-        return Factor(parameters);
+        return Scaling(parameters);
     }
     bool is_one() const { return high == 1 && low == 0; }
 };
@@ -72,7 +72,7 @@ template <class T> T remainder(double high, double low, T rounded) {
 
 // Logits as they are given.
 template <class T> struct AsGiven {
-    explicit AsGiven(const Factor&) {}
+    explicit AsGiven(const Scaling&) {}
 
     template <class Seen> T operator()(T x, Seen seen) const { return where_seen(seen, x, minus_infinity<T>); }
 };
@@ -81,8 +81,8 @@ template <class T> struct AsGiven {
 template <class T> struct Shifted {
     T times;
 
-    explicit Shifted(const Factor& factor) : times(T(factor.high)) {}
-    static bool fits(const Factor& factor) {
+    explicit Shifted(const Scaling& factor) : times(T(factor.high)) {}
+    static bool fits(const Scaling& factor) {
         int exponent;
         const bool power = factor.low == 0 && std::abs(std::frexp(factor.high, &exponent)) == 0.5;
         return power && exponent <= 1 && exponent > -60;
@@ -95,7 +95,7 @@ template <class T> struct Shifted {
 template <class T> struct Biased {
     T times, rest;
 
-    explicit Biased(const Factor& factor)
+    explicit Biased(const Scaling& factor)
         : times(bounded<T>(factor.high)), rest(remainder(factor.high, factor.low, times)) {}
 
     T operator()(T x, T added) const {
@@ -116,7 +116,7 @@ template <class T, class Op, class Logits> struct Plainly {
     Op op;
     Logits logits;
 
-    explicit Plainly(const Factor& factor) : op(&factor.temperature), logits(factor) {}
+    explicit Plainly(const Scaling& factor) : op(&factor.temperature), logits(factor) {}
 
     template <class Seen> T logit(T x, Seen seen) const { return logits(x, seen); }
     T level(T largest) const { return largest; }
@@ -150,7 +150,7 @@ template <class T> struct ScaledSoftmax : TemperedSoftmax<T> {
     math::Bits<T> sign;
     T times, rest;
 
-    explicit ScaledSoftmax(const Factor& factor) : TemperedSoftmax<T>(factor.high, factor.low) {
+    explicit ScaledSoftmax(const Scaling& factor) : TemperedSoftmax<T>(factor.high, factor.low) {
         sign = std::signbit(factor.high) ? math::sign_bit<T> : math::Bits<T>(0);
         times = T(0.5) * this->high, rest = T(0.5) * this->low;
     }
@@ -204,7 +204,7 @@ template <class T> struct ScaledLogSoftmax : ScaledSoftmax<T> {
 template <class T> struct BiasedSoftmax : Softmax<T> {
     Biased<T> logits;
 
-    explicit BiasedSoftmax(const Factor& factor) : Softmax<T>(nullptr), logits(factor) {}
+    explicit BiasedSoftmax(const Scaling& factor) : Softmax<T>(nullptr), logits(factor) {}
 
     T logit(T x, T added) const { return logits(x, added); }
     T level(T largest) const { return largest; }
@@ -248,7 +248,7 @@ struct AsLogarithms {
 
 // body(form, mask), the mask a function of where a row's part of it begins; what it adds is stored as S.
 template <class Family, class T, class S, class Body>
-void with_form(const Factor& factor, Size kind, const void* mask, Body body) {
+void with_form(const Scaling& factor, Size kind, const void* mask, Body body) {
     const auto with_mask = [&](auto form) {
         if (kind == keeping_mask)
             body(form, [=](Size at) { return Kept<T>{static_cast<const unsigned char*>(mask) + at}; });
@@ -275,14 +275,14 @@ void with_form(const Factor& factor, Size kind, const void* mask, Body body) {
 template <class T> struct ScaledGradient : Softmax<T> {
     T factor;
 
-    explicit ScaledGradient(const Factor& by) : Softmax<T>(nullptr), factor(bounded<T>(by.high)) {}
+    explicit ScaledGradient(const Scaling& by) : Softmax<T>(nullptr), factor(bounded<T>(by.high)) {}
     T gradient(T dy, T y, Parts<T> mean) const { return Softmax<T>::gradient(dy, y, mean) * factor; }
 };
 // What was not seen is -inf, and its dy is of a constant.
 template <class T> struct ScaledLogGradient : LogSoftmax<T> {
     T factor;
 
-    explicit ScaledLogGradient(const Factor& by) : LogSoftmax<T>(nullptr), factor(bounded<T>(by.high)) {}
+    explicit ScaledLogGradient(const Scaling& by) : LogSoftmax<T>(nullptr), factor(bounded<T>(by.high)) {}
     static math::Bits<T> seen(T y) { return math::mask_if<T>(y != minus_infinity<T>); }
     T gradient_term(T dy, T y) const { return math::keep(seen(y), dy); }
     T gradient(T dy, T y, Parts<T> sum) const {

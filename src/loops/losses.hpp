@@ -78,7 +78,7 @@ template <class T, class Shares> class RowLoss {
         : x(x), out(out), target(target), factor(factor) {}
 
     T largest(Size start, Size count) const {
-        const Plainly<T, LogSoftmax<T>, AsGiven<T>> form{Factor::one()};
+        const Plainly<T, LogSoftmax<T>, AsGiven<T>> form{Scaling::one()};
         T found;
         find_largest(form, x + start, &found, Lines<1, Known<1>, Everything>{count, {}, {}, {}});
         return found;

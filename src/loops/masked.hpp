@@ -139,7 +139,7 @@ template <Half S> Added<float> staged_mask(Added<float> seen, const Staged<S>& s
 // body(form, mask, rows, masks) with the form of a call, its mask by where a row's part of it begins, and the buffers.
 template <class Family, class S, class Body> void with_form_of(const Call& call, Body body) {
     const Staged<S> rows, masks;
-    const Factor factor(call.parameters);
+    const Scaling factor(call.parameters);
     const Size kind = kind_of_mask(visible_of(call));
     with_form<Family, Computed<S>, S>(factor, kind, call.in[2], [&](const auto& form, auto mask) {
         body(form, mask, rows, masks);
@@ -173,7 +173,8 @@ Size normalize_tiles(const Call& call, const Form& form, Mask mask, const Staged
     const Size length = call.axis.length;
     if (length * Size(sizeof(T)) > short_row || first + tile > last) return first;
     const T nothing = Family::logarithm ? minus_infinity<T> : T(0);
-    const Scratch<T, room> lines, columns;
+    const Scratch<T, room> of_lines, of_columns;
+    T *const lines = of_lines, *const columns = of_columns;
     for (; first + tile <= last; first += tile) {
         T* line = lines;
         each_visible_row<S>(call, length, first, first + tile, [&](Size unit, Size seen, Size at) {
@@ -219,7 +220,7 @@ template <class Family, class S> void masked_forward(const Call& call, Size firs
 // From y, of which a causal row's rest is not read.
 template <template <class> class Op, class S> void masked_backward(const Call& call, Size first, Size last) {
     using T = Computed<S>;
-    const Op<T> op{Factor(call.parameters)};
+    const Op<T> op{Scaling(call.parameters)};
     const Size length = call.axis.length;
     const Staged<S> gradients, kept;
     each_visible_row<S>(call, length, first, last, [&](Size unit, Size seen, Size) {
