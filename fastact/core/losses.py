@@ -385,7 +385,8 @@ class CrossEntropy(Around, kind="cross_entropy"):
             return None, dx
         if reduction == "none":
             return _as_stored(numbers, task.dtype), dx
-        total = np.add.reduce(numbers, axis=None, dtype=np.float64) * np.float64(task.factor)
+        with np.errstate(all="ignore"):
+            total = np.add.reduce(numbers, axis=None, dtype=np.float64) * np.float64(task.factor)
         return arrays.cast(total, task.dtype)[()], dx
 
     def _on_any(
@@ -435,16 +436,19 @@ class CrossEntropy(Around, kind="cross_entropy"):
         if weight is not None and result is not None and np.may_share_memory(weight, result):
             weight = weight.copy()
         of_rows = [None if a is None else np.expand_dims(a, -1) for a in (dy, classes, numbers)]
+        # A kernel is told of all inputs, so that none is left from a call before.
+        missing = [None] if weight is None else []
         inputs = [
             np.moveaxis(x, axis, -1),
             None if given is None else np.moveaxis(given, axis, -1),
             *of_rows[:2],
+            *missing,
         ]
         if result is None:
             outputs, kinds = [of_rows[2]], [computing]
         else:
             outputs, kinds = [np.moveaxis(np.asarray(result), axis, -1), of_rows[2]], [kind, computing]
-        dtypes = [kind, kind, computing, np.dtype(np.int64), *kinds]
+        dtypes = [kind, kind, computing, np.dtype(np.int64), *missing, *kinds]
         direction, group = ("forward", length) if result is None else ("x", 0)
         return arrays.along_axis(
             self._kernels,
@@ -470,7 +474,8 @@ class CrossEntropy(Around, kind="cross_entropy"):
             return None, float(dy) * task.factor
         if dy.shape != task.losses:
             raise ValueError(f"dy has shape {dy.shape}; the losses have shape {task.losses}")
-        return np.ascontiguousarray(arrays.cast(dy, arrays.computing_dtype(task.dtype), copy=False)), 1.0
+        by = arrays.cast(dy, arrays.computing_dtype(task.dtype), copy=False)
+        return np.asarray(by, order="C"), 1.0
 
     def _task(
         self, x: Any, target: Any, axis: Any, weight: Any, ignored: Any, smoothing: Any, reduction: Any
@@ -494,9 +499,10 @@ class CrossEntropy(Around, kind="cross_entropy"):
         classes = source.shape[dim]
         weights = None if weight is None else self._weights(weight, classes, arrays.result_dtype(source))
         array = self._target(target, source.shape, dim, left_out)
-        factor = (
-            1.0 if reduction != "mean" else 1 / self._weight_of(array, weights, left_out, source.shape, dim)
-        )
+        factor = 1.0
+        if reduction == "mean":
+            with np.errstate(all="ignore"):
+                factor = float(1 / self._weight_of(array, weights, left_out, source.shape, dim))
         return Task(source, dim, array, weights, float(smoothing), left_out, factor)
 
     def _weights(self, weight: Any, classes: int, dtype: np.dtype) -> np.ndarray:
@@ -529,7 +535,7 @@ class CrossEntropy(Around, kind="cross_entropy"):
                 f"target holds {wrong}; allowed is 0 <= target < {shape[axis]}, x's extent along axis "
                 f"{axis}, and ignore_index={ignored}"
             )
-        return np.ascontiguousarray(array.astype(np.int64, copy=False))
+        return np.asarray(array, np.int64, order="C")
 
     def _weight_of(
         self, target: np.ndarray, weights: np.ndarray | None, ignored: int, shape: tuple[int, ...], axis: int

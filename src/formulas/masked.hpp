@@ -72,6 +72,7 @@ template <class T> T remainder(double high, double low, T rounded) {
 
 // Logits as they are given.
 template <class T> struct AsGiven {
+    AsGiven() = default;
     explicit AsGiven(const Scaling&) {}
 
     template <class Seen> T operator()(T x, Seen seen) const { return where_seen(seen, x, minus_infinity<T>); }
@@ -117,6 +118,10 @@ template <class T, class Op, class Logits> struct Plainly {
     Logits logits;
 
     explicit Plainly(const Scaling& factor) : op(&factor.temperature), logits(factor) {}
+    explicit Plainly(const Op& op) : op(op), logits() {}
+
+    // The same formula of what `logit` gives.
+    using OfLogits = Plainly<T, Op, AsGiven<T>>;
 
     template <class Seen> T logit(T x, Seen seen) const { return logits(x, seen); }
     T level(T largest) const { return largest; }
@@ -154,6 +159,9 @@ template <class T> struct ScaledSoftmax : TemperedSoftmax<T> {
         sign = std::signbit(factor.high) ? math::sign_bit<T> : math::Bits<T>(0);
         times = T(0.5) * this->high, rest = T(0.5) * this->low;
     }
+    // Not seen, whatever a mask says; only where there is a scale.
+    T unseen() const { return turned(minus_infinity<T>); }
+    bool can_pad() const { return times > 0; }
     T turned(T x) const { return math::from_bits<T>(math::bits(x) ^ sign); }
     template <class Seen> T logit(T x, Seen seen) const { return where_seen(seen, turned(x), minus_infinity<T>); }
     T level(T largest) const { return largest * times; }
@@ -181,9 +189,13 @@ template <class T> struct ScaledLogSoftmax : ScaledSoftmax<T> {
     template <class Seen> T term(T x, Seen seen, Peak<T> peak) const {
         return below(ScaledSoftmax<T>::term(x, seen, peak), this->turned(x), peak.largest);
     }
-    double exact_level(T largest) const { return double(largest) * (double(this->times) + double(this->rest)); }
+    // What `level` lost in rounding.
+    double below_level(T largest) const {
+        const T level = this->level(largest);
+        return double(math::fma(largest, this->rest, math::finite_product_error(largest, this->times, level)));
+    }
     double log_relative(double sum, double ties, T largest) const {
-        const double rest = math::Anchor<T>::relative(sum, this->level(largest), exact_level(largest));
+        const double rest = math::Anchor<T>::relative(sum, this->level(largest), below_level(largest));
         return math::log1p((ties - 1) + rest / double(raised<T>));
     }
     Parts<T> scale(double sum, double error, double ties, T largest) const {
@@ -195,8 +207,8 @@ template <class T> struct ScaledLogSoftmax : ScaledSoftmax<T> {
         return where_seen(seen, y, minus_infinity<T>);
     }
     double log_sum(double sum, double ties, T largest) const {
-        const double level = exact_level(largest);
-        return level + (std::isfinite(level) ? log_relative(sum, ties, largest) : sum);
+        const double level = double(this->level(largest));
+        return level + (std::isfinite(level) ? below_level(largest) + log_relative(sum, ties, largest) : sum);
     }
 };
 
@@ -206,6 +218,8 @@ template <class T> struct BiasedSoftmax : Softmax<T> {
 
     explicit BiasedSoftmax(const Scaling& factor) : Softmax<T>(nullptr), logits(factor) {}
 
+    T unseen() const { return 0; }  // as the mask says
+    bool can_pad() const { return true; }
     T logit(T x, T added) const { return logits(x, added); }
     T level(T largest) const { return largest; }
     T near_term(T x, T added, Peak<T> peak) const {

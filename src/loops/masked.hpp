@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "call.hpp"
 #include "formulas/masked.hpp"
@@ -47,6 +48,15 @@ template <bool near, class Form, class T, class Seen>
     if constexpr (Form::counts_ties) sums_.ties.add(sums.count(0));
 }
 
+template <class Form, class T, class Seen>
+[[gnu::flatten, gnu::noinline]] void copy_logits(const Form& form_, const T* x, T* to, Size count, Size padded,
+                                                 Seen seen) {
+    const auto logit = [=, form = form_](Size i) { return form.logit(x[i], seen(i, 0)); };
+#pragma GCC ivdep
+    for (Size i = 0; i < count; ++i) to[i] = logit(i);
+    std::fill(to + count, to + padded, minus_infinity<T>);
+}
+
 // Writes the terms to `out` where the form keeps them.
 template <class Form, class T, class Seen>
 RowSums<T> sum_row(const Form& form, const T* x, T* out, Size length, Seen seen) {
@@ -84,11 +94,42 @@ template <class T, class Seen> void hide(T* out, Size length, Seen seen, T nothi
     for (Size i = 0; i < length; ++i) out[i] = where_seen(seen(i, 0), out[i], nothing);
 }
 
+// Rows of at most so many elements are copied first where part of them is not seen.
+inline constexpr Size longest_copied = 4096;
+template <class T> using Copies = Scratch<T, longest_copied>;
+
+// A mask that goes on behind what is seen, with what keeps it from being seen.
+template <class T, class Seen> Seen padded_mask(Seen seen, Size, Size, T*) { return seen; }
+template <class T> Added<T> padded_mask(Added<T> seen, Size count, Size padded, T* room) {
+    std::copy(seen.mask, seen.mask + count, room);
+    std::fill(room + count, room + padded, minus_infinity<T>);
+    return {room};
+}
+
+// body(form, x, count, seen) for the elements of a row that are seen, and as many more as fill the lanes of a sum: the
+// last few elements one by one take as long as a hundred others. These have the logit -inf, and what a mask says is
+// asked once for all passes where the formula is one of logits.
+template <class Form, class T, class Seen, class Body>
+void with_whole_lanes(const Form& form, const T* x, Size count, Size length, Seen seen, const Copies<T>& copies,
+                      const Copies<T>& of_mask, Body body) {
+    constexpr bool keeps = std::is_same_v<Seen, Kept<T>>;
+    const Size padded = std::min((count + lanes - 1) / lanes * lanes, length);
+    T* const room = copies;
+    if constexpr (requires { form.op; }) {
+        if (length > longest_copied || !(keeps || padded > count)) return body(form, x, count, seen);
+        copy_logits(form, x, room, count, padded, seen);
+        body(typename Form::OfLogits(form.op), static_cast<const T*>(room), padded, Everything());
+    } else {
+        if (length > longest_copied || padded == count || !form.can_pad()) return body(form, x, count, seen);
+        std::copy(x, x + count, room);
+        std::fill(room + count, room + padded, form.unseen());
+        body(form, static_cast<const T*>(room), padded, padded_mask<T>(seen, count, padded, of_mask));
+    }
+}
+
 template <class Form, class T, class Seen>
-void normalize_seen(const Form& form, const T* x, T* out, Size length, Seen seen, T nothing) {
-    if (length == 0) return;
+void normalize_seen(const Form& form, const T* x, T* out, Size length, Seen seen) {
     write_seen(form, x, out, length, seen, sum_row(form, x, out, length, seen));
-    hide(out, length, seen, nothing);
 }
 
 template <class T> T stored_minus_infinity() { return minus_infinity<T>; }
@@ -127,9 +168,6 @@ struct Staged<S> {
     void write(S*, Size) const {}
 };
 
-template <class T> void store_row(const T* from, T* to, Size size) { std::copy(from, from + size, to); }
-template <Half S> void store_row(const float* from, S* to, Size size) { narrow(from, to, size); }
-
 // What the mask says of a row: its numbers are of x's dtype.
 template <class S, class Seen> Seen staged_mask(Seen seen, const Staged<S>&, Size) { return seen; }
 template <Half S> Added<float> staged_mask(Added<float> seen, const Staged<S>& stage, Size size) {
@@ -163,6 +201,14 @@ void each_masked_row(const Call& call, Mask mask, const Staged<S>& rows, const S
     });
 }
 
+template <class Form, class T, class Seen>
+[[gnu::flatten]] void copy_short_logits(const Form& form_, const T* x, T* to, Size count, Size length, Seen seen) {
+    const auto logit = [=, form = form_](Size i) { return form.logit(x[i], seen(i, 0)); };
+    const auto bound = math::Bits<T>(count);
+#pragma GCC ivdep
+    for (Size i = 0; i < length; ++i) to[i] = math::Bits<T>(i) < bound ? logit(i) : minus_infinity<T>;
+}
+
 // Short rows whose logits are numbers of T, as columns (lines.hpp): 64 at a time as those of the plain formula, in
 // which what is not seen is -inf. The number of the first row that is left.
 template <class Family, class S, class Form, class Mask>
@@ -178,23 +224,24 @@ Size normalize_tiles(const Call& call, const Form& form, Mask mask, const Staged
     for (; first + tile <= last; first += tile) {
         T* line = lines;
         each_visible_row<S>(call, length, first, first + tile, [&](Size unit, Size seen, Size at) {
-            const T* x = rows.read(input<S>(call, 0) + unit * length, seen);
-            const auto kept = staged_mask(mask(at), masks, seen);
-#pragma GCC ivdep
-            for (Size i = 0; i < seen; ++i) line[i] = form.logit(x[i], kept(i, 0));
-            std::fill(line + seen, line + length, minus_infinity<T>);
+            // A row so short is read as a whole: to end a loop in it takes longer.
+            const T* x = rows.read(input<S>(call, 0) + unit * length, length);
+            copy_short_logits(form, x, line, seen, length, staged_mask(mask(at), masks, length));
             line += length;
         });
         with_known_length(length, [&](auto known) { to_columns<T>(lines, columns, known); });
         normalize(form.op, columns, columns, Lines<tile, Known<tile>>{length, tile, {}, {}});
-        with_known_length(length, [&](auto known) { to_rows<T>(columns, lines, known); });
-        line = lines;
+        if constexpr (Half<S>)
+            line = lines;
+        else
+            line = output<S>(call) + first * length;
+        with_known_length(length, [&](auto known) { to_rows<T>(columns, line, known); });
         each_visible_row<S>(call, length, first, first + tile, [&](Size unit, Size seen, Size at) {
             if (line[0] != line[0]) {
                 hide(line, seen, staged_mask(mask(at), masks, seen), nothing);
                 std::fill(line + seen, line + length, nothing);
             }
-            store_row(line, output<S>(call) + unit * length, length);
+            if constexpr (Half<S>) narrow(line, output<S>(call) + unit * length, length);
             line += length;
         });
     }
@@ -210,10 +257,16 @@ template <class Family, class S> void masked_forward(const Call& call, Size firs
         Size unit = first;
         if constexpr (requires { form.op; })
             unit = normalize_tiles<Family>(call, form, mask, rows, masks, unit, last);
-        each_masked_row<Family>(call, mask, rows, masks, output<S>(call), unit, last,
-                                [&](auto seen, auto x, auto out, Size n, Size) {
-                                    normalize_seen(form, x, out, n, seen, nothing);
-                                });
+        const Copies<T> copies, of_mask;
+        const auto body = [&](auto seen, const T* x, T* out, Size count, Size) {
+            if (count == 0) return;
+            const auto run = [&](const auto& form, const T* x, Size count, auto seen) {
+                normalize_seen(form, x, out, count, seen);
+            };
+            with_whole_lanes(form, x, count, call.axis.length, seen, copies, of_mask, run);
+            hide(out, count, seen, nothing);
+        };
+        each_masked_row<Family>(call, mask, rows, masks, output<S>(call), unit, last, body);
     });
 }
 
@@ -238,12 +291,17 @@ template <class S> void logsumexp(const Call& call, Size first, Size last) {
     using T = Computed<S>;
     T* results = static_cast<T*>(call.out[0]);
     with_form_of<AsLogarithms, S>(call, [&](const auto& form, auto mask, const auto& rows, const auto& masks) {
-        const auto body = [&](auto seen, auto x, auto, Size n, Size unit) {
+        const Copies<T> copies, of_mask;
+        const Size length = std::max(call.axis.length, call.group);
+        const auto body = [&](auto seen, const T* x, T*, Size count, Size unit) {
             results[unit] = minus_infinity<T>;
-            if (n == 0) return;
-            const auto sums = sum_row(form, x, static_cast<T*>(nullptr), n, seen);
-            const double sum = sums.total.high + sums.total.low;
-            results[unit] = T(form.log_sum(sum, sums.ties.high, sums.largest));
+            if (count == 0) return;
+            const auto run = [&](const auto& form, const T* x, Size count, auto seen) {
+                const auto sums = sum_row(form, x, static_cast<T*>(nullptr), count, seen);
+                const double sum = sums.total.high + sums.total.low;
+                results[unit] = T(form.log_sum(sum, sums.ties.high, sums.largest));
+            };
+            with_whole_lanes(form, x, count, length, seen, copies, of_mask, run);
         };
         each_masked_row<AsLogarithms>(call, mask, rows, masks, static_cast<S*>(nullptr), first, last, body);
     });
@@ -255,9 +313,15 @@ template <class S> void logsumexp_backward(const Call& call, Size first, Size la
     const T* dy = input<T>(call, 1);
     const T scale = bounded<T>(call.parameters[0]);
     with_form_of<AsShares, S>(call, [&](const auto& form, auto mask, const auto& rows, const auto& masks) {
-        const auto body = [&](auto seen, auto x, auto out, Size n, Size unit) {
-            const Times<T, std::remove_cvref_t<decltype(form)>> times(form, dy[unit] * scale);
-            normalize_seen(times, x, out, n, seen, T(0));
+        const Copies<T> copies, of_mask;
+        const auto body = [&](auto seen, const T* x, T* out, Size count, Size unit) {
+            if (count == 0) return;
+            const auto run = [&](const auto& form, const T* x, Size count, auto seen) {
+                const Times<T, std::remove_cvref_t<decltype(form)>> times(form, dy[unit] * scale);
+                normalize_seen(times, x, out, count, seen);
+            };
+            with_whole_lanes(form, x, count, call.axis.length, seen, copies, of_mask, run);
+            hide(out, count, seen, T(0));
         };
         each_masked_row<AsShares>(call, mask, rows, masks, output<S>(call), first, last, body);
     });

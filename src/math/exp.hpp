@@ -192,12 +192,11 @@ template <class T> struct Anchor {
         const T r = fma(n, -ln2_high<T>, x) + fma(n, -ln2_low<T>, low);
         return keep(mask_if<T>(!(x < floor)), exp_reduced(r) * power<T>(bits(shifted)));
     }
-    // sum e^-largest for a sum of such, in float64; `exact` is what the largest was before it was rounded.
-    static double relative(double sum, T largest) { return relative(sum, largest, double(largest)); }
-    static double relative(double sum, T largest, double exact) {
+    // sum e^-(largest + low) for a sum of such, in float64.
+    static double relative(double sum, T largest, double low = 0) {
         const double n = holds(largest) ? double(exponent(largest)) : 0.0;
-        const double x = holds(largest) ? exact : 0.0;
-        const double r = fma(n, ln2_low<double>, fma(n, ln2_high<double>, -x));
+        const double x = holds(largest) ? double(largest) : 0.0;
+        const double r = fma(n, ln2_low<double>, fma(n, ln2_high<double>, -x)) - (holds(largest) ? low : 0.0);
         return fma(sum, expm1_reduced(r, polynomial(r, exp_tail<double>)), sum);
     }
 };

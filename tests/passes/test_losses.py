@@ -35,7 +35,9 @@ def _reference(x, target, weight=None, ignore_index=-100, label_smoothing=0.0):
     one_hot = target.dtype.kind in "iu"
     if one_hot:
         counted = target != ignore_index
-        shares = np.eye(classes, dtype=np.longdouble)[np.where(counted, target, 0)] * weights
+        shares = np.zeros(x.shape, np.longdouble)
+        np.put_along_axis(shares, np.where(counted, target, 0)[..., None], 1, axis=-1)
+        shares = shares * weights
         shares = shares * (1 - np.longdouble(label_smoothing))
         shares = (shares + np.longdouble(label_smoothing) / classes * weights) * counted[..., None]
     else:

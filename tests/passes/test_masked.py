@@ -76,7 +76,7 @@ def test_numbers_that_are_added_are_added_exactly(scale, dtype):
             exact = _exact("log_softmax", x, scale, added=added).astype(np.longdouble)
             seen = np.isfinite(exact)
             largest = np.abs(np.where(np.isfinite(added), x * scale + added, 0)).max()
-            assert np.abs(logarithm - exact)[seen].max() <= 4 * np.spacing(dtype(largest))
+            assert np.abs(logarithm[seen] - exact[seen]).max() <= 4 * np.spacing(dtype(largest))
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -161,8 +161,8 @@ def test_a_temperature_beside_the_others(temperature, dtype):
 @pytest.mark.parametrize("name", [*ROWS, "logsumexp"])
 @pytest.mark.parametrize("words", ["scale", "causal", "boolean", "added", "all"])
 def test_any_layout_and_axis(name, words, any_dtype):
-    x = _draw((3, 5, 6, 8), any_dtype)
-    keep, added = _keep((3, 1, 6, 8)), _draw((5, 1, 8), any_dtype)
+    x = _draw((5, 6, 8), any_dtype)
+    keep, added = _keep((5, 1, 8)), _draw((6, 8), any_dtype)
     given = {
         "scale": {"scale": 0.3}, "causal": {"causal": True}, "boolean": {"mask": keep},
         "added": {"mask": added}, "all": {"scale": 0.3, "causal": 1, "mask": keep},
@@ -181,17 +181,14 @@ def test_any_layout_and_axis(name, words, any_dtype):
         assert call(target, **given, out=target) is target
         assert same_bits(target, expected)
     for axis in (1, 2):
-        turned = np.moveaxis(x, (2, 3), (axis - 1, axis))
+        turned = np.moveaxis(x, (1, 2), (axis - 1, axis))
         masks = {**given}
         if "mask" in masks:
-            masks["mask"] = np.moveaxis(np.broadcast_to(masks["mask"], x.shape), (2, 3), (axis - 1, axis))
+            masks["mask"] = np.moveaxis(np.broadcast_to(masks["mask"], x.shape), (1, 2), (axis - 1, axis))
         for array in (turned, np.ascontiguousarray(turned)):
             result = call(array, axis, **masks)
-            back = (
-                np.moveaxis(result, axis - 1, 2)
-                if name == "logsumexp"
-                else np.moveaxis(result, (axis - 1, axis), (2, 3))
-            )
+            where = (axis - 1,) if name == "logsumexp" else (axis - 1, axis)
+            back = np.moveaxis(result, where, (1, 2)[: len(where)])
             assert same_bits(back, expected), axis
 
 
@@ -342,7 +339,7 @@ def test_logsumexp_of_what_is_infinite(dtype):
     x = np.array([[0, np.inf, 1], [-np.inf] * 3, [np.inf, np.nan, 0], [1e30, 1e30, 0]], dtype)
     np.testing.assert_array_equal(fa.logsumexp(x), [np.inf, -np.inf, np.nan, dtype(1e30)])
     assert isinstance(fa.logsumexp(x[0]), dtype)
-    assert fa.logsumexp(3.0) == 3.0
+    assert fa.logsumexp(3.0, None) == 3.0
     assert fa.logsumexp(np.array([5, 5])) == 5 + np.log(2)
 
 
@@ -360,7 +357,8 @@ def test_gradient_of_logsumexp(words, any_dtype):
     unit = np.finfo(any_dtype).eps if any_dtype in (np.float16, np.float32, np.float64) else 2.0**-7
     np.testing.assert_allclose(dx.astype(np.float64), expected, rtol=4 * unit, atol=1e-7)
     for layout, moved in layouts(any_dtype).items():
-        assert same_bits(fa.logsumexp.backward(moved(dy), x=moved(x), **given), dx), layout
+        assert same_bits(fa.logsumexp.backward(dy, x=moved(x), **given), dx), layout
+    assert same_bits(fa.logsumexp.backward(np.asfortranarray(dy), x=x, **given), dx)
     assert fa.logsumexp.backward(dy, x=x, **given, out=x) is x
     assert same_bits(x, dx)
 
