@@ -92,7 +92,7 @@ template <class T> struct Shifted {
     template <class Seen> T operator()(T x, Seen seen) const { return where_seen(seen, x * times, minus_infinity<T>); }
 };
 
-// scale x + added, rounded once, and what it lost.
+// scale x + added, and what it lost.
 template <class T> struct Biased {
     T times, rest;
 
@@ -100,13 +100,14 @@ template <class T> struct Biased {
         : times(bounded<T>(factor.high)), rest(remainder(factor.high, factor.low, times)) {}
 
     T operator()(T x, T added) const {
-        return where_seen(added, math::accurate_fma(x, times, added), minus_infinity<T>);
+        return where_seen(added, x * times + added, minus_infinity<T>);
     }
-    // As TwoSum (Knuth 1969) of a product that is not rounded; nothing where that would be more than a rounding
-    // error is to an exponential.
+    // By TwoSum (Knuth 1969) and the product's error; nothing where that would be more than a rounding error is to
+    // an exponential. (TwoSum of a product that is not rounded: 7 ULP float64, where the sum cancels.)
     T lost(T x, T added, T logit) const {
-        const T part = logit - added;
-        const T low = math::fma(x, rest, (added - (logit - part)) + math::accurate_fma(x, times, -part));
+        const T product = x * times, part = logit - product;
+        const T error = (product - (logit - part)) + (added - part);
+        const T low = math::fma(x, rest, error + math::product_error(x, times, product));
         return math::keep(math::mask_if<T>(math::abs(low) < T(0.125)), low);
     }
 };

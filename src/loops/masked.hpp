@@ -48,13 +48,18 @@ template <bool near, class Form, class T, class Seen>
     if constexpr (Form::counts_ties) sums_.ties.add(sums.count(0));
 }
 
-template <class Form, class T, class Seen>
-[[gnu::flatten, gnu::noinline]] void copy_logits(const Form& form_, const T* x, T* to, Size count, Size padded,
-                                                 Seen seen) {
-    const auto logit = [=, form = form_](Size i) { return form.logit(x[i], seen(i, 0)); };
+// value(i) for the first `count` of so many elements, `other` for the rest, in whole lanes as far as there are. The
+// elements behind the first are read all the same: loops that end with each row's last are never predicted.
+template <class T, class Value>
+[[gnu::flatten, gnu::noinline]] void copy_padded(T* to, Size count, Size padded, T other, Value value) {
+    const auto bound = math::Bits<T>(count);
+    const auto take = [=](Size i) { return math::Bits<T>(i) < bound ? value(i) : other; };
+    Size start = 0;
+    for (; start + lanes <= padded; start += lanes)
 #pragma GCC ivdep
-    for (Size i = 0; i < count; ++i) to[i] = logit(i);
-    std::fill(to + count, to + padded, minus_infinity<T>);
+        for (Size i = start; i < start + lanes; ++i) to[i] = take(i);
+#pragma GCC ivdep
+    for (Size i = start; i < padded; ++i) to[i] = take(i);
 }
 
 // Writes the terms to `out` where the form keeps them.
@@ -88,10 +93,10 @@ template <class Form, class T, class Seen>
 }
 
 // A row whose results are NaN is so in what is seen of it alone.
-template <class T> void hide(T*, Size, Everything, T) {}
-template <class T, class Seen> void hide(T* out, Size length, Seen seen, T nothing) {
-    if (out[0] == out[0]) return;
-    for (Size i = 0; i < length; ++i) out[i] = where_seen(seen(i, 0), out[i], nothing);
+template <class T, class Seen> void hide(T* out, Size count, Size written, Seen seen, T nothing) {
+    if (written == 0 || out[0] == out[0]) return;
+    for (Size i = 0; i < count; ++i) out[i] = where_seen(seen(i, 0), out[i], nothing);
+    std::fill(out + count, out + written, nothing);
 }
 
 // Rows of at most so many elements are copied first where part of them is not seen.
@@ -101,30 +106,29 @@ template <class T> using Copies = Scratch<T, longest_copied>;
 // A mask that goes on behind what is seen, with what keeps it from being seen.
 template <class T, class Seen> Seen padded_mask(Seen seen, Size, Size, T*) { return seen; }
 template <class T> Added<T> padded_mask(Added<T> seen, Size count, Size padded, T* room) {
-    std::copy(seen.mask, seen.mask + count, room);
-    std::fill(room + count, room + padded, minus_infinity<T>);
+    copy_padded(room, count, padded, minus_infinity<T>, [=](Size i) { return seen.mask[i]; });
     return {room};
 }
 
 // body(form, x, count, seen) for the elements of a row that are seen, and as many more as fill the lanes of a sum: the
 // last few elements one by one take as long as a hundred others. These have the logit -inf, and what a mask says is
-// asked once for all passes where the formula is one of logits.
+// asked once for all passes where the formula is one of logits. How many elements that were.
 template <class Form, class T, class Seen, class Body>
-void with_whole_lanes(const Form& form, const T* x, Size count, Size length, Seen seen, const Copies<T>& copies,
+Size with_whole_lanes(const Form& form, const T* x, Size count, Size length, Seen seen, const Copies<T>& copies,
                       const Copies<T>& of_mask, Body body) {
     constexpr bool keeps = std::is_same_v<Seen, Kept<T>>;
     const Size padded = std::min((count + lanes - 1) / lanes * lanes, length);
     T* const room = copies;
     if constexpr (requires { form.op; }) {
-        if (length > longest_copied || !(keeps || padded > count)) return body(form, x, count, seen);
-        copy_logits(form, x, room, count, padded, seen);
+        if (length > longest_copied || !(keeps || padded > count)) return body(form, x, count, seen), count;
+        copy_padded(room, count, padded, minus_infinity<T>, [=](Size i) { return form.logit(x[i], seen(i, 0)); });
         body(typename Form::OfLogits(form.op), static_cast<const T*>(room), padded, Everything());
     } else {
-        if (length > longest_copied || padded == count || !form.can_pad()) return body(form, x, count, seen);
-        std::copy(x, x + count, room);
-        std::fill(room + count, room + padded, form.unseen());
+        if (length > longest_copied || padded == count || !form.can_pad()) return body(form, x, count, seen), count;
+        copy_padded(room, count, padded, form.unseen(), [=](Size i) { return x[i]; });
         body(form, static_cast<const T*>(room), padded, padded_mask<T>(seen, count, padded, of_mask));
     }
+    return padded;
 }
 
 template <class Form, class T, class Seen>
@@ -194,10 +198,10 @@ void each_masked_row(const Call& call, Mask mask, const Staged<S>& rows, const S
     each_visible_row<S>(call, length, first, last, [&](Size unit, Size seen, Size at) {
         const auto* x = rows.read(input<S>(call, 0) + unit * length, seen);
         S* to = out ? out + unit * length : nullptr;
-        body(staged_mask(mask(at), masks, seen), x, rows.room(to), seen, unit);
+        const Size written = body(staged_mask(mask(at), masks, seen), x, rows.room(to), seen, unit);
         if (!out) return;
-        rows.write(to, seen);
-        std::fill(to + seen, to + length, nothing);
+        rows.write(to, written);
+        std::fill(to + written, to + length, nothing);
     });
 }
 
@@ -237,10 +241,7 @@ Size normalize_tiles(const Call& call, const Form& form, Mask mask, const Staged
             line = output<S>(call) + first * length;
         with_known_length(length, [&](auto known) { to_rows<T>(columns, line, known); });
         each_visible_row<S>(call, length, first, first + tile, [&](Size unit, Size seen, Size at) {
-            if (line[0] != line[0]) {
-                hide(line, seen, staged_mask(mask(at), masks, seen), nothing);
-                std::fill(line + seen, line + length, nothing);
-            }
+            if (line[0] != line[0]) hide(line, seen, length, staged_mask(mask(at), masks, seen), nothing);
             if constexpr (Half<S>) narrow(line, output<S>(call) + unit * length, length);
             line += length;
         });
@@ -259,12 +260,12 @@ template <class Family, class S> void masked_forward(const Call& call, Size firs
             unit = normalize_tiles<Family>(call, form, mask, rows, masks, unit, last);
         const Copies<T> copies, of_mask;
         const auto body = [&](auto seen, const T* x, T* out, Size count, Size) {
-            if (count == 0) return;
             const auto run = [&](const auto& form, const T* x, Size count, auto seen) {
-                normalize_seen(form, x, out, count, seen);
+                if (count) normalize_seen(form, x, out, count, seen);
             };
-            with_whole_lanes(form, x, count, call.axis.length, seen, copies, of_mask, run);
-            hide(out, count, seen, nothing);
+            const Size written = with_whole_lanes(form, x, count, call.axis.length, seen, copies, of_mask, run);
+            hide(out, count, written, seen, nothing);
+            return written;
         };
         each_masked_row<Family>(call, mask, rows, masks, output<S>(call), unit, last, body);
     });
@@ -295,13 +296,13 @@ template <class S> void logsumexp(const Call& call, Size first, Size last) {
         const Size length = std::max(call.axis.length, call.group);
         const auto body = [&](auto seen, const T* x, T*, Size count, Size unit) {
             results[unit] = minus_infinity<T>;
-            if (count == 0) return;
             const auto run = [&](const auto& form, const T* x, Size count, auto seen) {
+                if (count == 0) return;
                 const auto sums = sum_row(form, x, static_cast<T*>(nullptr), count, seen);
                 const double sum = sums.total.high + sums.total.low;
                 results[unit] = T(form.log_sum(sum, sums.ties.high, sums.largest));
             };
-            with_whole_lanes(form, x, count, length, seen, copies, of_mask, run);
+            return with_whole_lanes(form, x, count, length, seen, copies, of_mask, run);
         };
         each_masked_row<AsLogarithms>(call, mask, rows, masks, static_cast<S*>(nullptr), first, last, body);
     });
@@ -315,13 +316,14 @@ template <class S> void logsumexp_backward(const Call& call, Size first, Size la
     with_form_of<AsShares, S>(call, [&](const auto& form, auto mask, const auto& rows, const auto& masks) {
         const Copies<T> copies, of_mask;
         const auto body = [&](auto seen, const T* x, T* out, Size count, Size unit) {
-            if (count == 0) return;
             const auto run = [&](const auto& form, const T* x, Size count, auto seen) {
+                if (count == 0) return;
                 const Times<T, std::remove_cvref_t<decltype(form)>> times(form, dy[unit] * scale);
                 normalize_seen(times, x, out, count, seen);
             };
-            with_whole_lanes(form, x, count, call.axis.length, seen, copies, of_mask, run);
-            hide(out, count, seen, T(0));
+            const Size written = with_whole_lanes(form, x, count, call.axis.length, seen, copies, of_mask, run);
+            hide(out, count, written, seen, T(0));
+            return written;
         };
         each_masked_row<AsShares>(call, mask, rows, masks, output<S>(call), first, last, body);
     });

@@ -173,6 +173,11 @@ def test_any_layout_and_axis(name, words, any_dtype):
         assert same_bits(call(moved(x), **given), expected), layout
         if layout == "read-only":
             continue
+        if name == "logsumexp":
+            out = moved(np.zeros_like(expected[..., None]))
+            assert call(x, **given, keepdims=True, out=out) is out
+            assert same_bits(out[..., 0].astype(any_dtype), expected), layout
+            continue
         out = moved(np.zeros_like(expected))
         assert call(x, **given, out=out) is out
         assert same_bits(out.astype(any_dtype), expected), layout
