@@ -52,6 +52,11 @@ template <bool near, class Form, class T, class Seen>
 // elements behind the first are read all the same: loops that end with each row's last are never predicted.
 template <class T, class Value>
 [[gnu::flatten, gnu::noinline]] void copy_padded(T* to, Size count, Size padded, T other, Value value) {
+    if (padded == count) {
+#pragma GCC ivdep
+        for (Size i = 0; i < count; ++i) to[i] = value(i);
+        return;
+    }
     const auto bound = math::Bits<T>(count);
     const auto take = [=](Size i) { return math::Bits<T>(i) < bound ? value(i) : other; };
     Size start = 0;
