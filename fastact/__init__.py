@@ -40,6 +40,7 @@ from .core import batch_norm as _batch_norm  # noqa: F401
 from .core import norms as _norms  # noqa: F401
 from .core import cells as _cells  # noqa: F401
 from .core import dropout as _dropout  # noqa: F401
+from .core import losses as _losses  # noqa: F401
 from .core import random as _random  # noqa: F401
 from .core.bound import Activation
 from .core.compiled import c_api as _capsule

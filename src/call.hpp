@@ -31,6 +31,7 @@ struct Twofold {
 struct Segment {
     double largest;
     Twofold total, count;
+    Twofold shares, distances;  // of a loss's target
 };
 inline constexpr Size segment = 1 << 14;
 

@@ -19,6 +19,8 @@
 #include "loops/elements.hpp"
 #include "loops/gated.hpp"
 #include "loops/halves.hpp"
+#include "loops/losses.hpp"
+#include "loops/masked.hpp"
 #include "loops/norms.hpp"
 #include "loops/pieces.hpp"
 #include "loops/rows.hpp"
@@ -171,6 +173,30 @@ template <class... T> constexpr Entry residual_dropout_of(const char* name) {
     return {name, elements_of<NotServed, backward<ToResidual, Dropout, T>...>(), {}, {}, {}, 2};
 }
 
+// Rows of which some elements are not seen are of one line each, so no threads share one.
+template <Kernel... kernel> constexpr Work lines_of() {
+    return {{kernel...}, Units::columns, 1};
+}
+
+template <class Family, template <class> class Gradient, class... T> constexpr Entry masked_of(const char* name) {
+    return {name, lines_of<masked_forward<Family, T>...>(), {}, lines_of<masked_backward<Gradient, T>...>(), {}, 3};
+}
+template <class Family, template <class> class Gradient> constexpr Entry masked(const char* name) {
+    return masked_of<Family, Gradient, float, double, Float16, BFloat16>(name);
+}
+
+template <class... T> constexpr Entry logsumexp_of(const char* name) {
+    return {name, lines_of<logsumexp<T>...>(), lines_of<logsumexp_backward<T>...>(), {}, {}, 3};
+}
+template <class... T> constexpr Entry cross_entropy_of(const char* name) {
+    return {name,
+            lines_of<cross_entropy<T>...>(),
+            columns_of<forward_phases, NotServed, cross_entropy_gradient<T>...>(),
+            {},
+            {},
+            3};
+}
+
 inline constinit Entry entries[] = {
     elementwise<Sigmoid>("sigmoid"),
     elementwise<Tanh>("tanh"),
@@ -212,6 +238,10 @@ inline constinit Entry entries[] = {
     rows<GumbelSoftmax, 2>("gumbel_softmax"),
     rows<Sparsemax>("sparsemax"),
     one_hot_of<Float16, BFloat16>("one_hot"),
+    masked<AsShares, ScaledGradient>("masked_softmax"),
+    masked<AsLogarithms, ScaledLogGradient>("masked_log_softmax"),
+    logsumexp_of<float, double, Float16, BFloat16>("logsumexp"),
+    cross_entropy_of<float, double, Float16, BFloat16>("cross_entropy"),
     gated<Sigmoid>("glu"),
     gated<Relu>("reglu"),
     gated<Gelu>("geglu"),

@@ -17,7 +17,9 @@ from source_catalog import catalog_of, write
 KINDS = {
     "array_like": "_ArrayLike",
     "array_like of bool, optional": "ArrayLike | None",
+    "array_like of bool or float, optional": "ArrayLike | None",
     "bool": "bool",
+    "bool or int": "bool | SupportsIndex",
     "float": "_Number",
     "float or None": "_Number | None",
     "float or array_like": "_ArrayLike",

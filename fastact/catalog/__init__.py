@@ -7,7 +7,7 @@ mpmath at high precision and the benchmarks with NumPy in place. The kernels
 under ``src/`` are written separately, so each checks the other.
 """
 
-from . import along_axis, cells, gates, noise, norms, rectifiers, sigmoids, smooth
+from . import along_axis, cells, gates, losses, noise, norms, rectifiers, sigmoids, smooth
 from .arguments import OUT, REQUIRED, Argument
 from .functions import STORED, Function, functions
 from .passes import Pass
@@ -18,7 +18,7 @@ from .shapes import SHAPES, Shape
 rows = sigmoids.rows + rectifiers.rows + smooth.rows + along_axis.rows + gates.rows
 """Every activation, in the order of `fastact.activations` and of all tables."""
 
-passes = norms.passes + noise.passes + cells.passes
+passes = norms.passes + losses.passes + noise.passes + cells.passes
 """Every pass, in the order of `fastact.passes` and of all tables."""
 
 __all__ = [

@@ -84,6 +84,7 @@ rows = (
             Parameter("temperature", 1.0, "what x is divided by; flatter above 1", "temperature > 0"),
         ),
         takes_where=True,
+        masked_kernel="masked_softmax",
         torch="softmax(x / temperature, axis)",
         torch_backward="_softmax_backward_data(dy, y, axis, y.dtype)",
         jax="softmax(x / temperature, axis)",
@@ -115,6 +116,7 @@ rows = (
         jax="log_softmax(x, axis)",
         onnx="LogSoftmax(x, axis=axis)",
         keras="log_softmax(x, axis)",
+        masked_kernel="masked_log_softmax",
         conventions=(
             Convention("torch", "log_softmax(x, dim=None)", _DIM, "log_softmax(x, axis=dim)"),
             Convention("onnx", "LogSoftmax(x, axis=-1)", _OPSET, "log_softmax(x.reshape(len(x), -1))"),
@@ -137,6 +139,8 @@ rows = (
         reference="Bridle (1990), Probabilistic Interpretation of Feedforward Classification Network Outputs",
         torch="softmin(x, axis)",
         jax="softmax(-x, axis)",
+        masked_kernel="masked_softmax",
+        negates=True,
         conventions=(Convention("torch", "softmin(x, dim=None)", _DIM, "softmin(x, axis=dim)"),),
     ),
     Row(

@@ -33,3 +33,27 @@ WHERE = Argument(
     by_name=True,
     only="forward",
 )
+OF_SCORES = (
+    Argument(
+        "scale", 1.0, "float", "What x is multiplied by, in the same pass; a finite number.", by_name=True
+    ),
+    Argument(
+        "causal",
+        False,
+        "bool or int",
+        "Whether query i, on the axis before `axis`, sees the keys up to i alone, as with torch's "
+        "``is_causal``. An integer is how many more it sees, or fewer where it is negative: "
+        "``keys - queries`` where the queries are the last ones, as in a step over a cache.",
+        by_name=True,
+    ),
+    Argument(
+        "mask",
+        None,
+        "array_like of bool or float, optional",
+        "Broadcasts to `x`: where it is False an element is not seen; numbers of x's dtype are added to "
+        "``scale * x``, and -inf is as False. What a row does not see takes no part in it, whatever it is, "
+        "and a row that sees nothing is 0 (a logarithm -inf).",
+        by_name=True,
+    ),
+)
+"""What attention does with its scores."""

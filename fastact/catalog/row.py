@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .arguments import OUT, REQUIRED, WHERE, Argument
+from .arguments import OF_SCORES, OUT, REQUIRED, WHERE, Argument
 from .properties import Claim, Properties
 from .shapes import SHAPES, Shape
 
@@ -101,7 +101,11 @@ class Row:
     reference: str
     parameters: tuple[Parameter, ...] = ()
     takes_where: bool = False
-    """Whether a mask can leave elements of a row out: 0, and not counted."""
+    """Whether ``where=`` can leave elements of a row out: 0, and not counted."""
+    masked_kernel: str = ""
+    """The kernel of rows with a scale and masks (of attention's scores), where a call takes these."""
+    negates: bool = False
+    """Whether that kernel's x is the negative of the call's."""
     output_determines: str = ""
     """A condition on the parameters under which the derivative can be had from ``y``."""
     torch: str = ""
@@ -163,7 +167,7 @@ class Row:
         own = self._own(self.shape.parameters_by_name)
         others = [a for a in self.shape.arguments if a.only != "backward"]
         by_position = [a for a in others if not a.by_name]
-        by_name = [a for a in others if a.by_name] + [WHERE] * self.takes_where
+        by_name = [*(a for a in others if a.by_name), *self._of_scores, *[WHERE] * self.takes_where]
         return tuple(sorted([*own, *by_position, OUT, *by_name], key=lambda argument: argument.by_name))
 
     @property
@@ -178,7 +182,11 @@ class Row:
             if p.gradient
         ]
         others = [a for a in self.shape.arguments if a.only != "forward"]
-        return (*saved, *self._own(), *learnt, *others, OUT)
+        return (*saved, *self._own(), *learnt, *self._of_scores, *others, OUT)
+
+    @property
+    def _of_scores(self) -> tuple[Argument, ...]:
+        return OF_SCORES if self.masked_kernel else ()
 
     def _own(self, by_name: bool = True) -> list[Argument]:
         allowed = {p.name: f" Allowed: ``{p.constraint}``." if p.constraint else "" for p in self.parameters}

@@ -7,14 +7,13 @@ to `_forward` and `_backward` here. What differs between activations of one shap
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import _dispatch
 from ..catalog import Row
-from . import arrays, buffers, compiled, docstring, foreign, layouts
+from . import arrays, buffers, compiled, docstring, foreign, layouts, masked
 from .described import Described, activation
 
 
@@ -140,7 +139,9 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
     )
 
     def __init__(self, row: Row) -> None:
-        super().__init__(row.name)
+        self._masked = _dispatch.MaskedKernels(row.masked_kernel) if row.masked_kernel else None
+        self._turn = -1.0 if row.negates else 1.0
+        super().__init__(row.name, self._masked, self._turn, row.takes_where)
         self._tempered = _dispatch.Kernels(f"tempered_{row.name}") if row.parameters else self
         self._describe(row)
 
@@ -153,46 +154,41 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
         return (self, ()) if plain else (self._tempered, parameters)
 
     def _forward(self, x: Any, axis: Any, out: Any, kwargs: dict[str, Any]) -> Any:
-        where = kwargs.pop("where", None) if self.row.takes_where else None
+        words = masked.taken(kwargs, self.row.takes_where) if self._masked else {}
         kernels, parameters = self._kernels(kwargs)
-        given = {"axis": axis, **kwargs, **({} if where is None else {"where": where})}
-        elsewhere = foreign.compute(self, {"x": x}, out, given)
+        elsewhere = foreign.compute(self, {"x": x}, out, {"axis": axis, **kwargs, **words})
         if elsewhere is not NotImplemented:
             return elsewhere
         source = arrays.as_input(x, "x")
-        if where is None:
+        if not words:
             return layouts.along_rows(kernels, "forward", [source], out, parameters, axis)
-        left_out = self._left_out(where, source.shape)
-        result = arrays.as_output(out, source.shape, arrays.result_dtype(source))
-        assign = np.asarray(result).__setitem__
-        arrays.write(
-            partial(assign, ..., source),
-            partial(assign, left_out, -np.inf),
-            layouts.rows_step(kernels, "forward", [result], result, parameters, axis),
-            partial(assign, left_out, 0),
-        )
-        return arrays.finish(result, out)
-
-    def _left_out(self, where: Any, shape: tuple[int, ...]) -> np.ndarray:
-        """Which elements do not count."""
-        mask = np.asarray(where)
-        if mask.dtype != np.bool_:
-            raise TypeError(f"{self.name}: where has dtype {mask.dtype}; allowed is bool")
-        try:
-            return np.broadcast_to(~mask, shape)
-        except ValueError:
-            raise ValueError(
-                f"{self.name}: where has shape {mask.shape}; allowed is what broadcasts to x's {shape}"
-            ) from None
+        seen = masked.read(self.name, words, source, axis)
+        return masked.rows(self._masked, "forward", [source], out, self._numbers_of(seen, parameters), seen)
 
     def _backward(self, dy: Any, x: Any, y: Any, axis: Any, out: Any, kwargs: dict[str, Any]) -> Any:
+        words = masked.taken(kwargs, False) if self._masked else {}
         kernels, parameters = self._kernels(kwargs, backward=True)
         self._read_saved(x, y)
-        elsewhere = foreign.compute(self, {"dy": dy, "y": y}, out, {"axis": axis, **kwargs})
+        elsewhere = foreign.compute(self, {"dy": dy, "y": y}, out, {"axis": axis, **kwargs, **words})
         if elsewhere is not NotImplemented:
             return elsewhere
         gradient, saved = arrays.as_gradient(dy, y, "y")
-        return layouts.along_rows(kernels, "y", [gradient, saved], out, parameters, axis)
+        if not words:
+            return layouts.along_rows(kernels, "y", [gradient, saved], out, parameters, axis)
+        # What the mask left out is told by y.
+        seen = masked.read(self.name, words, saved, axis)._replace(mask=None)
+        parameters = self._numbers_of(seen, parameters, backward=True)
+        return masked.rows(self._masked, "y", [gradient, saved], out, parameters, seen)
+
+    def _numbers_of(
+        self, seen: masked.Seen, parameters: tuple[float, ...], backward: bool = False
+    ) -> tuple[float, ...]:
+        """What masked kernels are given: the scale in two parts, and the temperature where that is apart."""
+        scale, temperature = seen.scale * self._turn, parameters[0] if parameters else 1.0
+        added = seen.mask is not None and seen.mask.dtype != np.bool_
+        if temperature != 1 and scale == 1 and not (added or backward):
+            return 1.0, 0.0, temperature
+        return *masked.factor(scale, temperature), 0.0
 
 
 class Channels(Described, _dispatch.ChannelsKernels, kind="channels"):

@@ -33,6 +33,9 @@ def compute(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
         return through_protocol(operation, inputs, out)
     if out is not None:
         raise TypeError(f"{operation.__name__}: out={type(out).__name__}; arrays of dask allow None alone")
+    for word in ("causal", "mask"):
+        if word in operation.parameters:
+            raise TypeError(f"{operation.__name__}: {word}= is for arrays in memory, x is one of dask")
     arrays = [da.asarray(a) for a in inputs]
     operation, axes = _normalised(operation, arrays[-1].ndim)
     for name, array in zip(operation.names, arrays, strict=True):

@@ -65,6 +65,7 @@ def _filled(array: Any, mask: Any, value: float) -> np.ndarray:
 def _left_out(operation: Operation) -> tuple[float, ...]:
     """What stands for an element of a row that takes no part: as x, or as dy and the array that was saved."""
     x, y = _of_no_part(operation.activation)
+    x = -x if operation.parameters.get("scale", 1) < 0 else x
     return (x,) if operation.forward else (0.0, x if operation.names[1] == "x" else y)
 
 

@@ -28,10 +28,11 @@ def compute(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
     weight = operation.parameters.get("weight")
     if axis is not None:
         operation = operation.with_parameters(axis=axis)
-    where = operation.parameters.get("where")
-    if isinstance(where, pd.Series | pd.DataFrame):
-        _check_labels(operation, [where, like], axis)
-        operation = operation.with_parameters(where=where.to_numpy())
+    for name in ("where", "mask"):
+        where = operation.parameters.get(name)
+        if isinstance(where, pd.Series | pd.DataFrame):
+            _check_labels(operation, [where, like], axis)
+            operation = operation.with_parameters(**{name: where.to_numpy()})
     if isinstance(weight, pd.Series):
         operation = operation.with_parameters(weight=_ordered(operation, weight, like.axes[axis]))
     result = operation(*(_masked(a) if isinstance(a, pd.Series | pd.DataFrame) else a for a in inputs))

@@ -39,9 +39,10 @@ def _of_arrays(operation: Operation, inputs: tuple[Any, ...], named: list[Any]) 
     changed = {} if operation.axis is None else {"axis": axis}
     if isinstance(weight, xr.DataArray):
         changed["weight"] = weight.data
-    where = operation.parameters.get("where")
-    if isinstance(where, xr.DataArray):
-        changed["where"] = where.broadcast_like(like).transpose(*like.dims).data
+    for name in ("where", "mask"):
+        where = operation.parameters.get(name)
+        if isinstance(where, xr.DataArray):
+            changed[name] = where.broadcast_like(like).transpose(*like.dims).data
     operation = operation.with_parameters(**changed)
     data = [a.transpose(*like.dims).data if isinstance(a, xr.DataArray) else a for a in inputs]
     first, *second = operation(*data) if operation.gives_pair else (operation(*data),)

@@ -11,7 +11,7 @@ from torch.autograd import forward_ad
 
 from .. import catalog
 from ..catalog import REQUIRED, Argument, Row
-from ..catalog.arguments import OUT
+from ..catalog.arguments import OF_SCORES, OUT
 from .gradients import Forward, TransformedForward
 from .operators import Operator, operators
 
@@ -29,7 +29,8 @@ def arguments(row: Row) -> tuple[Argument, ...]:
     """What the function takes beside x: what a call takes, in torch's words."""
     taken = []
     for argument in row.arguments:
-        if argument == OUT or argument.name == "return_which":
+        # Attention's words have no operators: torch has functions of its own for it.
+        if argument in (OUT, *OF_SCORES) or argument.name == "return_which":
             continue
         name, default, kind, meaning, by_name, only = argument
         if name == "seed":

@@ -98,6 +98,13 @@ template <class T> struct TemperedSoftmax : Softmax<T> {
         const double rest = (2 - product) - math::product_error(double(high), parameters[0], product);
         low = T(std::isfinite(rest) ? rest / parameters[0] : 0);
     }
+    // By a factor in two parts in the place of 1 / temperature, without its sign.
+    TemperedSoftmax(double scale, double rest) : Softmax<T>(nullptr), factor(T(scale)) {
+        const double twice = 2 * std::abs(scale);
+        high = T(std::min(twice, double(std::numeric_limits<T>::max())));
+        const double error = (twice - double(high)) + std::copysign(2 * rest, rest * scale);
+        low = T(std::abs(error) <= double(high) * std::numeric_limits<T>::epsilon() ? error : 0);
+    }
     T term(T x, Peak<T> peak, std::uint64_t) const { return tempered(x, T(0), peak.largest); }
     T gradient(T dy, T y, Parts<T> mean) const { return Softmax<T>::gradient(dy, y, mean) * factor; }
     T tempered(T x, T x_low, T largest) const {

@@ -334,32 +334,6 @@ cdef class ElementwiseKernels(Kernels):
         return self._backward(dy, args, x, y, single(out), kwargs)
 
 
-cdef class RowsKernels(Kernels):
-    """The short path of an activation of rows."""
-
-    def __call__(self, x, axis=-1, out=None, **kwargs):
-        cdef Call call
-        cdef int dim = along(x, axis) if not kwargs and plain(x) else -1
-        if dim >= 0:
-            call.parameters = NULL
-            result = launch_along(&self.entry.forward, &call, dim, x, None, out)
-            if result is not None:
-                return result
-        return self._forward(x, axis, single(out), kwargs)
-
-    def backward(self, dy, *, x=None, y=None, axis=-1, out=None, **kwargs):
-        cdef Call call
-        cdef int dim = -1
-        if not kwargs and x is None and plain(dy) and plain(y) and alike(<cnp.ndarray>dy, <cnp.ndarray>y):
-            dim = along(dy, axis)
-        if dim >= 0:
-            call.parameters = NULL
-            result = launch_along(&self.entry.backward_y, &call, dim, dy, y, out)
-            if result is not None:
-                return result
-        return self._backward(dy, x, y, axis, single(out), kwargs)
-
-
 cdef extern from *:
     """
     typedef PyObject* (*FastMethod)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*);

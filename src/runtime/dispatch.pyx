@@ -12,7 +12,7 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, NAN, sqrt
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport strcmp
 from views cimport (
@@ -90,6 +90,8 @@ def take_bfloat16(dtype):
 include "scopes.pxi"
 include "share.pxi"
 include "activation.pxi"
+include "rows.pxi"
+include "losses.pxi"
 include "norms.pxi"
 include "cells.pxi"
 include "layouts.pxi"

@@ -1,0 +1,69 @@
+// Formulas of losses: cross-entropy with its gradient.
+//
+// The loss of a row is sum(q (log(sum(exp(x))) - x)), where q are the target's shares: 1 of the target's class and 0
+// of others, or probabilities; smoothed, and times the weights of the classes. The terms of the largest logit are only
+// counted (LogSoftmax), so a loss has all its digits where one logit dominates and it is tiny.
+#pragma once
+
+#include "call.hpp"
+#include "formulas/rows.hpp"
+#include "math/bits.hpp"
+#include "math/exp.hpp"
+#include "math/log.hpp"
+
+namespace fastact {
+
+// A row's largest logit, and its sum relative to that: 1 + others.
+template <class T> struct Entropy {
+    T largest;
+    double others, log_sum, reciprocal;
+
+    // `sum` is of the terms below the largest, `ties` how many are not.
+    Entropy(T largest, double sum, double ties) : largest(largest) {
+        const double poison = double(largest - largest);
+        others = (ties - 1) + math::Anchor<T>::relative(sum, largest) / double(raised<T>) + poison;
+        log_sum = math::log1p(others);
+        // What a term is multiplied by to be a share.
+        reciprocal = math::Anchor<T>::relative(1.0, largest) / (double(raised<T>) * (1 + others));
+    }
+    // log(sum(exp(x))) - x.
+    double loss(T x) const { return (double(largest) - double(x)) + log_sum; }
+    // `all` times the share of x, less `share`: nothing of that cancels where x is the largest.
+    double gradient(T x, T term, double all, double share) const {
+        if (x == largest) return ((all - share) - share * others) / (1 + others);
+        return all * (double(term) * reciprocal) - share;
+    }
+};
+
+// Terms as those of softmax.
+template <bool near, class T> T shared_term(T x, Peak<T> peak) {
+    return near ? peak.anchor.exp(x) : math::exp_difference(x, peak.largest, raised<T>);
+}
+
+// The target's shares q of a row, but for what one class has beside the others: none, or probabilities, or what is left
+// to all classes by smoothing; and weighted.
+struct NoShares {
+    double operator()(Size) const { return 0; }
+    NoShares from(Size) const { return {}; }
+};
+template <class T, bool given, bool weighted> struct TargetShares {
+    const T *probabilities, *weight;
+    T kept, spread;
+
+    T operator()(Size i) const {
+        T q = spread;
+        if constexpr (given) q = math::fma(probabilities[i], kept, spread);
+        if constexpr (weighted) q *= weight[i];
+        return q;
+    }
+    TargetShares from(Size start) const {
+        return {given ? probabilities + start : nullptr, weighted ? weight + start : nullptr, kept, spread};
+    }
+    // What a logit adds to the loss; nothing where the target has no share in it, however far down it is.
+    T loss(Size i, T x, T largest) const {
+        const T q = (*this)(i);
+        return q == 0 ? T(0) : q * (largest - x);
+    }
+};
+
+}  // namespace fastact

@@ -1,0 +1,210 @@
+# Rows: what a row sees of its elements, handed to kernels, and the short path of calls that say so or do not.
+
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
+    long PyLong_AsLongAndOverflow(object, int* overflow) noexcept
+
+cdef extern from "visible.hpp" namespace "fastact" nogil:
+    Py_ssize_t no_mask, keeping_mask, added_mask
+    cppclass Visible:
+        Py_ssize_t causal, offset, queries, between, mask, dims
+        Py_ssize_t extent[64]
+        Py_ssize_t stride[64]
+
+
+cdef inline void see_all(Visible* visible) noexcept:
+    visible.causal, visible.offset, visible.queries, visible.between = 0, 0, 1, 1
+    visible.mask, visible.dims = no_mask, 0
+
+
+cdef inline void see_until(Visible* visible, Py_ssize_t offset, Py_ssize_t queries, Py_ssize_t between) noexcept:
+    """Each query sees the elements up to its own place and `offset` more."""
+    visible.causal, visible.offset = 1, offset
+    visible.queries, visible.between = max(queries, 1), max(between, 1)
+
+
+cdef bint see_through(Visible* visible, cnp.ndarray x, cnp.ndarray mask) noexcept:
+    """Take a mask that broadcasts to a contiguous x as it lies in memory; False where it does not lie so.
+
+    Its rows are as long as those of x and contiguous. Axes of x that follow each other in it are taken as one.
+    """
+    cdef int dims = cnp.PyArray_NDIM(x), own = cnp.PyArray_NDIM(mask), behind = dims - own, i
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(mask), extent, stride, last = 0
+    if cnp.PyArray_TYPE(mask) == cnp.NPY_BOOL:
+        visible.mask = keeping_mask
+    elif cnp.PyArray_TYPE(mask) == cnp.PyArray_TYPE(x) and cnp.PyArray_ISBEHAVED_RO(mask):
+        visible.mask = added_mask
+    else:
+        return False
+    if own == 0 or own > dims or cnp.PyArray_DIM(mask, own - 1) != cnp.PyArray_DIM(x, dims - 1):
+        return False
+    if cnp.PyArray_STRIDE(mask, own - 1) != size and cnp.PyArray_DIM(mask, own - 1) != 1:
+        return False
+    visible.dims = 0
+    for i in range(dims - 1):
+        extent, stride = cnp.PyArray_DIM(x, i), 0
+        if i >= behind and cnp.PyArray_DIM(mask, i - behind) != 1:
+            if cnp.PyArray_DIM(mask, i - behind) != extent:
+                return False
+            stride = cnp.PyArray_STRIDE(mask, i - behind)
+            if stride % size:
+                return False
+            stride //= size
+        if extent == 1:
+            continue
+        last = visible.dims - 1
+        if last >= 0 and visible.stride[last] == stride * extent:
+            visible.extent[last] *= extent
+            visible.stride[last] = stride
+        else:
+            visible.extent[last + 1], visible.stride[last + 1] = extent, stride
+            visible.dims += 1
+    return True
+
+
+cdef inline bint is_boolean(object array) noexcept:
+    return type(array) is cnp.ndarray and cnp.PyArray_TYPE(<cnp.ndarray>array) == cnp.NPY_BOOL
+
+
+cdef inline bint keeps_off(object out, cnp.ndarray array) noexcept:
+    """Whether writing `out` leaves an array as it is, as far as that is told at a glance."""
+    if out is None:
+        return True
+    return type(out) is cnp.ndarray and cnp.PyArray_ISCARRAY(<cnp.ndarray>out) and (
+        cnp.PyArray_ISCONTIGUOUS(array) and disjoint(<cnp.ndarray>out, array)
+    )
+
+
+cdef bint see(Visible* visible, cnp.ndarray x, object causal, object mask, object out) except -1:
+    """Read what rows along the last axis of a plain x see; False where Python has to look at it."""
+    cdef int overflow = 0, dims = cnp.PyArray_NDIM(x)
+    cdef Py_ssize_t offset = 0
+    see_all(visible)
+    if causal is not None and causal is not False:
+        if causal is not True:
+            if not PyLong_CheckExact(causal):
+                return False
+            offset = PyLong_AsLongAndOverflow(causal, &overflow)
+        if overflow or dims < 2:
+            return False
+        see_until(visible, offset, cnp.PyArray_DIM(x, dims - 2), 1)
+    if mask is None:
+        return True
+    return type(mask) is cnp.ndarray and keeps_off(out, <cnp.ndarray>mask) and see_through(visible, x, mask)
+
+
+def visible(Py_ssize_t queries, Py_ssize_t between, offset, str mask, Py_ssize_t length):
+    """What kernels are told where rows lie one after another, and their masks likewise; as an array of integers.
+
+    `offset` is None where not even the queries matter; `mask` is "", "boolean" or "added".
+    """
+    cdef cnp.npy_intp words = sizeof(Visible) // sizeof(Py_ssize_t)
+    cdef cnp.ndarray array = cnp.PyArray_ZEROS(1, &words, cnp.NPY_INTP, 0)
+    cdef Visible* told = <Visible*>cnp.PyArray_DATA(array)
+    see_all(told)
+    if offset is not None:
+        see_until(told, offset, queries, between)
+    if mask:
+        told.mask = keeping_mask if mask == "boolean" else added_mask
+        told.dims, told.extent[0], told.stride[0] = 1, PY_SSIZE_T_MAX, length
+    return array
+
+
+cdef class MaskedKernels(Kernels):
+    """Rows with a scale, of which some elements are not seen."""
+
+    cdef object launch_seen(
+        self, const Work* work, x, saved, axis, const double* parameters, causal, mask, out
+    ):
+        """Run on plain arrays along their last axis; None where Python has to look at something."""
+        cdef Visible told
+        cdef Call call
+        if not plain(x) or not (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
+            return None
+        if along(<cnp.ndarray>x, axis) != cnp.PyArray_NDIM(<cnp.ndarray>x) - 1 or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0:
+            return None
+        if not see(&told, x, causal, mask, out):
+            return None
+        call.parameters = parameters
+        call.inputs[2] = NULL if mask is None else cnp.PyArray_DATA(<cnp.ndarray>mask)
+        call.inputs[3] = &told
+        call.group = 0
+        return launch_along(work, &call, cnp.PyArray_NDIM(<cnp.ndarray>x) - 1, x, saved, out)
+
+    def run_seen(self, x, saved, axis, tuple parameters, causal, mask, out):
+        """The result where arrays are plain and rows along the last axis, else None; all is checked."""
+        cdef double values[MOST]
+        read_numbers(parameters, values)
+        return self.launch_seen(
+            &self.entry.forward if saved is None else &self.entry.backward_y, x, saved, axis, values, causal, mask, out)
+
+
+cdef class RowsKernels(Kernels):
+    """The short path of an activation of rows.
+
+    One that takes a scale and masks has `masked` for them, and `turn` is what x is multiplied by anyway.
+    """
+
+    cdef MaskedKernels masked
+    cdef double turn
+    cdef bint takes_where
+
+    def __init__(self, str kernel, MaskedKernels masked=None, double turn=1, bint takes_where=False):
+        Kernels.__init__(self, kernel)
+        self.masked, self.turn, self.takes_where = masked, turn, takes_where
+
+    cdef object launch_words(self, x, saved, axis, dict words, out):
+        """A call with a scale or masks; None where Python has to look at something."""
+        cdef double parameters[MOST]
+        cdef double number
+        cdef const Work* work
+        if self.masked is None or not plain(x) or saved is not None and not plain(saved):
+            return None
+        parameters[0], parameters[1], parameters[2] = self.turn, 0, 0
+        causal = mask = None
+        for name, value in words.items():
+            if name == "scale":
+                number = number_of(value)
+                if not -1e300 < number < 1e300:
+                    return None
+                parameters[0] = self.turn * number
+            elif name == "causal":
+                causal = value
+            elif value is None or mask is not None:
+                return None
+            elif name == "mask" or name == "where" and self.takes_where and saved is None and is_boolean(value):
+                mask = value
+            else:
+                return None
+        work = &self.masked.entry.forward if saved is None else &self.masked.entry.backward_y
+        return self.masked.launch_seen(work, x, saved, axis, parameters, causal, mask, out)
+
+    def __call__(self, x, axis=-1, out=None, **kwargs):
+        cdef Call call
+        cdef int dim
+        if kwargs:
+            result = self.launch_words(x, None, axis, kwargs, out)
+            return self._forward(x, axis, single(out), kwargs) if result is None else result
+        dim = along(x, axis) if plain(x) else -1
+        if dim >= 0:
+            call.parameters = NULL
+            result = launch_along(&self.entry.forward, &call, dim, x, None, out)
+            if result is not None:
+                return result
+        return self._forward(x, axis, single(out), kwargs)
+
+    def backward(self, dy, *, x=None, y=None, axis=-1, out=None, **kwargs):
+        cdef Call call
+        cdef int dim = -1
+        if kwargs and x is None and y is not None:
+            result = self.launch_words(dy, y, axis, kwargs, out)
+            if result is not None:
+                return result
+        if not kwargs and x is None and plain(dy) and plain(y) and alike(<cnp.ndarray>dy, <cnp.ndarray>y):
+            dim = along(dy, axis)
+        if dim >= 0:
+            call.parameters = NULL
+            result = launch_along(&self.entry.backward_y, &call, dim, dy, y, out)
+            if result is not None:
+                return result
+        return self._backward(dy, x, y, axis, single(out), kwargs)
