@@ -40,10 +40,23 @@ inline constexpr Size segment = 1 << 14;
 inline constexpr Size longest_half_row = 1 << 14;
 static_assert(segment <= longest_half_row && longest_half_row < 2 * segment);
 
+struct Call;
+// Works on the units first <= unit < last of its shape of work, so that threads can share an array.
+using Kernel = void (*)(const Call& call, Size first, Size last);
+
+// What x is brought to a kernel with: a bias (in[3], null for none) along an axis of its own, and a residual
+// (in[4]) of x's shape and dtype; the bias has the dtype that is computed in.
+struct Added {
+    Kernel kernel;  // in the dtype that is computed in
+    Axis axis;      // of the bias; {1, 1, size} of one for all
+};
+
+struct Runs;
+
 // Everything that a kernel is given. Those who call set just the fields that their kernel reads.
 struct Call {
     const double* parameters;  // in the order of the formula's constructor, always float64
-    const void* in[5];         // x, or dy and what was saved; then weight, bias, residual, targets, state, or which won
+    const void* in[5];         // x, or dy and what was saved; then weight or gate, bias, residual, targets, state, or which won
     void* out[3];              // the result; then which won, sums, statistics, losses, the next state
     Axis axis;
     Place place;
@@ -51,10 +64,9 @@ struct Call {
     Size group;         // pieces of a group, or elements of a range that is summed
     Segment* segments;  // null unless threads share the rows
     Size stage;         // row * phases + phase, where they do
+    const Added* added;  // loops/added.hpp
+    const Runs* runs;    // runtime/runs.hpp
 };
-
-// Works on the units first <= unit < last of its shape of work, so that threads can share an array.
-using Kernel = void (*)(const Call& call, Size first, Size last);
 
 // A C function for compiled callers (functions.hpp), which cast it to its type; and those of a direction, by
 // dtype. A cast is no constant, so the tables hold what gives them.

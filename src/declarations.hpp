@@ -11,6 +11,7 @@
 #include "formulas/rows.hpp"
 #include "formulas/sigmoids.hpp"
 #include "functions.hpp"
+#include "loops/added.hpp"
 #include "loops/channels.hpp"
 #include "loops/elements.hpp"
 #include "loops/gated.hpp"
@@ -120,6 +121,14 @@ constexpr Entry pieces(const char* name) {
             outputs_of<NotServed, maxout_backward<float>, maxout_backward<double>>()};
 }
 
+// What brings x + bias to the kernels of others: backward over ranges, with the gradient of the bias.
+template <class... T> constexpr Entry added_of(const char* name) {
+    return {name, elements_of<NotServed, added_forward<T>...>(), ranges_of<added_backward<T>...>()};
+}
+template <class... T> constexpr Entry added_gated_of(const char* name) {
+    return {name, outputs_of<NotServed, added_gated_forward<T>...>(), ranges_of<added_gated_backward<T>...>()};
+}
+
 inline constinit Entry entries[] = {
     elementwise<Sigmoid>("sigmoid"),
     elementwise<Tanh>("tanh"),
@@ -167,6 +176,8 @@ inline constinit Entry entries[] = {
     gated<Silu>("swiglu"),
     channels_of<Float16, BFloat16>("prelu"),
     pieces("maxout"),
+    added_of<float, double, Float16, BFloat16>("added"),
+    added_gated_of<float, double, Float16, BFloat16>("added_gated"),
 };
 
 inline constexpr Table table = entries;

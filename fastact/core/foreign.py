@@ -166,6 +166,16 @@ def compute(activation: Any, arrays: dict[str, Any], out: Any, parameters: dict[
     return _wrapped(operation, inputs, out, wrapping) if wrapping else NotImplemented
 
 
+def is_memory(array: Any) -> bool:
+    """Whether it is NumPy's or Python's own, or lends memory that no library sees more in."""
+    if type(array) is tuple:
+        return all(map(is_memory, array))
+    if _is_own(array):
+        return True
+    wraps = _overrides(array) or _refuses(array) or hasattr(type(array), "__array_wrap__")
+    return not (wraps or _integrations([array]))
+
+
 def through_protocol(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
     """What `__array_ufunc__` of the arrays makes of a call, asked in NumPy's order (NEP 13)."""
     asked: list[Any] = []

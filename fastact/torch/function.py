@@ -29,9 +29,9 @@ def arguments(row: Row) -> tuple[Argument, ...]:
     """What the function takes beside x: what a call takes, in torch's words."""
     taken = []
     for argument in row.arguments:
-        if argument == OUT or argument.name == "return_which":
+        if argument == OUT or argument.name == "return_which" or argument.fused:
             continue
-        name, default, kind, meaning, by_name, only = argument
+        name, default, kind, meaning, by_name, only, _ = argument
         if name == "seed":
             default, kind, meaning = None, "int or torch.Tensor, optional", f"{ANY_SEED}."
             if row.shape.draws_slopes:
