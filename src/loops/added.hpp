@@ -19,6 +19,9 @@
 
 namespace fastact {
 
+// Whether it pays to take several rows of channels as one; long ones are added as they lie.
+inline bool gains_by_rows(Axis axis) { return writes_out(axis) && (axis.inner > 1 || axis.length < 2 * short_run); }
+
 template <class T> void add_each(const T* a, const T* b, T* sum, Size count) {
 #pragma GCC ivdep
 #pragma GCC unroll 4
@@ -30,7 +33,7 @@ template <class T> class Bias {
   public:
     Bias(const Call& call, Size elements)
         : bias(input<T>(call, 3)), axis(call.added->axis), period(axis.length * axis.inner) {
-        repeats = bias && writes_out(axis) && elements >= 8 * period;
+        repeats = bias && gains_by_rows(axis) && elements >= 8 * period;
         if (!repeats) return;
         T* to = memory;
         for (Size channel = 0; channel < axis.length; ++channel) to = std::fill_n(to, axis.inner, bias[channel]);
@@ -143,14 +146,17 @@ template <class T> Twofold sum_of_run(const T* terms, Size count) {
 template <class T> class ChannelSums {
   public:
     // `in_rows`: what is added comes in whole rows of channels, as many at a time as fit into a chunk.
-    ChannelSums(Axis axis, double* to, bool in_rows) : axis(axis), to(to), wide(to && in_rows && writes_out(axis)) {
+    ChannelSums(Axis axis, double* to, bool in_rows) : axis(axis), to(to), wide(to && in_rows && gains_by_rows(axis)) {
         if (to) std::fill_n(to, sums_of(axis, carries_errors<T>), 0.0);
         if (wide) std::fill_n(static_cast<double*>(rows), chunk * (carries_errors<T> ? 2 : 1), 0.0);
     }
     ~ChannelSums() {
-        if (wide)
-            for (Size i = 0; i < used; ++i)
-                add_twofold(i / axis.inner % axis.length, {rows[i], carries_errors<T> ? rows[chunk + i] : 0.0});
+        if (!wide) return;
+        const Size period = axis.length * axis.inner;
+        for (Size row = 0; row < used; row += period)
+            for (Size channel = 0, i = row; channel < axis.length && i < used; ++channel)
+                for (const Size stop = i + axis.inner; i < stop; ++i)
+                    add_twofold(channel, {rows[i], carries_errors<T> ? rows[chunk + i] : 0.0});
     }
 
     void add(const T* terms, Size position, Size count) {

@@ -394,7 +394,7 @@ cdef class ElementwiseKernels(Kernels):
                     result = launch_added_backward(
                         work, &to_elements.backward_x, &call, dy, saved, out, bias, bias_axis, residual, output, sums)
                     if result is not None and sums:
-                        return result[0], self._of_bias(result[1], bias, saved)
+                        return result[0], gradient_of(self, result[1], bias, saved)
                 else:
                     result = launch_flat(work, &call, dy, saved, out)
             if result is None and not adds:
@@ -561,7 +561,7 @@ cdef class GatedKernels(FixedKernels):
         elif y is None and gate is None:
             result = self.launch_biased_backward(dy, x, axis, out, bias, bias_axis, sums)
             if result is not None and sums:
-                return result[0], self._of_bias(result[1], bias, x)
+                return result[0], gradient_of(self, result[1], bias, x)
         if result is not None:
             return result
         return self._backward(

@@ -204,6 +204,13 @@ cdef object launch_added_backward(
     return out, of_bias.result(cnp.PyArray_TYPE(x))
 
 
+cdef object gradient_of(object activation, cnp.ndarray sums, object bias, cnp.ndarray saved):
+    """The gradient of a bias from its sums, in the dtype of what was saved; Python rounds to half precision."""
+    if dtype_of(saved) >= FLOAT16:
+        return activation._of_bias(sums, bias, saved)
+    return sums if bias is None or type(bias) is cnp.ndarray else (<object>sums)[0]
+
+
 cdef object output_of(object out, cnp.ndarray x, cnp.ndarray dy):
     """`out` for a gradient of the shape of x, from a `dy` that may be smaller, or a new array."""
     if out is not None and (not plain(out) or not apart(dy, <cnp.ndarray>out)):
