@@ -26,6 +26,8 @@ x = np.linspace(-2, 2, 16, dtype=np.float32)
 dy, o, half = np.ones_like(x), np.empty_like(x), x.astype(np.float16)
 rows, drows, orows, weight = x.reshape(4, 4), dy.reshape(4, 4), o.reshape(4, 4), x[:4].copy()
 y, z, gated, pooled = fa.sigmoid(x), fa.softmax(rows), fa.swiglu(x), fa.maxout(x, 4)
+wide = np.zeros((4, 8), np.float32)
+part, one = wide[:, :4], np.array(0.5)
 """
 CALLS = (
     "fa.silu(x)", "fa.silu(x, out=o)", "fa.silu(o, out=o)", "fa.silu(half)", "fa.leaky_relu(x, 0.01, out=o)",
@@ -37,9 +39,19 @@ CALLS = (
     "fa.maxout(x, 4)", "fa.maxout(x, 4, out=pooled)", "fa.maxout.backward(pooled, x=x, pieces=4)",
     "fa.prelu(x, 0.25)", "fa.prelu(rows, weight)", "fa.prelu(rows, weight, out=orows)",
     "fa.prelu.backward(drows, x=rows, weight=weight)",
+    "fa.silu(part)", "fa.silu(part, out=part)", "fa.silu.backward(drows, x=part, out=part)",
+    "fa.swiglu(wide[:, 2:6])", "fa.silu(0.5)", "fa.silu(one)",
     "fa.rrelu(x)", "fa.rrelu(x, seed=7)", "fa.rrelu.backward(dy, x=x, seed=7)",
 )  # fmt: skip
 """One or more of every shape of work, into a new array, into another and in place."""
+
+ADDED = (
+    "fa.silu(rows, bias=weight)", "fa.silu(rows, bias=weight, out=orows)", "fa.silu(rows, bias=0.5)",
+    "fa.silu(part, bias=weight, out=part)", "fa.silu.backward(drows, x=rows, bias=weight, bias_grad=True)",
+    "fa.swiglu(rows, bias=weight)", "fa.swiglu(rows, gate=drows)",
+    "fa.swiglu.backward(rows, x=rows, gate=drows)",
+)  # fmt: skip
+"""What a build before them does not have."""
 
 TURNS, LOOP = 41, 4000
 
@@ -51,7 +63,7 @@ def names(fa: ModuleType) -> dict[str, Any]:
     return known
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", CALLS + ADDED)
 def test_small_call(benchmark, call):
     benchmark.group = "16 elements"
     benchmark(eval(f"lambda: {call}", names(fastact)))

@@ -41,6 +41,20 @@ inline constexpr Size segment = 1 << 14;
 inline constexpr Size longest_half_row = 1 << 14;
 static_assert(segment <= longest_half_row && longest_half_row < 2 * segment);
 
+struct Call;
+
+// Works on the units first <= unit < last of its shape of work, so that threads can share an array.
+using Kernel = void (*)(const Call& call, Size first, Size last);
+
+// What x is brought to a kernel with: a bias (in[3], null for none) along an axis of its own, and a residual
+// (in[4]) of x's shape and dtype; the bias has the dtype that is computed in.
+struct Added {
+    Kernel kernel;  // in the dtype that is computed in
+    Axis axis;      // of the bias; {1, 1, size} of one for all
+};
+
+struct Runs;
+
 // So many rows add what they have to gradients of weights before it joins the float64 sums of their bundle.
 inline constexpr Size rows_at_once = 4;
 
@@ -52,19 +66,18 @@ inline constexpr int most_inputs = 5, most_outputs = 3;
 // Everything that a kernel is given. Those who call set just the fields that their kernel reads.
 struct Call {
     const double* parameters;  // in the order of the formula's constructor, always float64
-    const void* in[most_inputs];         // x, or dy and what was saved; then weight, bias, residual, targets, state, or which won
-    void* out[most_outputs];              // the result; then which won, sums, statistics, losses, the next state
+    const void* in[most_inputs];  // x, or dy and what was saved; then weight, gate, bias, residual, targets, state
+    void* out[most_outputs];      // the result; then which won, sums, statistics, losses, the next state
     Axis axis;
     Place place;
     Size size;          // elements of the larger array, of which the result is one or not
     Size group;         // pieces of a group, or elements or rows of a range that is summed
     Segment* segments;  // null unless threads share the rows
     Size stage;         // row * phases + phase, where they do
-    const Size* rows;   // elements from a row to the next, of the inputs, then of the results; null: they are contiguous
+    const Size* rows;   // from a row to the next, of the inputs, then of the results; null: they are contiguous
+    const Added* added;
+    const Runs* runs;   // runtime/runs.hpp
 };
-
-// Works on the units first <= unit < last of its shape of work, so that threads can share an array.
-using Kernel = void (*)(const Call& call, Size first, Size last);
 
 // A C function for compiled callers (functions.hpp), which cast it to its type; and those of a direction, by
 // dtype. A cast is no constant, so the tables hold what gives them.

@@ -8,6 +8,12 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
     struct Segment:
         pass
     Py_ssize_t segment, longest_half_row, rows_at_once
+    cppclass Call
+    cppclass Runs
+    ctypedef void (*Kernel)(const Call&, Py_ssize_t, Py_ssize_t) noexcept nogil
+    struct Added:
+        Kernel kernel
+        Axis axis
     cppclass Call:
         const double* parameters
         const void* inputs "in"[5]
@@ -17,7 +23,8 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
         Py_ssize_t size, group, stage
         Segment* segments
         const Py_ssize_t* rows
-    ctypedef void (*Kernel)(const Call&, Py_ssize_t, Py_ssize_t) noexcept nogil
+        const Added* added
+        const Runs* runs
     ctypedef void (*Function)() noexcept nogil
     ctypedef Function (*Functions)(int) noexcept
     cppclass Work:
@@ -32,6 +39,23 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
         Functions scalar, scalar_bound
     cppclass Table:
         const Entry* named(const char*)
+
+cdef extern from "ranges.hpp" namespace "fastact" nogil:
+    Py_ssize_t range_of(Axis, Py_ssize_t) noexcept
+    Py_ssize_t sums_of(Axis, bint) noexcept
+    void add_ranges(const double*, Py_ssize_t, Py_ssize_t, bint, double*) noexcept
+    double total_of(const double*, Py_ssize_t, Py_ssize_t) noexcept
+
+cdef extern from "runtime/runs.hpp" namespace "fastact" nogil:
+    cppclass Runs:
+        Kernel kernel
+        Py_ssize_t length
+        int count
+        void add(const char*, const Py_ssize_t*, Py_ssize_t, int) noexcept
+        bint see(int, const Py_ssize_t*, Py_ssize_t, bint) noexcept
+        bint in_order(int) noexcept
+        bint apart(int, int) noexcept
+    Work elements_in_runs, outputs_in_runs
 
 cdef extern from "fastact_api.h" nogil:
     int FASTACT_API
@@ -61,7 +85,7 @@ cdef extern from "runtime/plan.hpp" namespace "fastact" nogil:
     cppclass Plan:
         int threads
         Py_ssize_t units, stages
-        bint shares(const Work&, int, const Call&, int) noexcept
+        bint shares(const Work&, const Work&, int, const Call&, int) noexcept
         void begin_stage() noexcept
         void reduce(int) noexcept
         void end() noexcept

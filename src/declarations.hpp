@@ -13,6 +13,7 @@
 #include "formulas/rows.hpp"
 #include "formulas/sigmoids.hpp"
 #include "functions.hpp"
+#include "loops/added.hpp"
 #include "loops/batch_norm.hpp"
 #include "loops/cells.hpp"
 #include "loops/channels.hpp"
@@ -197,6 +198,14 @@ template <class... T> constexpr Entry cross_entropy_of(const char* name) {
             3};
 }
 
+// What brings x + bias to the kernels of others: backward over ranges, with the gradient of the bias.
+template <class... T> constexpr Entry added_of(const char* name) {
+    return {name, elements_of<NotServed, added_forward<T>...>(), ranges_of<added_backward<T>...>()};
+}
+template <class... T> constexpr Entry added_gated_of(const char* name) {
+    return {name, outputs_of<NotServed, added_gated_forward<T>...>(), ranges_of<added_gated_backward<T>...>()};
+}
+
 inline constinit Entry entries[] = {
     elementwise<Sigmoid>("sigmoid"),
     elementwise<Tanh>("tanh"),
@@ -256,6 +265,8 @@ inline constinit Entry entries[] = {
     residual_dropout_of<float, double, Float16, BFloat16>("residual_dropout"),
     cell<LstmCell, LstmCellBackward>("lstm_cell"),
     cell<GruCell, GruCellBackward>("gru_cell"),
+    added_of<float, double, Float16, BFloat16>("added"),
+    added_gated_of<float, double, Float16, BFloat16>("added_gated"),
 };
 
 inline constexpr Table table = entries;

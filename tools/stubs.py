@@ -16,6 +16,7 @@ from source_catalog import catalog_of, write
 
 KINDS = {
     "array_like": "_ArrayLike",
+    "array_like, optional": "_ArrayLike | None",
     "array_like of bool, optional": "ArrayLike | None",
     "array_like of bool or float, optional": "ArrayLike | None",
     "bool": "bool",
@@ -23,6 +24,7 @@ KINDS = {
     "float": "_Number",
     "float or None": "_Number | None",
     "float or array_like": "_ArrayLike",
+    "float or array_like, optional": "_ArrayLike | None",
     "int": "SupportsIndex",
     "int or None": "SupportsIndex | None",
     "int, None or tuple of int": "SupportsIndex | tuple[SupportsIndex, ...] | None",
@@ -166,7 +168,7 @@ def _pass(row: Any) -> str:
 
 def _class(row: Any, required: Any) -> str:
     forward, backward = row.arguments, row.backward_arguments
-    in_both = [a for a in forward if a.name in {b.name for b in backward} - {"out"}]
+    in_both = [a for a in forward if a.name in {b.name for b in backward} - {"out"} and not a.fused]
     bind = ", ".join(["self", *(["*"] if in_both else []), *(f"{a.name}: {_type(a)} = ..." for a in in_both)])
     return (
         f"@type_check_only\nclass _{row.name}(Activation):\n"
@@ -185,7 +187,7 @@ def _of_forward(row: Any) -> Iterator[Overload]:
     ways += [({"x": "float | integer[Any] | bool_"}, "float64")] if row.shape.by_element else []
     ways += [({"x": "_F", **_any_axis(row.arguments)}, "_F")]
     ways += [({"x": "_ArrayLike"}, "NDArray[Any]")]
-    yield from _with_pairs(row.arguments, ways, "return_which", "NDArray[int32]")
+    yield from _with_more(row.arguments, ways, {"return_which": "NDArray[int32]"})
 
 
 def _of_backward(row: Any) -> Iterator[Overload]:
@@ -202,8 +204,18 @@ def _of_backward(row: Any) -> Iterator[Overload]:
         ]
     if any(a.name == "weight" for a in row.backward_arguments):
         ways = [(arguments, f"tuple[{result}, NDArray[Any]]") for arguments, result in ways]
-    learnt = next((a.name for a in row.backward_arguments if a.name.endswith("_grad")), "")
-    yield from _with_pairs(row.backward_arguments, ways, learnt, "floating[Any]")
+    # That of a bias has its shape, or is a number as it is.
+    learnt = [a.name for a in row.backward_arguments if a.name.endswith("_grad")]
+    more = {name: "Any" if name == "bias_grad" else "floating[Any]" for name in learnt}
+    if not row.shape.halves:
+        yield from _with_more(row.backward_arguments, ways, more)
+        return
+    halves = [({**given, "gate": "None = None"}, result) for given, result in ways]
+    yield from _with_more(row.backward_arguments, halves, more)
+    two = {"gate": "_ArrayLike", "bias": "None = None", "bias_grad": "Literal[False] = False"}
+    yield Overload({"dy": "_N", "x": "_N", **two}, "tuple[_N, _N]")
+    yield Overload({"dy": "_ArrayLike", "x": "_ArrayLike", "out": "tuple[_N, _N]", **two}, "tuple[_N, _N]")
+    yield Overload({"dy": "_ArrayLike", "x": "_ArrayLike", **two}, "tuple[NDArray[Any], NDArray[Any]]")
 
 
 def _any_axis(arguments: Iterable[Any]) -> dict[str, str]:
@@ -211,16 +223,19 @@ def _any_axis(arguments: Iterable[Any]) -> dict[str, str]:
     return {a.name: f"Any = {a.default!r}" for a in arguments if a.name == "axis"}
 
 
-def _with_pairs(
-    arguments: Iterable[Any], ways: list[tuple[dict[str, str], str]], switch: str, second: str
+def _with_more(
+    arguments: Iterable[Any], ways: list[tuple[dict[str, str], str]], more: dict[str, str]
 ) -> Iterator[Overload]:
-    """Each way, and where a switch makes a pair of the result, each with it on and off."""
-    if not any(a.name == switch for a in arguments):
-        yield from (Overload(given, result) for given, result in ways)
-        return
-    for (given, result), on in product(ways, (False, True)):
-        literal = "Literal[True]" if on else "Literal[False] = False"
-        yield Overload({**given, switch: literal}, f"tuple[{result}, {second}]" if on else result)
+    """Each way, with each of the switches on and off that bring one more result, of this type."""
+    switches = {name: second for name, second in more.items() if any(a.name == name for a in arguments)}
+    for (given, result), ons in product(ways, product((False, True), repeat=len(switches))):
+        literals = ["Literal[True]" if on else "Literal[False] = False" for on in ons]
+        results = [second for second, on in zip(switches.values(), ons, strict=True) if on]
+        types = result[6:-1] if result.startswith("tuple[") else result
+        yield Overload(
+            {**given, **dict(zip(switches, literals, strict=True))},
+            f"tuple[{', '.join([types, *results])}]" if results else result,
+        )
 
 
 def _overloads(

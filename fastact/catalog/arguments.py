@@ -22,6 +22,8 @@ class Argument(NamedTuple):
     """Whether forward takes it by name only, as backward takes all."""
     only: str = ""
     """``forward`` or ``backward``, where the other one does not take it."""
+    fused: bool = False
+    """Whether it is of a pass beside the activation, made in the same one: of one call, never bound."""
 
 
 OUT = Argument("out", None, "numpy.ndarray or tuple of one, optional", "Where the result goes.")
@@ -57,3 +59,39 @@ OF_SCORES = (
     ),
 )
 """What attention does with its scores."""
+
+BIAS = Argument(
+    "bias",
+    None,
+    "float or array_like, optional",
+    "Number, or one per position along `bias_axis`, that is added to `x` first, in the same pass: the\n"
+    "    result is that of ``x + bias``, to the bit in float32 and float64; float16 and bfloat16 keep the\n"
+    "    sum in float32.",
+    by_name=True,
+    fused=True,
+)
+BIAS_AXIS = Argument(
+    "bias_axis",
+    -1,
+    "int",
+    "Axis of `x` that a bias of several numbers lies along, counted from the end where negative.",
+    by_name=True,
+    fused=True,
+)
+BIAS_GRAD = Argument(
+    "bias_grad",
+    False,
+    "bool",
+    "Whether to return the gradient of a bias too: summed in float64, in an order that the shape decides.",
+    by_name=True,
+    only="backward",
+    fused=True,
+)
+RESIDUAL = Argument(
+    "residual",
+    None,
+    "array_like, optional",
+    "Array of the shape of `x` that is added to it behind the bias.",
+    by_name=True,
+    fused=True,
+)

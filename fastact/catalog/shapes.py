@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .arguments import REQUIRED, Argument
+from .arguments import BIAS, BIAS_AXIS, BIAS_GRAD, REQUIRED, RESIDUAL, Argument
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +68,10 @@ _ROW_AXES = Argument(
     "Axis of a row, counted from the end where negative; several, or None for all of them, are one row.",
 )
 
+_ADDED = (BIAS, BIAS_AXIS, RESIDUAL, BIAS_GRAD)
+
 SHAPES = {
-    "elementwise": Shape(by_element=True, counts=("n",)),
+    "elementwise": Shape(by_element=True, counts=("n",), arguments=_ADDED),
     "channels": Shape(
         by_element=True, along_axis=True, needs={"weight": 0.25}, names=("weight",),
         arguments=(
@@ -88,6 +90,7 @@ SHAPES = {
                 "seed", None, "int or None",
                 "None for evaluation (the mean slope); an integer for training (each its own slope).",
             ),
+            *_ADDED,
         ),
     ),
     "rows": Shape(
@@ -132,6 +135,15 @@ SHAPES = {
     ),
     "gated": Shape(
         "of the halves a and b of x along an axis", along_axis=True, inputs=2, halves=True,
-        names=("a", "b", "dy"), sums=True, counts=("rows", "length"), allowed=(3, 4), arguments=(_AXIS,),
+        names=("a", "b", "dy"), sums=True, counts=("rows", "length"), allowed=(3, 4),
+        arguments=(
+            _AXIS,
+            Argument(
+                "gate", None, "array_like, optional",
+                "The array b, where `x` is a alone: both of one shape, which the result has, and no halves.",
+                by_name=True, fused=True,
+            ),
+            BIAS, BIAS_AXIS, BIAS_GRAD,
+        ),
     ),
 }  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import _dispatch
 from ..catalog import Row
-from . import arrays, buffers, compiled, docstring, foreign, layouts, masked
+from . import added, arrays, buffers, compiled, docstring, foreign, layouts, masked
 from .described import Described, activation
 
 
@@ -53,37 +53,66 @@ dbeta : scalar
     def _check(self, given: dict[str, Any]) -> None:
         self._named(given)._numbers(given)
 
-    def _forward(self, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+    def _forward(
+        self, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any, beside: Any = None
+    ) -> Any:
         given = self._bind(args, kwargs)
         named = self._named(given)
+        words = {} if beside is None else dict(zip(added.WORDS, beside, strict=True))
         if named is not self:
-            return named(x, **given, out=out)
+            return named(x, **given, **words, out=out)
         parameters = self._numbers(given)
-        elsewhere = foreign.compute(self, {"x": x}, out, given)
-        if elsewhere is not NotImplemented:
-            return elsewhere
-        result = layouts.elementwise(self, "forward", [arrays.as_input(x, "x")], out, parameters)
+        if beside is None or added.is_number(words["bias"], words["residual"]):
+            elsewhere = foreign.compute(self, {"x": x}, out, {**given, **words})
+            if elsewhere is not NotImplemented:
+                return elsewhere
+        if beside is None:
+            result = layouts.elementwise(self, "forward", [arrays.as_input(x, "x")], out, parameters)
+        else:
+            result = added.forward(self, self.name, x, out, parameters, **words)
         self.remember(parameters, False)
         return result
 
     def _backward(
-        self, dy: Any, args: tuple[Any, ...], x: Any, y: Any, out: Any, kwargs: dict[str, Any]
+        self,
+        dy: Any,
+        args: tuple[Any, ...],
+        x: Any,
+        y: Any,
+        out: Any,
+        kwargs: dict[str, Any],
+        beside: Any = None,
     ) -> Any:
         if args:
             raise TypeError(f"{self.name}.backward takes dy by position and everything else by name")
         learnt = self._learnt(kwargs)
         given = self._bind((), kwargs, backward=True)
         named = self._named(given)
+        words = {} if beside is None else dict(zip((*added.WORDS, "bias_grad"), beside, strict=True))
         if named is not self:
-            return named.backward(dy, x=x, y=y, **given, out=out)
+            return named.backward(dy, x=x, y=y, **given, **words, out=out)
         parameters = self._numbers(given)
         direction = self._read_saved(x, y)
         if direction == "y":
             self._check_output_determines(parameters)
         kept = x if direction == "x" else y
-        elsewhere = foreign.compute(self, {"dy": dy, direction: kept}, out, {**given, **learnt})
-        if elsewhere is not NotImplemented:
-            return elsewhere
+        if beside is None or added.is_number(*beside[::2], beside[3]):
+            elsewhere = foreign.compute(self, {"dy": dy, direction: kept}, out, {**given, **learnt, **words})
+            if elsewhere is not NotImplemented:
+                return elsewhere
+        if beside is None:
+            result = self._gradients(dy, direction, kept, out, parameters, bool(learnt))
+        else:
+            result = added.backward(
+                self, self.name, (dy, direction, kept, out), parameters, **words, learnt=bool(learnt)
+            )
+        self.remember(parameters, direction == "y")
+        return result
+
+    def _gradients(
+        self, dy: Any, direction: str, kept: Any, out: Any, parameters: tuple[float, ...], learnt: bool
+    ) -> Any:
+        """Backward on NumPy's arrays, with the gradient of a parameter where it is asked for."""
         gradient, saved = arrays.as_gradient(dy, kept, direction)
         if learnt:
             dtype = arrays.result_dtype(gradient, saved)
@@ -91,8 +120,11 @@ dbeta : scalar
             computing, whole = arrays.computing_dtype(dtype), (1, 1, saved.size)
             total = layouts.parameter_gradient(self, gradient, saved, parameters, whole, computing)
         result = layouts.elementwise(self, direction, [gradient, saved], out, parameters)
-        self.remember(parameters, direction == "y")
         return (result, arrays.cast(total, dtype)[0]) if learnt else result
+
+    def _of_bias(self, totals: np.ndarray, bias: Any, saved: np.ndarray) -> Any:
+        """The gradient of a bias from its sums, for the short path."""
+        return added.of_bias(totals, totals.shape if bias is None else np.shape(bias), saved.dtype)
 
     def low_level_callable(self, **parameters: Any) -> Any:
         """This function of one number, for those of SciPy that call C.
@@ -377,7 +409,11 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         super().__init__(row.name)
         self._describe(row)
 
-    def _forward(self, x: Any, axis: int, out: Any) -> Any:
+    def _forward(self, x: Any, axis: int, out: Any, gate: Any, bias: Any, bias_axis: Any) -> Any:
+        if gate is not None:
+            return self._of_two(x, gate, axis, out, bias)
+        if bias is not None:
+            added.refuse_others(self.name, x=x, out=out, bias=bias)
         elsewhere = foreign.compute(self, {"x": x}, out, {"axis": axis})
         if elsewhere is not NotImplemented:
             return elsewhere
@@ -385,10 +421,31 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         axis = arrays.axis_index(axis, source.ndim)
         dtype = arrays.result_dtype(source)
         result = arrays.as_output(out, self._halved(source.shape, axis), dtype)
-        return self._along("forward", [source], result, axis, out)
+        if bias is None:
+            return self._along("forward", [source], result, axis, out)
+        beside = added.read(self.name, source, dtype, bias, bias_axis)
+        ready = np.empty(result.shape, dtype)
+        self._run_added("forward", [np.array(source, dtype, order="C")], ready, axis, beside)
+        return self._copied(ready, result, out)
 
-    def _backward(self, dy: Any, x: Any, y: Any, axis: int, out: Any) -> Any:
+    def _backward(
+        self,
+        dy: Any,
+        x: Any,
+        y: Any,
+        axis: int,
+        out: Any,
+        gate: Any,
+        bias: Any,
+        bias_axis: Any,
+        bias_grad: bool,
+    ) -> Any:
         self._read_saved(x, y)
+        if gate is not None:
+            return self._gradients_of_two(dy, x, gate, axis, out, bias is not None or bias_grad)
+        adds = bias is not None or bias_grad
+        if adds:
+            added.refuse_others(self.name, dy=dy, x=x, out=out, bias=bias)
         elsewhere = foreign.compute(self, {"dy": dy, "x": x}, out, {"axis": axis})
         if elsewhere is not NotImplemented:
             return elsewhere
@@ -397,8 +454,93 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         expected = self._halved(source.shape, axis)
         if gradient.shape != expected:
             raise ValueError(f"dy has shape {gradient.shape}; the forward output has shape {expected}")
-        result = arrays.as_output(out, source.shape, arrays.result_dtype(gradient, source))
-        return self._along("x", [gradient, source], result, axis, out)
+        dtype = arrays.result_dtype(gradient, source)
+        result = arrays.as_output(out, source.shape, dtype)
+        if not adds:
+            return self._along("x", [gradient, source], result, axis, out)
+        beside = added.read(self.name, source, dtype, bias, bias_axis, sums=bias_grad)
+        ready = np.empty(result.shape, dtype)
+        inputs = [np.array(a, dtype, order="C") for a in (gradient, source)]
+        sums = self._run_added("x", inputs, ready, axis, beside, bias_grad)
+        dx = self._copied(ready, result, out)
+        return (dx, added.of_bias(sums, beside.shape, dtype)) if bias_grad else dx
+
+    def _run_added(
+        self,
+        direction: str,
+        inputs: list[np.ndarray],
+        result: np.ndarray,
+        axis: int,
+        beside: added.Added,
+        sums: bool = False,
+    ) -> Any:
+        """Run a kernel with a bias on arrays that are new; the sums of its gradient, where asked for."""
+        split = arrays.split_axis(inputs[-1].shape, axis)
+        if not result.size:
+            return np.zeros(beside.axis[1])
+        return self.run_added_halves(direction, inputs, result, split, beside.bias, beside.axis, sums)
+
+    def _copied(self, ready: np.ndarray, result: np.ndarray, out: Any) -> Any:
+        """A result that is there, where it belongs."""
+        if out is None:
+            return arrays.finish(ready, None)
+        arrays.write(partial(result.__setitem__, ..., ready))
+        return out
+
+    def _of_two(self, x: Any, gate: Any, axis: Any, out: Any, bias: Any) -> Any:
+        """Forward on arrays of their own in place of the halves of one."""
+        self._refuse_beside_gate(bias is not None)
+        added.refuse_others(self.name, x=x, gate=gate, out=out)
+        a, b = self._pair(x, gate, axis)
+        dtype = arrays.result_dtype(a, b)
+        result = arrays.as_output(out, a.shape, dtype, like=a)
+        self._run_two("forward", [a, None, b], [result], dtype)
+        return arrays.finish(result, out)
+
+    def _run_two(
+        self, direction: str, inputs: list[np.ndarray | None], results: list[np.ndarray], dtype: np.dtype
+    ) -> None:
+        """Run a kernel on arrays of one shape, each element an axis of its own."""
+        seen = [None if a is None else np.asarray(a)[..., np.newaxis] for a in (*inputs, *results)]
+        read, written = seen[: len(inputs)], seen[len(inputs) :]
+        dtypes = [dtype] * len(seen)
+        arrays.write(arrays.along_axis(self, direction, read, written, results[0].ndim, dtypes))
+
+    def _gradients_of_two(self, dy: Any, x: Any, gate: Any, axis: Any, out: Any, adds: bool) -> Any:
+        self._refuse_beside_gate(adds)
+        added.refuse_others(self.name, dy=dy, x=x, gate=gate, out=out)
+        a, b = self._pair(x, gate, axis)
+        gradient = arrays.as_input(dy, "dy")
+        if gradient.shape != a.shape:
+            raise ValueError(f"dy has shape {gradient.shape} and x has shape {a.shape}; they must be equal")
+        dtype = arrays.result_dtype(gradient, a, b)
+        if out is not None and (not isinstance(out, tuple) or len(out) != 2):
+            raise TypeError(f"{self.name}.backward with gate= takes out=(da, db), a tuple of two arrays")
+        results = [arrays.as_output(one, a.shape, dtype, like=a) for one in out or (None, None)]
+        if np.shares_memory(*results):
+            raise ValueError(f"{self.name}.backward: out=(da, db) share memory; allowed are arrays apart")
+        self._run_two("x", [gradient, a, b], results, dtype)
+        return out if out is not None else tuple(arrays.finish(one, None) for one in results)
+
+    def _pair(self, x: Any, gate: Any, axis: Any) -> tuple[np.ndarray, np.ndarray]:
+        a, b = arrays.as_input(x, "x"), arrays.as_input(gate, "gate")
+        if a.shape != b.shape:
+            raise ValueError(
+                f"{self.name}: x has shape {a.shape} and gate has shape {b.shape}; they must be equal"
+            )
+        if a.ndim:
+            arrays.axis_index(axis, a.ndim)
+        return a, b
+
+    def _refuse_beside_gate(self, adds: bool) -> None:
+        if adds:
+            raise TypeError(
+                f"{self.name}: bias= and gate= were given; allowed is a bias with the halves of one array"
+            )
+
+    def _of_bias(self, totals: np.ndarray, bias: Any, saved: np.ndarray) -> Any:
+        """The gradient of a bias from its sums, for the short path."""
+        return added.of_bias(totals, totals.shape if bias is None else np.shape(bias), saved.dtype)
 
     def _along(
         self, direction: str, inputs: list[np.ndarray], result: np.ndarray, axis: int, out: Any

@@ -151,7 +151,7 @@ class Described(Activation):
         fastact.leaky_relu.bind(negative_slope=0.2)
         """
         taken = {a.name for a in self.row.backward_arguments} - {"out"}
-        allowed = [a.name for a in self.row.arguments if a.name in taken]
+        allowed = [a.name for a in self.row.arguments if a.name in taken and not a.fused]
         for name in parameters:
             if name not in allowed:
                 raise TypeError(

@@ -165,8 +165,9 @@ def backward(row: Row, gradients: Gradients) -> str:
         *map(_entry, others),
         f"out : {OUT.kind}\n    Where the gradient of the input goes; may be {in_place}.",
     ]
-    gives_more = any(a.name.endswith("_grad") or a.name == "weight" for a in others)
-    returns = (_GRADIENT, gradients.returns_also) if gives_more else (_GRADIENT,)
+    gives_more = any(p.gradient for p in row.parameters) or any(a.name == "weight" for a in others)
+    returns = [_GRADIENT, gradients.returns_also] if gives_more else [_GRADIENT]
+    returns += [_BIAS_GRADIENT] if any(a.name == "bias_grad" for a in others) else []
     sections = [
         gradients.summary,
         _section("Parameters", "\n".join(parameters)),
@@ -179,6 +180,10 @@ def backward(row: Row, gradients: Gradients) -> str:
 _GRADIENT = """\
 dx : numpy.ndarray or scalar
     Gradient with respect to the input; `out` itself where it was given."""
+_BIAS_GRADIENT = """\
+dbias : numpy.ndarray or scalar
+    With ``bias_grad=True``: gradient with respect to the bias, in its shape; without ``bias=`` one number
+    per position along `bias_axis`, for an `x` or `y` that holds the bias already."""
 _BACKWARD_RAISES = """\
 TypeError
     If what was saved is missing, is not accepted or is given twice, or a dtype is not supported.

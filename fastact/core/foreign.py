@@ -178,6 +178,16 @@ def refuse(called: str, arrays: tuple[Any, ...]) -> None:
             raise TypeError(_refusal(called, array))
 
 
+def is_memory(array: Any) -> bool:
+    """Whether it is NumPy's or Python's own, or lends memory that no library sees more in."""
+    if type(array) is tuple:
+        return all(map(is_memory, array))
+    if _is_own(array):
+        return True
+    wraps = _overrides(array) or _refuses(array) or hasattr(type(array), "__array_wrap__")
+    return not (wraps or _integrations([array]))
+
+
 def through_protocol(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
     """What `__array_ufunc__` of the arrays makes of a call, asked in NumPy's order (NEP 13)."""
     asked: list[Any] = []

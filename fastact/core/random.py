@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _dispatch
 from ..catalog import REQUIRED, Row
-from . import arrays, docstring, foreign, layouts
+from . import added, arrays, docstring, foreign, layouts
 from .described import Described
 
 
@@ -42,13 +42,26 @@ class Random(Described, kind="random"):
             return self._evaluation, ((bounds[0] + bounds[1]) / 2,)
         return self._training, (*bounds, seed_as_parameter(self.name, seed, " or None"))
 
-    def __call__(self, x: Any, *args: Any, out: Any = None, seed: Any = _ELSEWHERE, **kwargs: Any) -> Any:
+    def __call__(
+        self,
+        x: Any,
+        *args: Any,
+        out: Any = None,
+        seed: Any = _ELSEWHERE,
+        bias: Any = None,
+        bias_axis: Any = -1,
+        residual: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         if len(args) > len(self._names):
             args, seed, out = self._behind_bounds(args, seed, out)
         elif seed is _ELSEWHERE:
             seed = None
         bounds = self._read_parameters(args, kwargs) if args or kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
+        if bias is not None or residual is not None:
+            words = bias, bias_axis, residual
+            return added.forward(kernels, self.name, x, _dispatch.single(out), parameters, *words)
         result = kernels.run_plain("forward", x, None, out, parameters)
         if result is not None:
             return result
@@ -71,7 +84,18 @@ class Random(Described, kind="random"):
         return bounds, late["seed"], late.get("out", out)
 
     def _backward(
-        self, dy: Any, *, x: Any = None, y: Any = None, out: Any = None, seed: Any = None, **kwargs: Any
+        self,
+        dy: Any,
+        *,
+        x: Any = None,
+        y: Any = None,
+        out: Any = None,
+        seed: Any = None,
+        bias: Any = None,
+        bias_axis: Any = -1,
+        residual: Any = None,
+        bias_grad: bool = False,
+        **kwargs: Any,
     ) -> Any:
         bounds = self._read_parameters((), kwargs, backward=True) if kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
@@ -79,6 +103,10 @@ class Random(Described, kind="random"):
         if direction == "y" and bounds != self._defaults:
             self._check_output_determines(bounds)
         kept = x if direction == "x" else y
+        if bias is not None or residual is not None or bias_grad:
+            given = dy, direction, kept, _dispatch.single(out)
+            words = bias, bias_axis, residual, bool(bias_grad)
+            return added.backward(kernels, self.name, given, parameters, *words)
         result = kernels.run_plain(direction, dy, kept, out, parameters)
         if result is not None:
             return result

@@ -29,10 +29,10 @@ def arguments(row: Row) -> tuple[Argument, ...]:
     """What the function takes beside x: what a call takes, in torch's words."""
     taken = []
     for argument in row.arguments:
-        # Attention's words have no operators: torch has functions of its own for it.
-        if argument in (OUT, *OF_SCORES) or argument.name == "return_which":
+        # Attention's words and a bias have no operators: torch has functions and layers of its own for them.
+        if argument in (OUT, *OF_SCORES) or argument.name == "return_which" or argument.fused:
             continue
-        name, default, kind, meaning, by_name, only = argument
+        name, default, kind, meaning, by_name, only, _ = argument
         if name == "seed":
             default, kind, meaning = None, "int or torch.Tensor, optional", f"{ANY_SEED}."
             if row.shape.draws_slopes:

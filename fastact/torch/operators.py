@@ -37,7 +37,7 @@ class Operator:
         learnt += [p for p in row.parameters if p.gradient]  # type: ignore[misc]
         self.learnt: str = learnt[0].name if learnt else ""
         """What has a gradient beside x; empty where nothing has."""
-        self.arguments = tuple(a for a in row.arguments if self._type(a) and a not in OF_SCORES)
+        self.arguments = tuple(a for a in row.arguments if self._type(a) and not (a.fused or a in OF_SCORES))
         """What the operator takes beside x, in its order."""
         self.names = tuple(a.name for a in self.arguments)
         self.place = self.names.index(self.learnt) if learnt else None

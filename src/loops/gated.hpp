@@ -23,8 +23,25 @@ template <class Gate, class T> GatedGradients<T> times_gate_backward(const Gate&
         return {times_gate(gate, dy, b), gate.backward_x(dy * a, b)};
 }
 
-// Calls `run(unit, stop, at, prefetches)` for output elements unit..stop that lie side by side
-// in both halves: the first of them has its a at x + at, and its b `half` elements further on.
+// What gates see: halves along the axis of the call, or, where in[2] is an array of its own for b, all elements
+// side by side.
+inline Axis gated_axis(const Call& call) {
+    return call.in[2] ? Axis{1, call.axis.outer * call.axis.length * call.axis.inner, 1} : call.axis;
+}
+
+// Where a and b are: the halves of one array, or arrays of their own.
+template <class T> struct GatedPlaces {
+    T *a, *b;
+    Size half;
+    bool halves;
+
+    GatedPlaces(T* first, T* second, Axis axis)
+        : a(first), b(second ? second : first + axis.length * axis.inner), half(axis.length * axis.inner), halves(!second) {}
+    // Of the first of some outputs.
+    Size at(Size unit) const { return halves ? unit + unit / half * half : unit; }
+};
+
+// Calls `run(unit, stop, prefetches)` for output elements unit..stop that lie side by side in both halves.
 template <class T, class Run> void each_gated_run(Size half, Size first, Size last, Run run) {
     const bool large = (last - first) * Size(sizeof(T)) > cached / 2;
     const Size span = large ? block : half;
@@ -32,19 +49,19 @@ template <class T, class Run> void each_gated_run(Size half, Size first, Size la
         const Size row = unit / half, stop = std::min(last, (row + 1) * half);
         for (Size next; unit < stop; unit = next) {
             next = std::min(unit + span, stop);
-            run(unit, next, unit + row * half, large && unit + ahead + block <= last);
+            run(unit, next, large && unit + ahead + block <= last);
         }
     }
 }
 
+// in[2] is b's array, null where a and b are halves of x.
 template <template <class> class Gate, class T>
 [[gnu::flatten]] void gated_forward(const Call& call, Size first, Size last) {
     const Gate<T> gate(nullptr);
-    const T* x = input<T>(call, 0);
+    const GatedPlaces x(input<T>(call, 0), input<T>(call, 2), gated_axis(call));
     T* out = output<T>(call);
-    const Size half = call.axis.length * call.axis.inner;
-    each_gated_run<T>(half, first, last, [&](Size unit, Size stop, Size at, bool prefetches) {
-        const T *a = x + at, *b = a + half;
+    each_gated_run<T>(x.half, first, last, [&](Size unit, Size stop, bool prefetches) {
+        const T *a = x.a + x.at(unit), *b = x.b + x.at(unit);
         T* to = out + unit;
         if (prefetches) {
             prefetch(a + ahead);
@@ -57,23 +74,24 @@ template <template <class> class Gate, class T>
     });
 }
 
-// `out` may be the saved x: a and b are read before their gradients are written.
+// `out` may be the saved x: a and b are read before their gradients are written. out[1] takes b's, where b has an
+// array of its own.
 template <template <class> class Gate, class T>
 [[gnu::flatten]] void gated_backward(const Call& call, Size first, Size last) {
     const Gate<T> gate(nullptr);
     const T* dy = input<T>(call, 0);
-    const T* x = input<T>(call, 1);
-    T* out = output<T>(call);
-    const Size half = call.axis.length * call.axis.inner;
-    each_gated_run<T>(half, first, last, [&](Size unit, Size stop, Size at, bool prefetches) {
-        const T *gradient = dy + unit, *a = x + at, *b = a + half;
-        T *da = out + at, *db = da + half;
+    const GatedPlaces x(input<T>(call, 1), input<T>(call, 2), gated_axis(call));
+    const GatedPlaces out(output<T>(call), call.in[2] ? static_cast<T*>(call.out[1]) : nullptr, gated_axis(call));
+    each_gated_run<T>(x.half, first, last, [&](Size unit, Size stop, bool prefetches) {
+        const Size at = x.at(unit);
+        const T *gradient = dy + unit, *a = x.a + at, *b = x.b + at;
+        T *da = out.a + at, *db = out.b + at;
         if (prefetches) {
             prefetch(gradient + ahead);
             prefetch(a + ahead);
             prefetch(b + ahead);
-            if (x != out) prefetch(da + ahead);
-            if (x != out) prefetch(db + ahead);
+            if (x.a != out.a) prefetch(da + ahead);
+            if (x.b != out.b) prefetch(db + ahead);
         }
 #pragma GCC ivdep
         for (Size i = 0; i < stop - unit; ++i) {

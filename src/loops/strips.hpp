@@ -10,6 +10,7 @@
 #include "formulas/rectifiers.hpp"
 #include "loops/channels.hpp"
 #include "loops/elements.hpp"
+#include "loops/gated.hpp"
 #include "loops/halves.hpp"
 #include "loops/scratch.hpp"
 
@@ -162,31 +163,30 @@ template <class Body> void each_gated_strip(Axis axis, Size first, Size last, Bo
 }
 
 template <Kernel kernel, Half H> void staged_gated_forward(const Call& call, Size first, Size last) {
-    const H* x = input<H>(call, 0);
-    const Size half = call.axis.length * call.axis.inner;
+    const GatedPlaces x(input<H>(call, 0), input<H>(call, 2), gated_axis(call));
     const Scratch<float, read_size> both;
     const Scratch<float, read_size / 2> result;
-    each_gated_strip(call.axis, first, last, [&](Size unit, Size at, Size count) {
-        widen(x + at, both, count);
-        widen(x + at + half, both + count, count);
+    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size, Size count) {
+        widen(x.a + x.at(unit), both, count);
+        widen(x.b + x.at(unit), both + count, count);
         kernel({nullptr, {both}, {result}, {1, count, 1}}, 0, count);
         narrow(result, output<H>(call) + unit, count);
     });
 }
 
 template <Kernel kernel, Half H> void staged_gated_backward(const Call& call, Size first, Size last) {
-    const H* x = input<H>(call, 1);
-    H* out = output<H>(call);
-    const Size half = call.axis.length * call.axis.inner;
+    const GatedPlaces x(input<H>(call, 1), input<H>(call, 2), gated_axis(call));
+    const GatedPlaces out(output<H>(call), call.in[2] ? static_cast<H*>(call.out[1]) : nullptr, gated_axis(call));
     const Scratch<float, read_size / 2> gradients;
     const Scratch<float, read_size> both;
-    each_gated_strip(call.axis, first, last, [&](Size unit, Size at, Size count) {
+    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size, Size count) {
+        const Size at = x.at(unit);
         widen(input<H>(call, 0) + unit, gradients, count);
-        widen(x + at, both, count);
-        widen(x + at + half, both + count, count);
+        widen(x.a + at, both, count);
+        widen(x.b + at, both + count, count);
         kernel({nullptr, {gradients, both}, {both}, {1, count, 1}}, 0, count);
-        narrow(both, out + at, count);
-        narrow(both + count, out + at + half, count);
+        narrow(both, out.a + at, count);
+        narrow(both + count, out.b + at, count);
     });
 }
 

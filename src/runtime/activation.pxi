@@ -86,6 +86,12 @@ cdef object launch_flat(const Work* work, Call* call, cnp.ndarray first, cnp.nda
     return launch(work, call, cnp.PyArray_DIMS(first), first, saved, out)
 
 
+cdef object launch_others(const Work* work, Call* call, first, saved, out):
+    """As `launch_flat`, for numbers and for arrays in rows; None for any other."""
+    result = launch_number(work, call, first, saved) if out is None else None
+    return launch_runs(work, work, call, first, saved, None, out) if result is None else result
+
+
 cdef list for_good = []  # methods that were taken from a class know where these lie
 
 
@@ -194,6 +200,7 @@ cdef class Kernels:
         call.group = group
         call.rows = NULL
         call.size = 0
+        call.inputs[2] = NULL
         for i, array in enumerate(inputs):
             call.inputs[i] = NULL if array is None else cnp.PyArray_DATA(array)
         for i, array in enumerate(outputs):
@@ -223,6 +230,48 @@ cdef class Kernels:
         call.place.index, call.place.step = index, 1
         call.size, call.group = cnp.PyArray_SIZE(x), span
         self.add_ranges(&call, dy, x, total)
+
+    def run_added(
+        self, str direction, list inputs, out, tuple parameters, bias, tuple axis, Py_ssize_t index,
+        Sums total=None, Py_ssize_t group=0,
+    ):
+        """Run one direction on x, or on dy and what was saved, with what is added to x before.
+
+        The arrays are contiguous parts of larger ones, which begin at the flat position `index`, with the residual
+        behind them, if there is one. `bias` may be None, `axis` is that of it in the whole. Where `total` is given,
+        the gradient of the bias is added to it; then `out` may be None.
+        """
+        cdef double values[MOST]
+        cdef Call call
+        cdef Added added
+        cdef bint backward = direction != "forward"
+        cdef const Work* work = self.work(direction)
+        cdef const Work* brings = &to_elements.backward_x if backward else &to_elements.forward
+        cdef cnp.ndarray first = inputs[0], saved = inputs[1] if backward else None, array
+        cdef int dtype = known_dtype(work, first)
+        read_numbers(parameters, values)
+        call.parameters = values
+        call.place.index, call.place.step = index, 1
+        call.size = cnp.PyArray_SIZE(first)
+        call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
+        call.inputs[3] = call.inputs[4] = call.outputs[0] = call.outputs[1] = NULL
+        array = bias
+        if bias is not None:
+            call.inputs[3] = cnp.PyArray_DATA(array)
+        if len(inputs) > 1 + backward:
+            array = inputs[1 + backward]
+            call.inputs[4] = cnp.PyArray_DATA(array)
+        added.axis.outer, added.axis.length, added.axis.inner = axis
+        added.kernel = work.kernel[computed_in(dtype)]
+        bring_to(call, added)
+        call.group = group if group else segment
+        if call.size == 0:
+            return
+        if total is not None:
+            total.begin(&call, added.axis, dtype)
+        run_priced(brings, work, &call, dtype, first, saved, out)
+        if total is not None:
+            total.end()
 
     cdef int add_ranges(self, Call* call, cnp.ndarray dy, cnp.ndarray x, double[::1] total) except -1:
         cdef const Work* work = &self.entry.gradient
@@ -305,33 +354,56 @@ cdef class ElementwiseKernels(Kernels):
         read_numbers(parameters, values)
         self.checked[output].keep(values, self.count)
 
-    def __call__(self, x, *args, out=None, **kwargs):
+    def __call__(self, x, *args, out=None, bias=None, bias_axis=-1, residual=None, **kwargs):
         cdef double parameters[MOST]
         cdef Call call
-        if plain(x) and self.read(args, kwargs, parameters, 0):
+        cdef bint adds = bias is not None or residual is not None
+        if self.read(args, kwargs, parameters, 0):
             call.parameters = parameters
-            result = launch_flat(&self.entry.forward, &call, x, None, out)
+            if adds:
+                result = launch_added(&self.entry.forward, &call, x, out, bias, bias_axis, residual)
+            elif plain(x):
+                result = launch_flat(&self.entry.forward, &call, x, None, out)
+            else:
+                result = None
+            if result is None and not adds:
+                result = launch_others(&self.entry.forward, &call, x, None, out)
             if result is not None:
                 return result
         if len(args) == self.most + 1 and out is None:
-            return self(x, *args[:self.most], out=args[self.most], **kwargs)
-        return self._forward(x, args, kwargs, single(out))
+            return self(
+                x, *args[:self.most], out=args[self.most], bias=bias, bias_axis=bias_axis, residual=residual, **kwargs
+            )
+        return self._forward(x, args, kwargs, single(out), (bias, bias_axis, residual) if adds else None)
 
-    def backward(self, dy, *args, x=None, y=None, out=None, **kwargs):
+    def backward(
+        self, dy, *args, x=None, y=None, out=None, bias=None, bias_axis=-1, residual=None, bias_grad=False, **kwargs
+    ):
         cdef double parameters[MOST]
         cdef Call call
-        cdef bint output = x is None
+        cdef bint output = x is None, sums = bias_grad, adds = bias is not None or residual is not None or sums
         cdef const Work* work = &self.entry.backward_y if output else &self.entry.backward_x
         saved = y if output else x
+        result = None
         if (
-            not args and (x is None or y is None) and plain(dy) and plain(saved) and work.offered()
-            and alike(<cnp.ndarray>dy, <cnp.ndarray>saved) and self.read(args, kwargs, parameters, output)
+            not args and (x is None or y is None) and saved is not None and work.offered()
+            and self.read(args, kwargs, parameters, output)
         ):
             call.parameters = parameters
-            result = launch_flat(work, &call, dy, saved, out)
+            if plain(dy) and plain(saved) and alike(<cnp.ndarray>dy, <cnp.ndarray>saved):
+                if adds:
+                    result = launch_added_backward(
+                        work, &to_elements.backward_x, &call, dy, saved, out, bias, bias_axis, residual, output, sums)
+                    if result is not None and sums:
+                        return result[0], gradient_of(self, result[1], bias, saved)
+                else:
+                    result = launch_flat(work, &call, dy, saved, out)
+            if result is None and not adds:
+                result = launch_others(work, &call, dy, saved, out)
             if result is not None:
                 return result
-        return self._backward(dy, args, x, y, single(out), kwargs)
+        beside = (bias, bias_axis, residual, sums) if adds else None
+        return self._backward(dy, args, x, y, single(out), kwargs, beside)
 
 
 cdef extern from *:
@@ -410,7 +482,7 @@ cdef object launch_smaller(const Entry* entry, x, axis, Py_ssize_t parts, out):
     if shape[dim] * parts != cnp.PyArray_DIM(source, dim):
         return None
     call.parameters = NULL
-    call.outputs[1] = NULL
+    call.inputs[2] = call.outputs[1] = NULL
     split(&call.axis, dims, shape, dim)
     call.size, call.group = call.axis.outer * call.axis.length * call.axis.inner * parts, parts
     return launch(&entry.forward, &call, shape, source, None, out)
@@ -439,13 +511,122 @@ cdef object launch_larger(const Entry* entry, dy, x, axis, Py_ssize_t parts, out
 cdef class GatedKernels(FixedKernels):
     """The short path of a gated activation."""
 
-    def __call__(self, x, axis=-1, out=None):
-        result = launch_smaller(self.entry, x, axis, 2, out)
-        return self._forward(x, axis, single(out)) if result is None else result
+    def __call__(self, x, axis=-1, out=None, *, gate=None, bias=None, bias_axis=-1):
+        if gate is None and bias is None:
+            result = launch_smaller(self.entry, x, axis, 2, out)
+            if result is None:
+                result = launch_halves_in_runs(self.entry, None, x, axis, out)
+        elif bias is None:
+            result = launch_pair(self.entry, x, gate, axis, out)
+        else:
+            result = self.launch_biased(x, axis, out, bias, bias_axis) if gate is None else None
+        if result is not None:
+            return result
+        return self._forward(x, axis, single(out), gate, bias, bias_axis)
 
-    def backward(self, dy, *, x=None, y=None, axis=-1, out=None):
-        result = launch_larger(self.entry, dy, x, axis, 2, out) if y is None else None
-        return self._backward(dy, x, y, axis, single(out)) if result is None else result
+    def backward(self, dy, *, x=None, y=None, axis=-1, gate=None, bias=None, bias_axis=-1, bias_grad=False, out=None):
+        cdef bint sums = bias_grad, adds = bias is not None or sums
+        result = None
+        if y is None and gate is None and not adds:
+            result = launch_larger(self.entry, dy, x, axis, 2, out)
+            if result is None:
+                result = launch_halves_in_runs(self.entry, dy, x, axis, out) if x is not None else None
+        elif y is None and gate is not None and not adds:
+            result = launch_pair_backward(self.entry, dy, x, gate, axis, out)
+        elif y is None and gate is None:
+            result = self.launch_biased_backward(dy, x, axis, out, bias, bias_axis, sums)
+            if result is not None and sums:
+                return result[0], gradient_of(self, result[1], bias, x)
+        if result is not None:
+            return result
+        return self._backward(
+            dy, x, y, axis, out if gate is not None else single(out), gate, bias, bias_axis, sums)
+
+    cdef object launch_biased(self, x, axis, out, bias, bias_axis):
+        cdef Added added
+        cdef double number
+        cdef Call call
+        cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
+        cdef int i, dim = along(<cnp.ndarray>x, axis) if plain(x) else -1
+        if dim < 0:
+            return None
+        cdef cnp.ndarray source = <cnp.ndarray>x
+        cdef int dims = cnp.PyArray_NDIM(source), dtype = dtype_of(source)
+        for i in range(dims):
+            shape[i] = cnp.PyArray_DIM(source, i)
+        shape[dim] = shape[dim] // 2
+        if 2 * shape[dim] != cnp.PyArray_DIM(source, dim) or cnp.PyArray_SIZE(source) == 0:
+            return None
+        bias = bias_of(source, bias, bias_axis, &call, &added, &number)
+        if bias is None or shares_memory(bias, out):
+            return None
+        out = output(out, shape, source, None)
+        if out is None:
+            return None
+        call.parameters = NULL
+        call.inputs[1] = call.inputs[2] = call.inputs[4] = NULL
+        call.place.index, call.place.step = 0, 1
+        split(&call.axis, dims, shape, dim)
+        call.size = cnp.PyArray_SIZE(source)
+        added.kernel = self.entry.forward.kernel[computed_in(dtype)]
+        bring_to(call, added)
+        run_priced(&to_gates.forward, &self.entry.forward, &call, dtype, source, None, out)
+        return out
+
+    def run_added_halves(
+        self, str direction, list inputs, out, tuple split_x, bias, tuple axis, bint sums
+    ):
+        """Run one direction with a bias on contiguous arrays, disjoint or the same; the sums of its gradient.
+
+        `split_x` is x seen along the axis of its halves, `axis` along that of the bias.
+        """
+        cdef Call call
+        cdef Added added
+        cdef bint backward = direction != "forward"
+        cdef const Work* work = self.work(direction)
+        cdef cnp.ndarray first = inputs[0], x = inputs[backward], values
+        cdef Sums total = Sums() if sums else None
+        cdef int dtype = known_dtype(work, x)
+        call.parameters = NULL
+        call.place.index, call.place.step = 0, 1
+        call.axis.outer, call.axis.length, call.axis.inner = split_x
+        call.axis.length //= 2
+        call.size = cnp.PyArray_SIZE(x)
+        call.inputs[1] = call.inputs[2] = call.inputs[3] = call.inputs[4] = NULL
+        call.outputs[1] = NULL
+        if bias is not None:
+            values = bias
+            call.inputs[3] = cnp.PyArray_DATA(values)
+        added.axis.outer, added.axis.length, added.axis.inner = axis
+        added.kernel = work.kernel[computed_in(dtype)]
+        bring_to(call, added)
+        call.group = range_of(added.axis, call.size)
+        if total is not None:
+            total.begin(&call, added.axis, dtype)
+        run_priced(
+            &to_gates.backward_x if backward else &to_gates.forward, work, &call, dtype, first,
+            x if backward else None, out)
+        if total is None:
+            return None
+        total.end()
+        return total.totals()
+
+    cdef object launch_biased_backward(self, dy, x, axis, out, bias, bias_axis, bint sums):
+        cdef Call call
+        cdef int i, dim = along(<cnp.ndarray>x, axis) if plain(x) and plain(dy) else -1
+        if dim < 0 or cnp.PyArray_TYPE(<cnp.ndarray>x) != cnp.PyArray_TYPE(<cnp.ndarray>dy):
+            return None
+        cdef cnp.ndarray source = <cnp.ndarray>x, gradient = <cnp.ndarray>dy
+        cdef int dims = cnp.PyArray_NDIM(source)
+        if cnp.PyArray_NDIM(gradient) != dims:
+            return None
+        for i in range(dims):
+            if cnp.PyArray_DIM(source, i) != cnp.PyArray_DIM(gradient, i) * (2 if i == dim else 1):
+                return None
+        call.parameters = NULL
+        split(&call.axis, dims, cnp.PyArray_DIMS(gradient), dim)
+        return launch_added_backward(
+            &self.entry.backward_x, &to_gates.backward_x, &call, dy, x, out, bias, bias_axis, None, False, sums)
 
 
 cdef class PiecesKernels(FixedKernels):

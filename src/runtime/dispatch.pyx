@@ -2,9 +2,10 @@
 
 cimport numpy as cnp
 from call cimport (
-    FASTACT_API, Call, CheckedParameters, Entry, Function, Functions, Kernel, Plan, Processors, Segment, Table,
-    Work, available_threads, fastact_api, fastact_entry, longest_half_row, one_thread_will_do, own_threads,
-    rows_at_once, segment, set_judged, set_process_threads as store_process_threads, settle_in, take_part, workers,
+    FASTACT_API, Added, Axis, Call, CheckedParameters, Entry, Function, Functions, Kernel, Plan, Processors,
+    Runs, Segment, Table, Work, add_ranges, available_threads, elements_in_runs, fastact_api, fastact_entry,
+    longest_half_row, one_thread_will_do, outputs_in_runs, own_threads, range_of, rows_at_once, segment,
+    set_judged, set_process_threads as store_process_threads, settle_in, sums_of, take_part, total_of, workers,
 )
 from cpython.contextvars cimport get_value
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
@@ -14,16 +15,16 @@ from cython.parallel cimport prange
 from libc.math cimport INFINITY, NAN, sqrt
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport strcmp
+from libc.string cimport memcpy, strcmp
 from views cimport (
-    FLOAT16, FLOAT32, FLOAT64, UNKNOWN, along, alike, disjoint, dtype_of, flat, flat_bits,
-    know_bfloat16, output, plain, split,
+    BFLOAT16, FLOAT16, FLOAT32, FLOAT64, UNKNOWN, along, alike, apart, disjoint, dtype_of, flat, flat_bits,
+    know_bfloat16, output, plain, shaped, split,
 )
 
 import warnings
 from contextvars import ContextVar
 
-from numpy import nditer
+from numpy import float16, float32, float64, nditer
 
 cnp.import_array()
 
@@ -35,18 +36,25 @@ cdef extern from "runtime/processor.hpp" namespace "fastact" nogil:
 LONGEST_HALF_ROW = longest_half_row
 WEIGHT_SPAN = segment
 """A parameter's gradient is summed over ranges of so many elements."""
+cdef const Table* table = NULL
 cdef enum:
     MOST_RANGES = 64
 RANGES_AT_ONCE = MOST_RANGES
 """So many ranges have their sums in memory at a time: enough for all threads, and little beside the array."""
 
-cdef const Table* table = NULL
+
+def range_length(tuple axis):
+    """Elements of the ranges over which the gradient of a bias is summed, along (outer, length, inner)."""
+    cdef Axis seen
+    seen.outer, seen.length, seen.inner = axis
+    return range_of(seen, seen.outer * seen.length * seen.inner)
 
 
 def load(capsule):
     """Take the kernels of one CPU level, a capsule made by its extension module."""
-    global table
+    global table, to_elements, to_gates
     table = <const Table*>PyCapsule_GetPointer(capsule, "fastact.table")
+    to_elements, to_gates = table.named(b"added"), table.named(b"added_gated")
 
 
 def processor_level():
@@ -89,6 +97,8 @@ def take_bfloat16(dtype):
 
 include "scopes.pxi"
 include "share.pxi"
+include "added.pxi"
+include "runs.pxi"
 include "activation.pxi"
 include "rows.pxi"
 include "losses.pxi"

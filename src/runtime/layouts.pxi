@@ -4,10 +4,13 @@
 # written in Python, a warning's machinery included: `arrays.write` turns NumPy's off.
 
 
-def run_chunks(Kernels kernels, str direction, list arrays, tuple parameters, dict options):
+def run_chunks(
+    Kernels kernels, str direction, list arrays, tuple parameters, dict options, bias=None, tuple axis=(),
+):
     """Run what looks at each element for itself on the chunks of a numpy.nditer; the last array is written.
 
-    The iterator is made here, too: one that is dropped writes what it has back, which may be nothing yet.
+    Where there is an `axis`, that of a bias or None, x is brought with what is added to it (`run_added`). The
+    iterator is made here, too: one that is dropped writes what it has back, which may be nothing yet.
     """
     cdef Py_ssize_t index = 0
     cdef list chunks
@@ -16,7 +19,10 @@ def run_chunks(Kernels kernels, str direction, list arrays, tuple parameters, di
         for parts in iterator:
             chunks = list(parts)
             out = chunks.pop()
-            kernels.run(direction, chunks, [out], parameters, None, (index, 1))
+            if axis:
+                kernels.run_added(direction, chunks, out, parameters, bias, axis, index)
+            else:
+                kernels.run(direction, chunks, [out], parameters, None, (index, 1))
             index += cnp.PyArray_SIZE(out)
 
 

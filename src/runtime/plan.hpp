@@ -110,9 +110,10 @@ class Plan {
     Size units, grain = 1, stages = 1;
     std::fenv_t mode;
 
-    // Whether the call is worth more than one thread, of those available.
-    bool shares(const Work& work, int dtype, const Call& call, int available) {
-        one_thread = float(call.size) * cost(work, dtype, call.parameters);
+    // Whether the call is worth more than one thread, of those available, at the cost of `priced`: the work
+    // itself, or what a kernel brings arrays to.
+    bool shares(const Work& work, const Work& priced, int dtype, const Call& call, int available) {
+        one_thread = float(call.size) * cost(priced, dtype, call.parameters);
         if (one_thread < 2 * share_ns) return false;
         start = now();
         const int most = std::min({int(one_thread / share_ns), available, most_shares});

@@ -11,14 +11,15 @@ cdef Py_ssize_t GIL_SIZE = 2048
 
 cdef int share(
     Kernel kernel, Call* call, Plan* plan,
-    const stored[::1] first,                   # IN
+    const stored[::1] first,                   # IN, or None where the call has it
     const stored[::1] saved,                   # IN, or None
     stored[::1] out,                           # OUT, or None
 ) except -1:
     """Run a kernel on all threads of the plan, each on its share, stage after stage."""
     cdef Py_ssize_t stage
     cdef int thread, threads = plan.threads
-    call.inputs[0] = &first[0]
+    if first is not None:
+        call.inputs[0] = &first[0]
     if saved is not None:
         call.inputs[1] = &saved[0]
     if out is not None:
@@ -34,23 +35,40 @@ cdef int share(
 
 cdef int run(const Work* work, Call* call, int dtype, cnp.ndarray first, cnp.ndarray saved, cnp.ndarray out) except -1:
     """Run a call on contiguous arrays of one dtype; `saved` and `out` may be None. All else is in the call."""
+    return run_priced(work, work, call, dtype, first, saved, out)
+
+
+cdef int run_priced(
+    const Work* work, const Work* priced, Call* call, int dtype,
+    cnp.ndarray first, cnp.ndarray saved, cnp.ndarray out,
+) except -1:
+    """As `run`, at the cost of another work: what a kernel brings arrays to."""
     call.inputs[0] = cnp.PyArray_DATA(first)
     if saved is not None:
         call.inputs[1] = cnp.PyArray_DATA(saved)
     if out is not None:
         call.outputs[0] = cnp.PyArray_DATA(out)
     call.segments = NULL
-    if one_thread_will_do(work[0], dtype, call.size):
+    if one_thread_will_do(priced[0], dtype, call.size):
         return run_alone(work, call, dtype)
-    return run_planned(work, call, dtype, first, saved, out)
+    return run_planned(work, priced, call, dtype, first, saved, out)
+
+
+cdef int run_runs(const Work* work, const Work* priced, Call* call, int dtype) except -1:
+    """As `run_priced` for arrays that are in the call alone, in runs."""
+    call.segments = NULL
+    if one_thread_will_do(priced[0], dtype, call.size):
+        return run_alone(work, call, dtype)
+    return run_planned(work, priced, call, dtype, None, None, None)
 
 
 cdef int run_planned(
-    const Work* work, Call* call, int dtype, cnp.ndarray first, cnp.ndarray saved, cnp.ndarray out
+    const Work* work, const Work* priced, Call* call, int dtype,
+    cnp.ndarray first, cnp.ndarray saved, cnp.ndarray out,
 ) except -1:
     cdef Plan plan
     cdef int available = available_threads(scoped_threads())
-    if available > 1 and plan.shares(work[0], dtype, call[0], available) and find_workers(&plan):
+    if available > 1 and plan.shares(work[0], priced[0], dtype, call[0], available) and find_workers(&plan):
         run_shared(work.kernel[dtype], call, &plan, dtype, first, saved, out)
     else:
         run_alone(work, call, dtype)

@@ -1,0 +1,55 @@
+// How the elements of an array are cut into ranges, where each is summed by itself: by the array's shape alone, so
+// that no number of threads changes a sum.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "call.hpp"
+
+namespace fastact {
+
+// Elements that are computed at a time where something is added to them, and summed at a time: those of three
+// arrays lie in the L1 cache, float64 too.
+inline constexpr Size chunk = 1 << 10;
+
+// Fewer elements than this side by side of one channel are not gone through run by run: rows of channels, if they
+// fit into a chunk, are written out with every channel repeated.
+inline constexpr Size short_run = 64;
+
+inline bool writes_out(Axis axis) { return axis.inner < short_run && axis.length * axis.inner <= chunk; }
+
+// Of so many ranges the sums are in memory at a time: enough for all threads.
+inline constexpr Size most_ranges = 64;
+
+// Elements of a range: an even number of whole rows of channels, where these are gone through in rows, so many
+// that the sums take at most an eighth of the array's memory or so.
+inline Size range_of(Axis axis, Size size) {
+    const Size least = std::max({segment, 16 * axis.length, (size + most_ranges - 1) / most_ranges});
+    Size rows = axis.inner == 1 || writes_out(axis) ? std::max(axis.length * axis.inner, Size(1)) : 1;
+    if (rows % 2) rows *= 2;
+    return (least + rows - 1) / rows * rows;
+}
+
+// Numbers that the sums of a range take: one per channel, or two.
+inline Size sums_of(Axis axis, bool twofold) { return axis.length * (twofold ? 2 : 1); }
+
+// Adds the sums of ranges to `total`, one after another, of which each number is followed, `length` further on, by
+// what it lost.
+inline void add_ranges(const double* sums, Size ranges, Size length, bool twofold, double* total) {
+    double* lost = total + length;
+    for (Size range = 0; range < ranges; ++range, sums += twofold ? 2 * length : length)
+#pragma GCC ivdep
+        for (Size i = 0; i < length; ++i) {
+            const double before = total[i], sum = before + sums[i], part = sum - before;
+            if (twofold) lost[i] += ((before - (sum - part)) + (sums[i] - part)) + sums[length + i];
+            total[i] = sum;
+        }
+}
+
+// One of these totals; what was lost means nothing where a sum is beyond the range.
+inline double total_of(const double* total, Size length, Size channel) {
+    return std::isfinite(total[channel]) ? total[channel] + total[length + channel] : total[channel];
+}
+
+}  // namespace fastact

@@ -1,0 +1,218 @@
+# The short path of calls that add a bias or a residual to x first, and sum the gradient of the bias.
+
+cdef extern from *:
+    """
+    // Cython would lose the const of what the field points to.
+    static inline void bring_to(fastact::Call& call, const fastact::Added& added) { call.added = &added; }
+    """
+    void bring_to(Call&, const Added&) noexcept nogil
+
+cdef const Entry* to_elements = NULL
+cdef const Entry* to_gates = NULL
+
+
+cdef object bias_of(cnp.ndarray x, object bias, object axis, Call* call, Added* added, double* number):
+    """The array of a bias that is one for x as it is, or the number; both in the call. None for any other.
+
+    `number` is room for one number.
+    """
+    cdef int dim, dtype = dtype_of(x)
+    cdef bint is_number = PyFloat_CheckExact(bias) or PyLong_CheckExact(bias)
+    added.axis.outer, added.axis.length, added.axis.inner = 1, 1, cnp.PyArray_SIZE(x)
+    dim = along(x, axis)
+    if dim < 0:
+        return None
+    if is_number:
+        number[0] = number_of(bias)
+        if number[0] != number[0]:
+            return None
+        if dtype != FLOAT64:
+            (<float*>number)[0] = <float>number[0]
+        call.inputs[3] = number
+        return bias
+    if not plain(bias) or cnp.PyArray_NDIM(<cnp.ndarray>bias) != 1:
+        return None
+    if cnp.PyArray_DIM(<cnp.ndarray>bias, 0) not in (1, cnp.PyArray_DIM(x, dim)):
+        return None
+    if dtype >= FLOAT16 and cnp.PyArray_TYPE(<cnp.ndarray>bias) == cnp.PyArray_TYPE(x):
+        bias = cnp.PyArray_Cast(<cnp.ndarray>bias, cnp.NPY_FLOAT)
+    if cnp.PyArray_TYPE(<cnp.ndarray>bias) != (cnp.NPY_DOUBLE if dtype == FLOAT64 else cnp.NPY_FLOAT):
+        return None
+    if cnp.PyArray_DIM(<cnp.ndarray>bias, 0) != 1:
+        split(&added.axis, cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), dim)
+    call.inputs[3] = cnp.PyArray_DATA(<cnp.ndarray>bias)
+    return bias
+
+
+cdef inline bint shares_memory(object bias, object out) noexcept:
+    """Whether a bias may lie in an array that is written."""
+    return (
+        type(bias) is cnp.ndarray and out is not None
+        and not (plain(out) and disjoint(<cnp.ndarray>bias, <cnp.ndarray>out))
+    )
+
+
+cdef int computed_in(int dtype) noexcept:
+    return FLOAT64 if dtype == FLOAT64 else FLOAT32
+
+
+cdef object launch_added(const Work* work, Call* call, x, out, bias, axis, residual):
+    """As `launch_flat`, of x with what is added to it."""
+    cdef Added added
+    cdef double number
+    if not in_memory(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0:
+        return None
+    cdef cnp.ndarray first = <cnp.ndarray>x
+    cdef int dtype = dtype_of(first)
+    call.inputs[3] = call.inputs[4] = NULL
+    if bias is not None:
+        bias = bias_of(first, bias, axis, call, &added, &number)
+        if bias is None or (type(bias) is cnp.ndarray and not (out is None or in_memory(out))):
+            return None
+    else:
+        added.axis.outer, added.axis.length, added.axis.inner = 1, 1, cnp.PyArray_SIZE(first)
+    added.kernel = work.kernel[computed_in(dtype)]
+    bring_to(call[0], added)
+    if not plain(x) or not (residual is None or plain(residual)) or not (out is None or plain(out)):
+        if bias is not None and out is not None and bias_within(bias, out):
+            return None
+        return launch_runs(&to_elements.forward, work, call, x, None, residual, out)
+    if residual is not None:
+        if not alike(<cnp.ndarray>residual, first):
+            return None
+        call.inputs[4] = cnp.PyArray_DATA(<cnp.ndarray>residual)
+    call.size = cnp.PyArray_SIZE(first)
+    call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
+    call.place.index, call.place.step = 0, 1
+    if call.size == 0 or shares_memory(bias, out):
+        return None
+    out = output(out, cnp.PyArray_DIMS(first), first, residual)
+    if out is not None:
+        run_priced(&to_elements.forward, work, call, dtype, first, None, out)
+    return out
+
+
+cdef bint bias_within(object bias, object out) noexcept:
+    """Whether a bias may lie within the memory that an array of any strides spans."""
+    if type(bias) is not cnp.ndarray:
+        return False
+    cdef cnp.ndarray array = <cnp.ndarray>out
+    cdef uintptr_t low = <uintptr_t>cnp.PyArray_DATA(array), high = low + cnp.PyArray_ITEMSIZE(array)
+    cdef uintptr_t start = <uintptr_t>cnp.PyArray_DATA(<cnp.ndarray>bias)
+    cdef Py_ssize_t reach
+    cdef int i
+    for i in range(cnp.PyArray_NDIM(array)):
+        reach = (cnp.PyArray_DIM(array, i) - 1) * cnp.PyArray_STRIDE(array, i)
+        if reach < 0:
+            low += reach
+        else:
+            high += reach
+    return start < high and start + cnp.PyArray_NBYTES(<cnp.ndarray>bias) > low
+
+
+cdef inline double* numbers_of(cnp.ndarray array) noexcept:
+    return <double*>cnp.PyArray_DATA(array)
+
+
+cdef class Sums:
+    """The gradient of a bias: the sums of ranges, and what they come to."""
+
+    cdef cnp.ndarray partial, total
+    cdef Py_ssize_t ranges, length
+    cdef bint twofold
+
+    cdef int begin(self, Call* call, Axis axis, int dtype) except -1:
+        """Have room for the sums of a call whose `group` says what a range is."""
+        cdef cnp.npy_intp numbers
+        self.twofold, self.length = dtype == FLOAT64, axis.length
+        self.ranges = (call.size + call.group - 1) // call.group
+        numbers = self.ranges * sums_of(axis, self.twofold)
+        self.partial = cnp.PyArray_EMPTY(1, &numbers, cnp.NPY_DOUBLE, 0)
+        call.outputs[1] = cnp.PyArray_DATA(self.partial)
+        if self.total is None:
+            numbers = 2 * axis.length
+            self.total = cnp.PyArray_ZEROS(1, &numbers, cnp.NPY_DOUBLE, 0)
+        return 0
+
+    cdef int end(self) except -1:
+        add_ranges(numbers_of(self.partial), self.ranges, self.length, self.twofold, numbers_of(self.total))
+        return 0
+
+    def totals(self):
+        """One total per channel, in float64."""
+        return self.result(cnp.NPY_DOUBLE)
+
+    cdef object result(self, int number):
+        """The same, in float32 where that is the dtype of this number."""
+        cdef cnp.npy_intp length = self.length, channel
+        cdef bint single = number == cnp.NPY_FLOAT
+        cdef cnp.ndarray result = cnp.PyArray_EMPTY(1, &length, cnp.NPY_FLOAT if single else cnp.NPY_DOUBLE, 0)
+        for channel in range(length):
+            if single:
+                (<float*>cnp.PyArray_DATA(result))[channel] = <float>total_of(numbers_of(self.total), length, channel)
+            else:
+                (<double*>cnp.PyArray_DATA(result))[channel] = total_of(numbers_of(self.total), length, channel)
+        return result
+
+
+cdef object launch_added_backward(
+    const Work* work, const Work* brings, Call* call, dy, saved, out, bias, axis, residual, bint from_y, bint sums
+):
+    """dx, or dx and dbias, in float64 for half precision; None where Python has to look.
+
+    `work` is brought its arrays by `brings`.
+    """
+    cdef Added added
+    cdef double number
+    cdef Sums of_bias = Sums.__new__(Sums) if sums else None
+    cdef cnp.ndarray x = <cnp.ndarray>saved
+    cdef int dim, dtype = dtype_of(x)
+    call.size = cnp.PyArray_SIZE(x)
+    if call.size == 0 or cnp.PyArray_NDIM(x) == 0:
+        return None
+    call.inputs[2] = call.inputs[3] = call.inputs[4] = call.outputs[1] = NULL
+    call.place.index, call.place.step = 0, 1
+    dim = along(x, axis)
+    if dim < 0:
+        return None
+    if bias is not None:
+        bias = bias_of(x, bias, axis, call, &added, &number)
+        if bias is None or shares_memory(bias, out):
+            return None
+    else:
+        split(&added.axis, cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), dim)
+    if from_y:
+        call.inputs[3] = NULL
+    elif residual is not None:
+        if not plain(residual) or not alike(<cnp.ndarray>residual, x):
+            return None
+        if out is not None and not (plain(out) and apart(<cnp.ndarray>residual, <cnp.ndarray>out)):
+            return None
+        call.inputs[4] = cnp.PyArray_DATA(<cnp.ndarray>residual)
+    out = output_of(out, x, <cnp.ndarray>dy)
+    if out is None:
+        return None
+    added.kernel = work.kernel[computed_in(dtype)]
+    bring_to(call[0], added)
+    call.group = range_of(added.axis, call.size)
+    if of_bias is not None:
+        of_bias.begin(call, added.axis, dtype)
+    run_priced(brings, work, call, dtype, dy, x, out)
+    if of_bias is None:
+        return out
+    of_bias.end()
+    return out, of_bias.result(cnp.PyArray_TYPE(x))
+
+
+cdef object gradient_of(object activation, cnp.ndarray sums, object bias, cnp.ndarray saved):
+    """The gradient of a bias from its sums, in the dtype of what was saved; Python rounds to half precision."""
+    if dtype_of(saved) >= FLOAT16:
+        return activation._of_bias(sums, bias, saved)
+    return sums if bias is None or type(bias) is cnp.ndarray else (<object>sums)[0]
+
+
+cdef object output_of(object out, cnp.ndarray x, cnp.ndarray dy):
+    """`out` for a gradient of the shape of x, from a `dy` that may be smaller, or a new array."""
+    if out is not None and (not plain(out) or not apart(dy, <cnp.ndarray>out)):
+        return None
+    return output(out, cnp.PyArray_DIMS(x), x, None)

@@ -1,0 +1,259 @@
+# The short path of calls on numbers, and on arrays whose rows are contiguous: parts of matrices.
+
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_Scalar(void*, cnp.dtype, object)
+
+cdef enum:
+    # Arrays of more elements than FEW in shorter runs are copied together instead, as any other layout.
+    SHORTEST_RUN = 16
+    FEW = 4096
+
+
+cdef inline bint in_memory(object array) noexcept:
+    """Whether a kernel can read the elements of an array where they lie."""
+    return (
+        type(array) is cnp.ndarray
+        and dtype_of(<cnp.ndarray>array) != UNKNOWN
+        and cnp.PyArray_ISBEHAVED_RO(<cnp.ndarray>array)
+    )
+
+
+cdef inline bint in_rows(object array) noexcept:
+    """Whether it has rows whose elements lie side by side."""
+    if not in_memory(array) or cnp.PyArray_NDIM(<cnp.ndarray>array) == 0:
+        return False
+    cdef int last = cnp.PyArray_NDIM(<cnp.ndarray>array) - 1
+    return (
+        cnp.PyArray_STRIDE(<cnp.ndarray>array, last) == cnp.PyArray_ITEMSIZE(<cnp.ndarray>array)
+        or cnp.PyArray_DIM(<cnp.ndarray>array, last) == 1
+    )
+
+
+cdef inline bint rows_alike(object array, cnp.ndarray first) noexcept:
+    return in_rows(array) and alike(<cnp.ndarray>array, first)
+
+
+cdef inline int add_view(Runs* runs, cnp.ndarray array, Py_ssize_t elements, int place) noexcept:
+    """One more array of a call, in runs of so many elements; its number."""
+    runs.add(
+        <const char*>cnp.PyArray_DATA(array), <const Py_ssize_t*>cnp.PyArray_STRIDES(array),
+        elements * cnp.PyArray_ITEMSIZE(array), place)
+    return runs.count - 1
+
+
+cdef inline bint writable_rows(
+    Runs* runs, int dims, cnp.ndarray like, Py_ssize_t run, bint joins, int outputs
+) noexcept:
+    """Whether a kernel can go through the arrays run by run; the last ones are written."""
+    cdef int k, out
+    if not runs.see(dims, <const Py_ssize_t*>cnp.PyArray_DIMS(like), run, joins):
+        return False
+    for k in range(runs.count):
+        if not runs.in_order(k):
+            return False
+    for out in range(runs.count - outputs, runs.count):
+        for k in range(out):
+            if not runs.apart(k, out):
+                return False
+    return True
+
+
+cdef object launch_runs(const Work* work, const Work* priced, Call* call, x, saved, residual, out):
+    """As `launch_flat`, for arrays of one shape in rows; None where they are anything else."""
+    cdef Runs runs
+    cdef int dtype, dims
+    if not in_rows(x):
+        return None
+    cdef cnp.ndarray first = <cnp.ndarray>x
+    dtype, dims = dtype_of(first), cnp.PyArray_NDIM(first)
+    if not (saved is None or rows_alike(saved, first)) or not (residual is None or rows_alike(residual, first)):
+        return None
+    call.size = cnp.PyArray_SIZE(first)
+    if call.size == 0 or work.kernel[dtype] == NULL:
+        return None
+    if out is None:
+        out = cnp.PyArray_EMPTY(dims, cnp.PyArray_DIMS(first), cnp.PyArray_TYPE(first), 0)
+    elif not rows_alike(out, first) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+        return None
+    cdef Py_ssize_t length = cnp.PyArray_DIM(first, dims - 1)
+    add_view(&runs, first, length, 0)
+    if saved is not None:
+        add_view(&runs, <cnp.ndarray>saved, length, 1)
+    if residual is not None:
+        add_view(&runs, <cnp.ndarray>residual, length, 4)
+    add_view(&runs, <cnp.ndarray>out, length, INPUTS)
+    if not writable_rows(&runs, dims - 1, first, length, True, 1):
+        return None
+    if runs.length < SHORTEST_RUN and call.size > FEW:
+        return None
+    runs.kernel = work.kernel[dtype]
+    call.runs = &runs
+    call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
+    call.place.index, call.place.step = 0, 1
+    run_runs(&elements_in_runs, priced, call, dtype)
+    return out
+
+
+cdef int read_number(object value, double* to) noexcept:
+    """The dtype of a number, which is copied; UNKNOWN for what is none or has no dtype of ours."""
+    cdef cnp.ndarray array
+    cdef int dtype
+    if PyFloat_CheckExact(value) or PyLong_CheckExact(value):
+        to[0] = number_of(value)
+        return UNKNOWN if PyLong_CheckExact(value) and to[0] != to[0] else FLOAT64
+    if type(value) is cnp.ndarray:
+        array = <cnp.ndarray>value
+        if cnp.PyArray_NDIM(array) != 0 or not in_memory(array):
+            return UNKNOWN
+        memcpy(to, cnp.PyArray_DATA(array), cnp.PyArray_ITEMSIZE(array))
+        return dtype_of(array)
+    for dtype in range(BFLOAT16):
+        if type(value) is SCALARS[dtype]:
+            cnp.PyArray_ScalarAsCtype(value, to)
+            return dtype
+    return UNKNOWN
+
+
+cdef tuple SCALARS = (float32, float64, float16)
+
+
+cdef object launch_number(const Work* work, Call* call, first, saved):
+    """A call without `out` on numbers, or arrays of no dimensions; None for anything else."""
+    cdef double x = 0, kept = 0, result = 0
+    cdef int dtype = read_number(first, &x)
+    if dtype == UNKNOWN or work.kernel[dtype] == NULL:
+        return None
+    if saved is not None and read_number(saved, &kept) != dtype:
+        return None
+    call.size = 1
+    call.axis.outer, call.axis.length, call.axis.inner = 1, 1, 1
+    call.place.index, call.place.step = 0, 1
+    call.inputs[0], call.inputs[1], call.outputs[0] = &x, &kept, &result
+    work.kernel[dtype](call[0], 0, 1)
+    if dtype == BFLOAT16:
+        return PyArray_Scalar(&result, first.dtype, None)
+    return PyArray_Scalar(&result, cnp.PyArray_DescrFromType(NUMBERS[dtype]), None)
+
+
+cdef int[3] NUMBERS
+NUMBERS[FLOAT32], NUMBERS[FLOAT64], NUMBERS[FLOAT16] = cnp.NPY_FLOAT, cnp.NPY_DOUBLE, cnp.NPY_FLOAT16
+
+
+# -- Gates -------------------------------------------------------------------------------------------
+
+cdef int see_halves(Call* call, Runs* runs, Py_ssize_t outputs, Py_ssize_t length) except -1:
+    call.runs = runs
+    call.axis.outer, call.axis.length, call.axis.inner = outputs // length, length, 1
+    call.place.index, call.place.step = 0, 1
+    call.size = 2 * outputs
+    return 0
+
+
+cdef object launch_halves_in_runs(const Entry* entry, dy, x, axis, out):
+    """A gated call along the last axis on arrays in rows, backward where `dy` is given."""
+    cdef Runs runs
+    cdef Call call
+    cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
+    cdef const Work* work = &entry.forward if dy is None else &entry.backward_x
+    cdef int i
+    if not in_rows(x) or not (dy is None or in_rows(dy)):
+        return None
+    cdef cnp.ndarray source = <cnp.ndarray>x, like = source if dy is None else <cnp.ndarray>dy
+    cdef int dims = cnp.PyArray_NDIM(source), dtype = dtype_of(source)
+    cdef Py_ssize_t length = cnp.PyArray_DIM(source, dims - 1) // 2
+    if along(source, axis) != dims - 1 or 2 * length != cnp.PyArray_DIM(source, dims - 1):
+        return None
+    for i in range(dims):
+        shape[i] = cnp.PyArray_DIM(source, i) if i < dims - 1 else length
+    if dy is not None and not shaped(like, source, shape):
+        return None
+    cdef Py_ssize_t outputs = cnp.PyArray_SIZE(source) // 2
+    if outputs == 0 or (length < SHORTEST_RUN and outputs > FEW):
+        return None
+    if dy is not None:
+        shape[dims - 1] = 2 * length
+    if out is None:
+        out = cnp.PyArray_EMPTY(dims, shape, cnp.PyArray_TYPE(source), 0)
+    elif not in_rows(out) or not shaped(<cnp.ndarray>out, source, shape):
+        return None
+    elif not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+        return None
+    if dy is not None:
+        add_view(&runs, like, length, 0)
+    add_view(&runs, source, 2 * length, 0 if dy is None else 1)
+    add_view(&runs, <cnp.ndarray>out, shape[dims - 1], INPUTS)
+    if not writable_rows(&runs, dims - 1, source, length, False, 1):
+        return None
+    call.parameters = NULL
+    call.inputs[2] = call.outputs[1] = NULL
+    runs.kernel = work.kernel[dtype]
+    see_halves(&call, &runs, outputs, length)
+    run_runs(&outputs_in_runs, work, &call, dtype)
+    return out
+
+
+cdef object launch_pair(const Entry* entry, a, gate, axis, out):
+    """A gated call on two arrays of one shape, in rows or contiguous."""
+    cdef Runs runs
+    cdef Call call
+    if not in_rows(a) or not rows_alike(gate, <cnp.ndarray>a):
+        return None
+    cdef cnp.ndarray first = <cnp.ndarray>a, second = <cnp.ndarray>gate
+    cdef int dims = cnp.PyArray_NDIM(first), dtype = dtype_of(first)
+    cdef Py_ssize_t length = cnp.PyArray_DIM(first, dims - 1), outputs = cnp.PyArray_SIZE(first)
+    if outputs == 0 or along(first, axis) < 0:
+        return None
+    if out is None:
+        out = cnp.PyArray_EMPTY(dims, cnp.PyArray_DIMS(first), cnp.PyArray_TYPE(first), 0)
+    elif not rows_alike(out, first) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+        return None
+    add_view(&runs, first, length, 0)
+    add_view(&runs, second, length, 2)
+    add_view(&runs, <cnp.ndarray>out, length, INPUTS)
+    if not writable_rows(&runs, dims - 1, first, length, True, 1) or (runs.length < SHORTEST_RUN and outputs > FEW):
+        return None
+    call.parameters = NULL
+    call.outputs[1] = NULL
+    runs.kernel = entry.forward.kernel[dtype]
+    see_halves(&call, &runs, outputs, runs.length)
+    run_runs(&outputs_in_runs, &entry.forward, &call, dtype)
+    return out
+
+
+cdef object launch_pair_backward(const Entry* entry, dy, a, gate, axis, out):
+    """The gradients of both arrays, as `launch_pair`."""
+    cdef Runs runs
+    cdef Call call
+    if not in_rows(a) or not rows_alike(gate, <cnp.ndarray>a) or not rows_alike(dy, <cnp.ndarray>a):
+        return None
+    cdef cnp.ndarray first = <cnp.ndarray>a
+    cdef int dims = cnp.PyArray_NDIM(first), dtype = dtype_of(first), number = cnp.PyArray_TYPE(first)
+    cdef Py_ssize_t length = cnp.PyArray_DIM(first, dims - 1), outputs = cnp.PyArray_SIZE(first)
+    if outputs == 0 or along(first, axis) < 0:
+        return None
+    if out is None:
+        out = (
+            cnp.PyArray_EMPTY(dims, cnp.PyArray_DIMS(first), number, 0),
+            cnp.PyArray_EMPTY(dims, cnp.PyArray_DIMS(first), number, 0),
+        )
+    elif not isinstance(out, tuple) or len(out) != 2:
+        return None
+    da, db = out
+    if not rows_alike(da, first) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>da):
+        return None
+    if not rows_alike(db, first) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>db) or da is db:
+        return None
+    add_view(&runs, <cnp.ndarray>dy, length, 0)
+    add_view(&runs, first, length, 1)
+    add_view(&runs, <cnp.ndarray>gate, length, 2)
+    add_view(&runs, <cnp.ndarray>da, length, INPUTS)
+    add_view(&runs, <cnp.ndarray>db, length, INPUTS + 1)
+    if not writable_rows(&runs, dims - 1, first, length, True, 2) or (runs.length < SHORTEST_RUN and outputs > FEW):
+        return None
+    if cnp.PyArray_DATA(<cnp.ndarray>da) == cnp.PyArray_DATA(<cnp.ndarray>db):
+        return None
+    call.parameters = NULL
+    runs.kernel = entry.backward_x.kernel[dtype]
+    see_halves(&call, &runs, outputs, runs.length)
+    run_runs(&outputs_in_runs, &entry.backward_x, &call, dtype)
+    return out

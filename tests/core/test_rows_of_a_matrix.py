@@ -1,0 +1,102 @@
+"""Parts of a matrix whose rows are contiguous, and numbers, take a short path with the same bits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import CASES, DTYPES, same_bits
+
+import fastact as fa
+
+CALLS = [case for case in CASES if case.row.kind in ("elementwise", "gated")]
+
+
+def _rows(array, before=3, behind=5):
+    """The same numbers as a part of a larger matrix."""
+    wide = np.zeros((*array.shape[:-1], before + array.shape[-1] + behind), array.dtype)
+    part = wide[..., before : before + array.shape[-1]]
+    part[...] = array
+    return part
+
+
+@pytest.mark.parametrize("case", CALLS, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(5, 64), (3, 4, 40), (300, 4), (2, 3, 2, 600)])
+def test_parts_of_a_matrix_have_the_bits_of_their_copies(case, dtype, shape):
+    arrays = case.draw(shape, dtype)
+    expected = case(*arrays)
+    parts = [_rows(array, k) for k, array in enumerate(arrays)]
+    assert same_bits(case(*parts), expected)
+    out = _rows(np.zeros_like(expected))
+    around = out.base.copy()
+    assert case(*parts, out=out) is out
+    assert same_bits(out, expected)
+    out[...] = 0
+    assert same_bits(out.base, around)
+    if case.keeps_shape or case.saved:
+        assert same_bits(case(*parts, out=parts[-1]), expected)
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 0, 1)])
+def test_axes_in_another_order(dtype, order):
+    x = np.random.default_rng(0).normal(size=(6, 5, 40)).astype(dtype)
+    expected = fa.silu(np.ascontiguousarray(x.transpose(order)))
+    result = fa.silu(x.transpose(order))
+    assert same_bits(result, expected)
+    assert result.strides == np.exp(x.transpose(order)).strides
+
+
+def test_broadcast_and_reversed_rows(dtype):
+    x = np.random.default_rng(0).normal(size=(1, 50)).astype(dtype)
+    assert same_bits(fa.silu(np.broadcast_to(x, (4, 50))), fa.silu(np.repeat(x, 4, axis=0)))
+    assert same_bits(fa.silu(np.repeat(x, 4, axis=0)[::-1]), fa.silu(np.repeat(x, 4, axis=0)))
+
+
+@pytest.mark.parametrize("shift", [1, 7, 40])
+def test_rows_that_overlap_give_what_copies_give(dtype, shift):
+    x = np.random.default_rng(0).normal(size=(8, 100)).astype(dtype)
+    source, target = x[:, : 100 - shift], x[:, shift:]
+    expected = fa.silu(source.copy())
+    fa.silu(source, out=target)
+    assert same_bits(target, expected)
+
+
+def test_halves_of_a_matrix_in_place(dtype):
+    x = np.random.default_rng(0).normal(size=(64, 256)).astype(dtype)
+    kept = x.copy()
+    fa.sigmoid(x[:, 128:], out=x[:, :128])
+    assert same_bits(x[:, :128], fa.sigmoid(kept[:, 128:].copy()))
+    assert same_bits(x[:, 128:], kept[:, 128:])
+
+
+def test_large_parts_are_shared_among_threads(dtype, threads):
+    x = _rows(np.random.default_rng(0).normal(size=(600, 1000)).astype(dtype))
+    assert same_bits(fa.mish(x), fa.mish(x.copy()))
+
+
+NUMBERS = [1, 0.5, -2, True, np.float32(0.5), np.float16(0.5), np.float64(0.5), np.int8(3)]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: f"{type(number).__name__} {number}")
+def test_numbers_are_what_arrays_of_no_dimensions_are(number):
+    array = np.atleast_1d(np.asarray(number))
+    expected = fa.silu(array)[0]
+    for x in (number, np.asarray(number)):
+        result = fa.silu(x)
+        assert type(result) is type(expected)
+        assert same_bits(result, expected)
+    dy = np.ones_like(expected)
+    gradient = fa.silu.backward(np.atleast_1d(dy), x=array)[0]
+    for x in (number, np.asarray(number)):
+        result = fa.silu.backward(dy, x=x)
+        assert type(result) is type(gradient)
+        assert same_bits(result, gradient)
+    out = np.zeros((), expected.dtype)
+    assert fa.silu(number, out=out) is out
+    assert same_bits(out, expected)
+
+
+def test_numbers_that_are_too_large():
+    assert fa.relu(2**70) == 2.0**70
+    with pytest.raises(TypeError, match="object"):
+        fa.relu(10**400)
