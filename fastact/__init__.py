@@ -36,25 +36,20 @@ except ValueError as _error:  # a variable of the environment makes no sense
 from .catalog import passes as _passes
 from .catalog import rows as _rows
 from .core import activation as _activation  # noqa: F401  its classes are those of the objects
-from .core import batch_norm as _batch_norm  # noqa: F401
-from .core import norms as _norms  # noqa: F401
-from .core import cells as _cells  # noqa: F401
-from .core import dropout as _dropout  # noqa: F401
-from .core import losses as _losses  # noqa: F401
 from .core import random as _random  # noqa: F401
 from .core.bound import Activation
 from .core.compiled import c_api as _capsule
 from .core.compiled import get_include
 from .core.described import KINDS as _KINDS
-from .core.passes import KINDS as _KINDS_OF_PASSES
 from .core.passes import Around as _Around
+from .core.passes import made as _made
 from .core.processor import config, show_config
 from .core.threads import get_num_threads, num_threads, set_num_threads
 
 activations: dict[str, Activation] = {row.name: _KINDS[row.kind](row) for row in _rows}
 """Every activation by name."""
 
-passes: dict[str, _Around] = {row.name: _KINDS_OF_PASSES[row.kind](row) for row in _passes}
+passes: dict[str, _Around] = {row.name: _made(row) for row in _passes}
 """Every pass around an activation, by name: norms, losses, dropout, cells."""
 
 globals().update(activations)

@@ -132,14 +132,6 @@ METHODS = {
 }
 """What the objects of a shape of work have beside calls and parameters."""
 
-PASSES = {
-    "dropout": "dropout.Dropout",
-    "lstm_cell": "cells.LstmCell",
-    "gru_cell": "cells.GruCell",
-}
-"""The class of a kind of passes, in `fastact.core`, whose signatures are those of the call."""
-
-
 OUT = "_Out | tuple[_Out]"
 
 
@@ -162,7 +154,7 @@ def stub(catalog: Any) -> str:
 
 
 def _pass(row: Any) -> str:
-    module, name = PASSES[row.kind].split(".")
+    module, name = row.made_by.split(".")
     return f"from .core.{module} import {name} as _{name}\n\n{row.name}: _{name}\n"
 
 

@@ -8,7 +8,7 @@ from .row import Convention
 passes = (
     Pass(
         name="lstm_cell",
-        kind="lstm_cell",
+        made_by="cells.LstmCell",
         formula="c_next = sigmoid(f) * c + sigmoid(i) * tanh(g), h = sigmoid(o) * tanh(c_next)",
         derivatives={
             "i": "total * g * i * (1 - i), with total = dc + dh * o * (1 - tanh(c_next)**2)",
@@ -39,7 +39,7 @@ passes = (
     ),
     Pass(
         name="gru_cell",
-        kind="gru_cell",
+        made_by="cells.GruCell",
         formula="n = tanh(x_n + sigmoid(x_r + h_r) * h_n), z = sigmoid(x_z + h_z), h_next = n + z * (h - n)",
         derivatives={
             "n": "dh * (1 - z) * (1 - n**2), for h_n times r",

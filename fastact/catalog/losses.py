@@ -8,7 +8,7 @@ from .row import Convention
 passes = (
     Pass(
         name="logsumexp",
-        kind="logsumexp",
+        made_by="losses.LogSumExp",
         formula="max(scale * x + mask) + log(sum(exp(scale * x + mask - max(scale * x + mask))))",
         derivatives={"x": "dy * scale * softmax(scale * x + mask)"},
         reference="Blanchard, Higham, Higham (2021), Accurately computing the log-sum-exp and softmax "
@@ -30,7 +30,7 @@ passes = (
     ),
     Pass(
         name="cross_entropy",
-        kind="cross_entropy",
+        made_by="losses.CrossEntropy",
         formula="weight * (log(sum(exp(x))) - x[target])",
         derivatives={"x": "dy * weight * (softmax(x) - one_hot(target))"},
         reference="Good (1952), Rational Decisions",

@@ -9,7 +9,7 @@ from .shapes import Shape
 passes = (
     Pass(
         name="dropout",
-        kind="dropout",
+        made_by="dropout.Dropout",
         formula="residual + where(drawn < p, 0, x / (1 - p))",
         derivatives={"x": "where(drawn < p, 0, dy / (1 - p))", "residual": "dy"},
         reference="Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov (2014), Dropout: A Simple Way to "

@@ -5,7 +5,7 @@ from .passes import Convention, Pass
 passes = (
     Pass(
         name="layer_norm",
-        kind="layer_norm",
+        made_by="norms.LayerNorm",
         formula="(x - mean(x)) / sqrt(var(x) + eps) * weight + bias",
         derivatives={
             "x": "rstd * (dy * weight - mean(dy * weight) - y0 * mean(dy * weight * y0))",
@@ -27,7 +27,7 @@ passes = (
     ),
     Pass(
         name="rms_norm",
-        kind="rms_norm",
+        made_by="norms.RmsNorm",
         formula="x / sqrt(mean(x ** 2) + eps) * weight",
         derivatives={
             "x": "rstd * (dy * weight - y0 * mean(dy * weight * y0))",
@@ -44,7 +44,7 @@ passes = (
     ),
     Pass(
         name="batch_norm",
-        kind="batch_norm",
+        made_by="batch_norm.BatchNorm",
         formula="(x - mean(x)) / sqrt(var(x) + eps) * weight + bias",
         derivatives={
             "x": "rstd * weight * (dy - mean(dy) - y0 * mean(dy * y0))",

@@ -19,8 +19,8 @@ class Pass:
     """What fastact knows of one pass."""
 
     name: str
-    kind: str
-    """The class of its object, a name in `core.passes.KINDS`; several passes may share one."""
+    made_by: str
+    """The class of its object: a module of `fastact.core`, and a name there."""
     formula: str
     """What it gives, over the names of its arguments; ``mean``, ``var`` and ``sum`` run along `axis`."""
     derivatives: Mapping[str, str]

@@ -7,6 +7,7 @@ to `_forward` and `_backward` here. What differs between activations of one shap
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np

@@ -15,7 +15,7 @@ from .norms import as_residual, as_weights, checked_eps
 from .passes import Around
 
 
-class BatchNorm(Around, kind="batch_norm"):
+class BatchNorm(Around):
     """batch_norm: each channel has the mean 0 and the variance 1, and then what its weights say."""
 
     def __init__(self, row: Pass) -> None:

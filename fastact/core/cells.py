@@ -109,7 +109,7 @@ def _several(called: str, name: str, given: Any, words: tuple[str, ...]) -> list
     return list(given)
 
 
-class LstmCell(Cell, kind="lstm_cell"):
+class LstmCell(Cell):
     _FORWARD = Step("forward", ("gates", "c", "bias", "h", "c_next", "gates_out"), (4, 1, -4, 1, 1, 4), 2)
     _BACKWARD = Step("x", ("dh", "dc", "gates", "c", "c_next", "dgates", "dc_prev"), (1, 1, 4, 1, 1, 4, 1), 2)
 
@@ -202,7 +202,7 @@ class LstmCell(Cell, kind="lstm_cell"):
         return dgates, dc_prev
 
 
-class GruCell(Cell, kind="gru_cell"):
+class GruCell(Cell):
     _FORWARD = Step(
         "forward",
         ("gates_x", "gates_h", "h", "bias_x", "bias_h", "h_next", "gates_out[0]", "gates_out[1]"),

@@ -13,7 +13,7 @@ from .passes import Around
 from .random import seed_as_parameter
 
 
-class Dropout(Around, kind="dropout"):
+class Dropout(Around):
     def __init__(self, row: Pass) -> None:
         super().__init__(row)
         self._alone = _dispatch.Kernels("dropout")

@@ -17,7 +17,7 @@ from .passes import Around
 REDUCTIONS = ("none", "mean", "sum")
 
 
-class LogSumExp(Around, kind="logsumexp"):
+class LogSumExp(Around):
     """log(sum(exp(x))) of each row."""
 
     def __init__(self, row: Pass) -> None:
@@ -200,7 +200,7 @@ class Task(NamedTuple):
         return (*self.x.shape[: self.axis], *self.x.shape[self.axis + 1 :])
 
 
-class CrossEntropy(Around, kind="cross_entropy"):
+class CrossEntropy(Around):
     """The loss of logits and their target."""
 
     def __init__(self, row: Pass) -> None:

@@ -208,7 +208,7 @@ class Rows:
         return stats
 
 
-class LayerNorm(Around, kind="layer_norm"):
+class LayerNorm(Around):
     """layer_norm: each row has the mean 0 and the variance 1, and then the weights'."""
 
     def __init__(self, row: Pass) -> None:
@@ -347,7 +347,7 @@ class LayerNorm(Around, kind="layer_norm"):
         return self._rows.backward(dy, x, weight, bias, axis, eps, stats, out)
 
 
-class RmsNorm(Around, kind="rms_norm"):
+class RmsNorm(Around):
     """rms_norm: the mean square of each row is 1, and then the weights'."""
 
     def __init__(self, row: Pass) -> None:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from typing import Any
 
 from ..catalog import Pass
 from .described import WhenAsked
 
-KINDS: dict[str, type[Around]] = {}
-"""The class of a pass's object, by the kind of its row."""
-
 
 class Around:
     """A pass: called on arrays, with a `backward`; its class says in its signatures what both take."""
 
-    def __init_subclass__(cls, kind: str = "") -> None:
-        if kind:
-            KINDS[kind] = cls
+    def __init_subclass__(cls) -> None:
         # A class has a text of its own, which would hide that of its objects.
         lazily = WhenAsked(lambda self: type(self).__call__.__doc__, cls.__doc__)
         lazily.__set_name__(cls, "__doc__")
@@ -40,6 +36,12 @@ class Around:
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return named, (self.name,)
+
+
+def made(row: Pass) -> Around:
+    """The object of a row."""
+    module, name = row.made_by.split(".")
+    return getattr(import_module(f"fastact.core.{module}"), name)(row)  # type: ignore[no-any-return]
 
 
 def named(name: str) -> Around:
