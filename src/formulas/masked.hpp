@@ -30,11 +30,11 @@ template <class T> struct Kept {
     math::Bits<T> operator()(Size i, Size) const { return math::mask_if<T>(mask[i] != 0); }
     Kept from(Size start) const { return {mask + start}; }
 };
-template <class T> struct Added {
+template <class T> struct AddedMask {
     const T* mask;
 
     T operator()(Size i, Size) const { return mask[i]; }
-    Added from(Size start) const { return {mask + start}; }
+    AddedMask from(Size start) const { return {mask + start}; }
 };
 
 template <class T> inline constexpr T minus_infinity = -std::numeric_limits<T>::infinity();
@@ -272,7 +272,7 @@ void with_form(const Scaling& factor, Size kind, const void* mask, Body body) {
     };
     if (kind == added_mask) {
         const auto added = [=](Size at) {
-            return Added<T>{reinterpret_cast<const T*>(static_cast<const S*>(mask) + at)};
+            return AddedMask<T>{reinterpret_cast<const T*>(static_cast<const S*>(mask) + at)};
         };
         return body(typename Family::template Biased<T>(factor), added);
     }

@@ -21,7 +21,7 @@ namespace fastact {
 // read from pages that are forgotten before the next pass.
 inline constexpr Size channels_at_once = 256;
 
-// As RowSums, of `channels_at_once` columns or fewer side by side: add(row, column, first, second).
+// As NormSums, of `channels_at_once` columns or fewer side by side: add(row, column, first, second).
 template <int count, class T> class ColumnSums {
   public:
     template <class Columns, class Add> ColumnSums(Size rows, Columns columns, Add add) {
@@ -95,7 +95,7 @@ template <class T> struct Channels {
             Total first, second;
             for (Size row = 0; row < rows; ++row) {
                 const Size at = row * step + channel * length;
-                const RowSums<count, T> sums(length, [=](Size i, T& one, T& other) { add(at + i, one, other); });
+                const NormSums<count, T> sums(length, [=](Size i, T& one, T& other) { add(at + i, one, other); });
                 first.add(sums.first()), second.add(sums.second());
             }
             result(channel, first.high + first.low, second.high + second.low);

@@ -110,7 +110,7 @@ template <class T> using Copies = Scratch<T, longest_copied>;
 
 // A mask that goes on behind what is seen, with what keeps it from being seen.
 template <class T, class Seen> Seen padded_mask(Seen seen, Size, Size, T*) { return seen; }
-template <class T> Added<T> padded_mask(Added<T> seen, Size count, Size padded, T* room) {
+template <class T> AddedMask<T> padded_mask(AddedMask<T> seen, Size count, Size padded, T* room) {
     copy_padded(room, count, padded, minus_infinity<T>, [=](Size i) { return seen.mask[i]; });
     return {room};
 }
@@ -179,7 +179,7 @@ struct Staged<S> {
 
 // What the mask says of a row: its numbers are of x's dtype.
 template <class S, class Seen> Seen staged_mask(Seen seen, const Staged<S>&, Size) { return seen; }
-template <Half S> Added<float> staged_mask(Added<float> seen, const Staged<S>& stage, Size size) {
+template <Half S> AddedMask<float> staged_mask(AddedMask<float> seen, const Staged<S>& stage, Size size) {
     return {stage.read(reinterpret_cast<const S*>(seen.mask), size)};
 }
 

@@ -26,9 +26,9 @@ namespace fastact {
 // One or two sums over a row in one go. add(i, first, second) adds what element i has to each.
 // Up to `deep` elements of a lane are added in the dtype's own precision, in registers; what these come to is
 // added in float64, that of float64 with what it loses in rounding. So the error does not grow with the row.
-template <int count, class T> class RowSums {
+template <int count, class T> class NormSums {
   public:
-    template <class Add> RowSums(Size length, Add add) {
+    template <class Add> NormSums(Size length, Add add) {
         Size start = 0;
         for (; start + deep * lanes <= length; start += deep * lanes) add_block<deep>(start, add);
         add_rest<deep / 2>(start, length, add);
@@ -145,7 +145,7 @@ template <bool centred, bool scaled, class T>
     if constexpr (centred) {
         centre = sampled_mean(length, value);
         for (bool again = true;; again = false) {
-            const RowSums<2, T> sums(length, [=](Size i, T& distances, T& squares) {
+            const NormSums<2, T> sums(length, [=](Size i, T& distances, T& squares) {
                 const T distance = value(i) - centre;
                 distances += distance;
                 squares = math::fma(distance, distance, squares);
@@ -158,7 +158,7 @@ template <bool centred, bool scaled, class T>
         }
         square = square < 0 ? 0 : square;
     } else {
-        const RowSums<1, T> sums(length, [=](Size i, T& squares, T&) {
+        const NormSums<1, T> sums(length, [=](Size i, T& squares, T&) {
             squares = math::fma(value(i), value(i), squares);
         });
         square = sums.first() / count;
@@ -285,13 +285,13 @@ template <bool centred, bool weighted, class T>
     const auto gradient = [=](Size i) { return weighted ? dy[i] * weight[i] : dy[i]; };
     const double count = double(length);
     if constexpr (centred) {
-        const RowSums<2, T> sums(length, [=](Size i, T& mean, T& product) {
+        const NormSums<2, T> sums(length, [=](Size i, T& mean, T& product) {
             mean += gradient(i);
             product = math::fma(gradient(i), standard(x[i]), product);
         });
         return {T(sums.first() / count), T(sums.second() / count), standard.rstd};
     } else {
-        const RowSums<1, T> sums(length, [=](Size i, T& product, T&) {
+        const NormSums<1, T> sums(length, [=](Size i, T& product, T&) {
             product = math::fma(gradient(i), standard(x[i]), product);
         });
         return {T(0), T(sums.first() / count), standard.rstd};

@@ -110,7 +110,7 @@ cdef bint bias_within(object bias, object out) noexcept:
     return start < high and start + cnp.PyArray_NBYTES(<cnp.ndarray>bias) > low
 
 
-cdef inline double* numbers_of(cnp.ndarray array) noexcept:
+cdef inline double* doubles_of(cnp.ndarray array) noexcept:
     return <double*>cnp.PyArray_DATA(array)
 
 
@@ -135,7 +135,7 @@ cdef class Sums:
         return 0
 
     cdef int end(self) except -1:
-        add_ranges(numbers_of(self.partial), self.ranges, self.length, self.twofold, numbers_of(self.total))
+        add_ranges(doubles_of(self.partial), self.ranges, self.length, self.twofold, doubles_of(self.total))
         return 0
 
     def totals(self):
@@ -149,9 +149,9 @@ cdef class Sums:
         cdef cnp.ndarray result = cnp.PyArray_EMPTY(1, &length, cnp.NPY_FLOAT if single else cnp.NPY_DOUBLE, 0)
         for channel in range(length):
             if single:
-                (<float*>cnp.PyArray_DATA(result))[channel] = <float>total_of(numbers_of(self.total), length, channel)
+                (<float*>cnp.PyArray_DATA(result))[channel] = <float>total_of(doubles_of(self.total), length, channel)
             else:
-                (<double*>cnp.PyArray_DATA(result))[channel] = total_of(numbers_of(self.total), length, channel)
+                (<double*>cnp.PyArray_DATA(result))[channel] = total_of(doubles_of(self.total), length, channel)
         return result
 
 
