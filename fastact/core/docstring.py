@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..catalog import OUT, REQUIRED, Argument, Row
 
@@ -22,6 +23,13 @@ def signature(first: list[str], arguments: Iterable[Argument], by_name: bool = F
             ),
         ]
     )
+
+
+def bare(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function without its types, which docstrings say."""
+    found = inspect.signature(function)
+    parameters = [p.replace(annotation=inspect.Parameter.empty) for p in found.parameters.values()]
+    return found.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
 
 
 def forward(row: Row, signature: inspect.Signature) -> str:

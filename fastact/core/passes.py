@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from ..catalog import Pass
+from . import docstring
 from .described import WhenAsked
 
 
@@ -26,7 +27,7 @@ class Around:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        return inspect.signature(self.__call__)
+        return docstring.bare(self.__call__)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
