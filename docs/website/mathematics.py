@@ -136,8 +136,9 @@ def gradients(row: Pass) -> list[str]:
 def words(row: Pass) -> list[str]:
     """What the letters and words of its equations stand for."""
     texts = (row.formula, *row.derivatives.values())
-    parts = (part for text in texts for _, part in _statements(text, ""))
-    used = {node.id for part in parts for node in ast.walk(ast.parse(part)) if isinstance(node, ast.Name)}
+    parts = [part for text in texts for part in _statements(text, "")]
+    nodes = (node for _, part in parts for node in ast.walk(ast.parse(part)))
+    used = {name for name, _ in parts} | {node.id for node in nodes if isinstance(node, ast.Name)}
     return [meaning for name, meaning in MEANINGS.items() if name in used]
 
 
