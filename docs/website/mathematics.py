@@ -77,7 +77,7 @@ MEANINGS = {
 BARE = "mean", "var", "softmax"
 """Functions of a whole row: what they are of has no index."""
 
-INDICES = "ijk"
+INDICES = "ijkl"
 """Of elements of a row: outside of sums, within, and within those."""
 
 DIGITS = 6
