@@ -174,7 +174,7 @@ def _figure(docs: Path, name: str) -> Path:
 def _results(
     docs: Path, examples: Path, experiments: Sequence[Experiment], quick: bool
 ) -> Mapping[str, Result]:
-    surroundings = _surroundings(examples)
+    surroundings = _surroundings(examples, experiments)
 
     def result(experiment: Experiment) -> Result:
         stamp = hashlib.sha256(surroundings + experiment.script.read_bytes() + bytes([quick])).hexdigest()
@@ -198,10 +198,10 @@ def _results(
             pool.shutdown(cancel_futures=True)
 
 
-def _surroundings(examples: Path) -> bytes:
+def _surroundings(examples: Path, experiments: Sequence[Experiment]) -> bytes:
     """A hash of all that decides what an experiment gives, beside its own script."""
     read = hashlib.sha256()
-    shared = [path for path in examples.glob("*.py") if not _is_experiment(path)]
+    shared = {examples / name for experiment in experiments for name in experiment.imported}
     package = [path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".so", ".pyd"}]
     for path in sorted(shared) + sorted(package):
         read.update(path.name.encode() + path.read_bytes())
