@@ -128,7 +128,7 @@ def gradients(row: Pass) -> list[str]:
     for of, text in row.derivatives.items():
         index = f"_{INDICES[0]}" if of in writer.indexed else ""
         for name, part in _statements(text, ""):
-            left = writer.name(name) if name else rf"\bar{{{writer.name(of)}}}{index}"
+            left = writer.name(name) if name else _barred(writer.name(of)) + index
             (shared if name else given).append(f"{left} = {writer.text(part)}")
     return [*dict.fromkeys(shared), *given]
 
@@ -145,8 +145,13 @@ def words(row: Pass) -> list[str]:
 def _of_pass(row: Pass) -> _Writer:
     """The names of its arrays have indices where elements of a row are summed."""
     following = {name: f"{name}'" for name in "ch" if f"{name}_next =" in row.formula}
-    states = {f"d{name}": rf"\bar{{{following.get(name, name)}}}" for name in "ch"}
+    states = {f"d{name}": _barred(following.get(name, name)) for name in "ch"}
     return _Writer({"x", "mask"} if "sum(" in row.formula else set(), {**NAMES, **OF_PASSES, **states})
+
+
+def _barred(letter: str) -> str:
+    """The gradient of what a letter stands for: the bar is its own, not that of a prime or an index."""
+    return rf"\bar{{{letter[0]}}}{letter[1:]}"
 
 
 def _statements(text: str, unnamed: str) -> Iterator[tuple[str, str]]:
