@@ -156,7 +156,7 @@ class Transformer:
 
 
 class Plain(Transformer):
-    """NumPy as its formulas are written, an array for each of their steps."""
+    """NumPy as its formulas are written, an array for each of their steps; a power takes it longest."""
 
     def norm(self, x: Array, norm: Affine, out: Array) -> None:
         mean, variance = x.mean(axis=-1, keepdims=True), x.var(axis=-1, keepdims=True)
