@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fastact as fa
 from fastact.catalog import Row
+from fastact.catalog.arguments import OF_SCORES
 from fastact.catalog.row import SAVED
 from fastact.command import show
 
@@ -47,6 +48,7 @@ def _page(row: Row, speaks_of: list[experiments.Experiment]) -> Iterator[str]:
     yield from _letters(row, row.formula)
     yield _figure(row, "curves")
     yield f"**For it.** {row.strengths}\n\n**Against it.** {row.weaknesses}\n"
+    yield from _in_one_pass(row)
     yield from _claims(row)
     yield from _derivatives(row)
     yield from _parameters(row)
@@ -74,6 +76,14 @@ def _letters(row: Row, *texts: str) -> Iterator[str]:
     legend = mathematics.legend(row, *texts)
     if legend:
         yield "where " + "; ".join(f"${letter}$ is {meaning}" for letter, meaning in legend) + ".\n"
+
+
+def _in_one_pass(row: Row) -> Iterator[str]:
+    """What a call can do beside the activation, in the same pass."""
+    given = [a.name for a in row.arguments if a.fused or a in OF_SCORES]
+    if given:
+        listed = ", ".join(f"`{name}=`" for name in given)
+        yield f"[In the same pass](../passes.md), where they are given: {listed}.\n"
 
 
 def _claims(row: Row) -> Iterator[str]:

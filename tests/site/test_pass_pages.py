@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from website import conventions, figures, pass_figures, pass_pages
+from website import activation_pages, conventions, figures, pass_figures, pass_pages
 
 import fastact as fa
 
@@ -47,6 +47,21 @@ def test_a_page_has_what_the_row_says(docs, name):
     assert text.rstrip().endswith(f".. activation:: {name}\n```")
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert headings[:3] == ["Gradients", "Errors", "Elsewhere"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gelu", "`bias=`, `bias_axis=`, `residual=`"),
+        ("swiglu", "`gate=`, `bias=`, `bias_axis=`"),
+        ("softmax", "`scale=`, `causal=`, `mask=`"),
+        ("sparsemax", ""),
+    ],
+)
+def test_the_page_of_an_activation_says_what_it_does_in_the_same_pass(name, words):
+    text = "\n".join(activation_pages._page(fa.activations[name].row, []))
+    said = re.findall(r"^\[In the same pass\]\(\.\./passes\.md\), where they are given: (.*)\.$", text, re.M)
+    assert said == [words] * bool(words)
 
 
 def test_a_page_names_the_experiments_that_speak_of_the_pass(docs):
