@@ -18,7 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import nested_parse_with_titles
 
 import fastact as fa
-from fastact.core.docstring import bare
+from fastact.core.passes import bare
 
 METHODS = "backward", "with_gradient"
 """Those that compute."""

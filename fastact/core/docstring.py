@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from ..catalog import OUT, REQUIRED, Argument, Row
 
@@ -23,13 +22,6 @@ def signature(first: list[str], arguments: Iterable[Argument], by_name: bool = F
             ),
         ]
     )
-
-
-def bare(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature of a function without its types, which docstrings say."""
-    found = inspect.signature(function)
-    parameters = [p.replace(annotation=inspect.Parameter.empty) for p in found.parameters.values()]
-    return found.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
 
 
 def forward(row: Row, signature: inspect.Signature) -> str:

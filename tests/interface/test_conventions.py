@@ -13,8 +13,8 @@ import fastact as fa
 from fastact import catalog
 
 LIBRARIES = {"torch": "torch.nn.functional", "jax": "jax.nn", "keras": "keras.activations"}
-ALL = catalog.rows + catalog.passes
-WITH_CONVENTIONS = [(row, entry) for row in ALL for entry in row.conventions]
+WITH_CONVENTIONS = [(row, entry) for row in catalog.rows for entry in row.conventions]
+OF_PASSES = [(row, entry) for row in catalog.passes for entry in row.conventions]
 
 
 def _id(value) -> str:
@@ -34,7 +34,7 @@ def test_the_page_has_every_activation_and_pass_with_its_signature(sections):
 
 
 def test_the_page_has_one_line_for_each_library_that_has_the_activation(sections):
-    for row in ALL:
+    for row in (*catalog.rows, *catalog.passes):
         lines = [line for line in sections[row.name].splitlines() if line.startswith("| ")][2:]
         shown = [line.split(" | ")[0].removeprefix("| ") for line in lines]
         spelled = {library for library in (*LIBRARIES, "onnx") if getattr(row, library, "")}
@@ -44,13 +44,13 @@ def test_the_page_has_one_line_for_each_library_that_has_the_activation(sections
 
 
 def test_the_page_says_what_the_rows_say(sections):
-    for row, entry in WITH_CONVENTIONS:
+    for row, entry in (*WITH_CONVENTIONS, *OF_PASSES):
         call = f"`{entry.call}`" if entry.call else ""
         line = f"| {entry.library} | `{entry.theirs}` | {entry.differs or 'no'} | {call} |"
         assert line in sections[row.name].splitlines()
 
 
-@pytest.mark.parametrize(("row", "entry"), WITH_CONVENTIONS, ids=_id)
+@pytest.mark.parametrize(("row", "entry"), [*WITH_CONVENTIONS, *OF_PASSES], ids=_id)
 def test_an_entry_names_a_library_and_what_to_call(row, entry):
     assert entry.library in {*LIBRARIES, "onnx", "tensorflow", "thinc"}
     assert entry.theirs.endswith(")")
