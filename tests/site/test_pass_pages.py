@@ -52,16 +52,17 @@ def test_a_page_has_what_the_row_says(docs, name):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("gelu", "`bias=`, `bias_axis=`, `residual=`"),
-        ("swiglu", "`gate=`, `bias=`, `bias_axis=`"),
-        ("softmax", "`scale=`, `causal=`, `mask=`"),
-        ("sparsemax", ""),
+        ("gelu", ["bias", "bias_axis", "residual"]),
+        ("swiglu", ["gate", "bias", "bias_axis"]),
+        ("softmax", ["scale", "causal", "mask"]),
+        ("sparsemax", []),
     ],
 )
 def test_the_page_of_an_activation_says_what_it_does_in_the_same_pass(name, words):
     text = "\n".join(activation_pages._page(fa.activations[name].row, []))
     said = re.findall(r"^\[In the same pass\]\(\.\./passes\.md\), where they are given: (.*)\.$", text, re.M)
-    assert said == [words] * bool(words)
+    assert len(said) == bool(words)
+    assert {*words} <= {*re.findall(r"`(\w+)=`", " ".join(said))}
 
 
 def test_a_page_names_the_experiments_that_speak_of_the_pass(docs):
