@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,3 @@ def recorded(about: str) -> dict[str, Any]:
         "json", type=Path, help="what `fastact bench --json` wrote (with --peers: of a comparison)"
     )
     return json.loads(parser.parse_args().json.read_text(encoding="utf-8"))
-
-
-def main(about: str, document: Path, name: str, table: Callable[[dict[str, Any]], str]) -> None:
-    """Make the table of the record that the command line names, and write it."""
-    write(document, name, table(recorded(about)))

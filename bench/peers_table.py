@@ -1,6 +1,7 @@
-"""Write the table of docs/benchmarks.md from what a run beside other libraries recorded.
+"""Write the tables of docs/benchmarks.md from what runs beside other libraries recorded.
 
 fastact bench --peers --json peers.json && python bench/peers_table.py peers.json
+fastact bench --passes --peers --json passes.json && python bench/peers_table.py passes.json
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from between_markers import direction_of, heading, line, main
+from between_markers import direction_of, heading, line, recorded, write
 
+from fastact.measure.passes.forms import FORMS
 from fastact.measure.peers.turns import NOISE
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -79,5 +81,14 @@ def _rows(measured: list[Measured]) -> Iterator[str]:
         yield line(*label, *(cells.get(column, "–") for column in columns))
 
 
+def place(record: dict[str, Any]) -> str:
+    """The markers that the table of a run goes between: activations have theirs, and passes have."""
+    kinds = {m["activation"] in FORMS for m in record["measurements"]}
+    if len(kinds) != 1:
+        raise SystemExit("the run measured activations and passes; each have a table of their own")
+    return "passes" if kinds == {True} else "peers"
+
+
 if __name__ == "__main__":
-    main(__doc__, DOCUMENT, "peers", table)
+    record = recorded(__doc__)
+    write(DOCUMENT, place(record), table(record))
