@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,9 +80,12 @@ def _like(x: np.ndarray, random: np.random.Generator) -> np.ndarray:
 # -- Norms ---------------------------------------------------------------------------------------
 
 
-def _draw_norm(contents: str, length: int, dtype: np.dtype, random: np.random.Generator) -> Arrays:
+def _draw_norm(
+    contents: str, length: int, dtype: np.dtype, random: np.random.Generator, name: str = "layer_norm"
+) -> Arrays:
     x = _rows(contents, length, dtype, random)
-    return {"x": x, "dy": _like(x, random), **_weights(length, dtype, random)}
+    drawn = {"x": x, "dy": _like(x, random), **_weights(length, dtype, random)}
+    return drawn | _statistics(passes[name](x, eps=EPS, return_stats=True))
 
 
 def _draw_channels(contents: str, length: int, dtype: np.dtype, random: np.random.Generator) -> Arrays:
@@ -89,7 +93,13 @@ def _draw_channels(contents: str, length: int, dtype: np.dtype, random: np.rando
     rows = _rows(contents, length, dtype, random)
     positions = length // 2 if length % 2 == 0 else 1
     x = np.ascontiguousarray(rows.reshape(len(rows), -1, positions).swapaxes(0, 1))
-    return {"x": x, "dy": _like(x, random), **_weights(x.shape[1], dtype, random)}
+    drawn = {"x": x, "dy": _like(x, random), **_weights(x.shape[1], dtype, random)}
+    return drawn | _statistics(passes["batch_norm"](x, training=True, eps=EPS, return_stats=True))
+
+
+def _statistics(found: tuple[np.ndarray, ...]) -> Arrays:
+    """What a norm returned behind its result, for backward."""
+    return dict(zip(("mean", "rstd")[1 - len(found) :], found[1:], strict=True))
 
 
 class _Normalised(NamedTuple):
@@ -111,22 +121,31 @@ class _Normalised(NamedTuple):
         rstd = 1 / np.sqrt((distance**2).mean(axes, keepdims=True) + x.dtype.type(EPS))
         return cls(distance * rstd, rstd, axes)
 
+    @classmethod
+    def given(cls, x: np.ndarray, axes: tuple[int, ...], mean: Any, rstd: np.ndarray) -> _Normalised:
+        """With the statistics that backward is passed, however they were rounded."""
+        return cls((x - mean) * rstd, rstd, axes)
+
     def weighted(self, weight: np.ndarray, bias: np.ndarray | float) -> Exact:
         value = self.value * weight + bias
         return Exact(value, np.maximum(np.maximum(abs(self.value), 1) * abs(weight), abs(bias)))
 
     def gradient(self, g: np.ndarray, centred: bool = True) -> Exact:
-        """Of x, from that of the value."""
+        """Of x, from that of the value; the terms of sums are added up without their signs."""
         mean = g.mean(self.axes, keepdims=True) * centred
         product = self.value * (g * self.value).mean(self.axes, keepdims=True)
-        spread = np.sqrt((g**2).mean(self.axes, keepdims=True))
-        term = np.maximum.reduce(np.broadcast_arrays(abs(g), abs(mean), abs(product), spread))
+        term = np.maximum(abs(g), abs(g).mean(self.axes, keepdims=True) * centred)
+        term = np.maximum(term, abs(self.value) * abs(g * self.value).mean(self.axes, keepdims=True))
         return Exact(self.rstd * (g - mean - product), self.rstd * term)
 
+    def of_weight(self, dy: np.ndarray, axes: tuple[int, ...]) -> Exact:
+        """The gradient of a weight; a value is off by what is lost beside the spread of its row."""
+        terms = abs(dy) * np.maximum(abs(self.value), 1)
+        return Exact((dy * self.value).sum(axes), terms.sum(axes))
 
-def _sum(terms: np.ndarray, axes: tuple[int, ...]) -> Exact:
-    """A gradient of weights, whose terms are added up without their signs for its largest."""
-    return Exact(terms.sum(axes), abs(terms).sum(axes))
+
+def _of_bias(dy: np.ndarray, axes: tuple[int, ...]) -> Exact:
+    return Exact(dy.sum(axes), abs(dy).sum(axes))
 
 
 def _layer_norm(x: Arrays) -> dict[str, Exact]:
@@ -135,11 +154,12 @@ def _layer_norm(x: Arrays) -> dict[str, Exact]:
 
 
 def _layer_norm_backward(x: Arrays) -> dict[str, Exact]:
-    rows = _Normalised.of(x["x"], (1,))
+    rows = _Normalised.given(x["x"], (1,), x["mean"], x["rstd"])
     return {
         "dx": rows.gradient(x["dy"] * x["weight"]),
-        "dweight": _sum(x["dy"] * rows.value, (0,)),
-        "dbias": _sum(x["dy"], (0,)),
+        "dweight": rows.of_weight(x["dy"], (0,)),
+        "dbias": _of_bias(x["dy"], (0,)),
+        "dx of x alone": _Normalised.of(x["x"], (1,)).gradient(x["dy"] * x["weight"]),
     }
 
 
@@ -148,10 +168,14 @@ def _rms_norm(x: Arrays) -> dict[str, Exact]:
 
 
 def _rms_norm_backward(x: Arrays) -> dict[str, Exact]:
-    rows = _Normalised.of(x["x"], (1,), centred=False)
+    rows, alone = (
+        _Normalised.given(x["x"], (1,), 0, x["rstd"]),
+        _Normalised.of(x["x"], (1,), centred=False),
+    )
     return {
         "dx": rows.gradient(x["dy"] * x["weight"], centred=False),
-        "dweight": _sum(x["dy"] * rows.value, (0,)),
+        "dweight": rows.of_weight(x["dy"], (0,)),
+        "dx of x alone": alone.gradient(x["dy"] * x["weight"], centred=False),
     }
 
 
@@ -161,12 +185,14 @@ def _batch_norm(x: Arrays) -> dict[str, Exact]:
 
 
 def _batch_norm_backward(x: Arrays) -> dict[str, Exact]:
-    channels, weight = _Normalised.of(x["x"], (0, 2)), x["weight"][:, None]
-    dx = channels.gradient(x["dy"])
+    axes, weight = (0, 2), x["weight"][:, None]
+    channels = _Normalised.given(x["x"], axes, x["mean"][:, None], x["rstd"][:, None])
+    dx, alone = channels.gradient(x["dy"]), _Normalised.of(x["x"], axes).gradient(x["dy"])
     return {
         "dx": Exact(dx.value * weight, dx.term * abs(weight)),
-        "dweight": _sum(x["dy"] * channels.value, (0, 2)),
-        "dbias": _sum(x["dy"], (0, 2)),
+        "dweight": channels.of_weight(x["dy"], axes),
+        "dbias": _of_bias(x["dy"], axes),
+        "dx of x alone": Exact(alone.value * weight, alone.term * abs(weight)),
     }
 
 
@@ -346,9 +372,11 @@ class Judged:
     exact: Callable[[Arrays], Mapping[str, Exact]]
 
 
-def _statistics(norm: Any, x: np.ndarray, **given: Any) -> dict[str, np.ndarray]:
-    _, *found = norm(x, eps=EPS, return_stats=True, **given)
-    return dict(zip(("mean", "rstd")[-len(found) :], found, strict=True))
+def _gradients(norm: Any, x: Arrays, *words: str, **given: Any) -> tuple[Any, ...]:
+    """With the statistics of the forward call, and of x without them."""
+    given |= {"x": x["x"], "eps": EPS, **{word: x[word] for word in words}}
+    known = {word: x[word] for word in ("mean", "rstd") if word in x}
+    return *norm.backward(x["dy"], **given, **known), norm.backward(x["dy"], **given)[0]
 
 
 def _loss(x: Arrays) -> dict[str, Any]:
@@ -365,9 +393,7 @@ JUDGED: dict[tuple[str, str], Judged] = {
     ("layer_norm", "backward"): Judged(
         _NORMAL,
         _draw_norm,
-        lambda f, x: f.backward(
-            x["dy"], x=x["x"], weight=x["weight"], bias=x["bias"], eps=EPS, **_statistics(f, x["x"])
-        ),
+        lambda f, x: _gradients(f, x, "weight", "bias"),
         _layer_norm_backward,
     ),
     ("rms_norm", "forward"): Judged(
@@ -375,8 +401,8 @@ JUDGED: dict[tuple[str, str], Judged] = {
     ),
     ("rms_norm", "backward"): Judged(
         _NORMAL,
-        _draw_norm,
-        lambda f, x: f.backward(x["dy"], x=x["x"], weight=x["weight"], eps=EPS, **_statistics(f, x["x"])),
+        partial(_draw_norm, name="rms_norm"),
+        lambda f, x: _gradients(f, x, "weight"),
         _rms_norm_backward,
     ),
     ("batch_norm", "forward"): Judged(
@@ -388,9 +414,7 @@ JUDGED: dict[tuple[str, str], Judged] = {
     ("batch_norm", "backward"): Judged(
         _NORMAL,
         _draw_channels,
-        lambda f, x: f.backward(
-            x["dy"], x=x["x"], weight=x["weight"], bias=x["bias"], training=True, eps=EPS
-        ),
+        lambda f, x: _gradients(f, x, "weight", "bias", training=True),
         _batch_norm_backward,
     ),
     ("logsumexp", "forward"): Judged(_LOGITS, _draw_logits, lambda f, x: (f(x["x"]),), _logsumexp),
