@@ -11,18 +11,27 @@ import fastact as fa
 from ..catalog import Pass
 from ..measure.passes.forms import measured_of
 
-CALLS = ("", "backward", "with_gradient")
-"""What a pass is called as: itself, and its methods."""
+METHODS = ("backward", "with_gradient")
+"""What a pass may be called as beside itself."""
 
 
-def calls(row: Pass) -> dict[str, inspect.Signature]:
-    """How it is called, each as it is written."""
-    known = fa.passes[row.name]
-    found = {f"fastact.{row.name}": inspect.signature(known)}
-    for method in CALLS[1:]:
+def calls(row: Pass) -> dict[str, str]:
+    """How it is called, by the name of the method, none for the pass itself."""
+    known, name = fa.passes[row.name], f"fastact.{row.name}"
+    found = {"": f"{name}{_signature(known)}"}
+    for method in METHODS:
         if hasattr(known, method):
-            found[f"fastact.{row.name}.{method}"] = inspect.signature(getattr(known, method))
+            found[method] = f"{name}.{method}{_signature(getattr(known, method))}"
     return found
+
+
+def _signature(function: Any) -> inspect.Signature:
+    """Names and defaults: of types the docstring says more than an annotation does."""
+    signature = inspect.signature(function)
+    bare = [
+        parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()
+    ]
+    return signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
 
 
 def record(row: Pass) -> dict[str, Any]:
@@ -30,7 +39,7 @@ def record(row: Pass) -> dict[str, Any]:
     return {
         "name": row.name,
         "kind": "pass",
-        "calls": [f"{name}{signature}" for name, signature in calls(row).items()],
+        "calls": list(calls(row).values()),
         "formula": row.formula,
         "derivatives": dict(row.derivatives),
         "strengths": row.strengths,
@@ -49,8 +58,8 @@ def record(row: Pass) -> dict[str, Any]:
 
 def facts(row: Pass) -> Iterator[tuple[str, str]]:
     """The same in words, each with what it is."""
-    for name, signature in calls(row).items():
-        yield name.rpartition(".")[2] if name.count(".") > 1 else "call", f"{name}{signature}"
+    for method, text in calls(row).items():
+        yield method or "call", text
     yield "formula", row.formula
     for name, text in row.derivatives.items():
         yield f"gradient of {name}", text

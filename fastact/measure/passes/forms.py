@@ -278,7 +278,7 @@ _ALL = (
             ),
             result="h", also={"gates_out": "x"},
             torch=(
-                "(add(h_both, bx_both + bh_both, out=a_both).add_(x_both).sigmoid_(), "
+                "(add(x_both, bx_both + bh_both, out=a_both).add_(h_both).sigmoid_(), "
                 "add(h_n, bh_n, out=gated), add(x_n, bx_n, out=a_n).addcmul_(a_r, gated).tanh_(), "
                 "lerp(a_n, h, a_z, out=out))",
             ),
