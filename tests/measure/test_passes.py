@@ -250,6 +250,12 @@ def test_passes_are_measured_beside_peers_in_place_and_out(few_repetitions, tmp_
         peers_table.place(record)
 
 
+def test_the_page_has_a_place_for_each_table():
+    page = peers_table.DOCUMENT.read_text(encoding="utf-8")
+    for name in ("peers", "passes"):
+        assert page.count(f"<!-- {name} -->\n") == page.count(f"<!-- /{name} -->") == 1
+
+
 # -- Other libraries -----------------------------------------------------------------------------
 
 

@@ -59,7 +59,7 @@ _CENTRED = (
 _OVER_CHANNELS = (0, 2)
 _SCORES_IN_ONNX = "Softmax(Add(Mul(x, scale), mask), axis=-1)"
 _SCORES_IN_TORCH = "softmax(add(mask, x, alpha=scale, out=out), -1, out=out)"
-_SCORES_BACKWARD_IN_TORCH = "_softmax_backward_data(dy, y, -1, dy.dtype, grad_input=out).mul_(scale)"
+_SCORES_BACKWARD_IN_TORCH = "_softmax_backward_data(dy, y, -1, dy.dtype, grad_input=out)"
 _SCORES = (Step("out", "scale * x + mask"), of_row("out", "softmax", x="out"))
 _SCORES_BACKWARD = (Step("t", "sum(dy * y)"), Step("out", "scale * y * (dy - t)"))
 
@@ -72,7 +72,7 @@ def _of_scores(name: str, kind: str, words: str, backward: str) -> Form:
         ),
         backward=Way(
             f"softmax.backward(dy, y=y{backward}, out=out)", _SCORES_BACKWARD, result="dy",
-            torch=(_SCORES_BACKWARD_IN_TORCH,),
+            torch=(_SCORES_BACKWARD_IN_TORCH + (".mul_(scale)" if "scale" in words else ""),),
         ),
     )  # fmt: skip
 
