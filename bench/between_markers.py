@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from fastact.measure.passes.forms import FORMS
+
 
 def write(document: Path, name: str, table: str) -> None:
     """Put `table` between the markers of that name, of which the document must have one pair."""
@@ -40,6 +42,14 @@ def heading(words: Iterable[str], figures: Iterable[str]) -> list[str]:
 def direction_of(m: dict[str, Any]) -> str:
     """The direction of a recorded measurement, and what backward was computed from."""
     return f"{m['direction']} from {m['saves']}" if m["saves"] else m["direction"]
+
+
+def of_passes(record: dict[str, Any]) -> bool:
+    """Whether a run was of passes; these and activations have tables of their own."""
+    kinds = {m["activation"] in FORMS for m in record["measurements"]}
+    if len(kinds) != 1:
+        raise SystemExit("the run measured activations and passes; each have tables of their own")
+    return kinds == {True}
 
 
 def recorded(about: str) -> dict[str, Any]:

@@ -11,9 +11,8 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from between_markers import direction_of, heading, line, recorded, write
+from between_markers import direction_of, heading, line, of_passes, recorded, write
 
-from fastact.measure.passes.forms import FORMS
 from fastact.measure.peers.turns import NOISE
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -81,14 +80,6 @@ def _rows(measured: list[Measured]) -> Iterator[str]:
         yield line(*label, *(cells.get(column, "–") for column in columns))
 
 
-def place(record: dict[str, Any]) -> str:
-    """The markers that the table of a run goes between: activations have theirs, and passes have."""
-    kinds = {m["activation"] in FORMS for m in record["measurements"]}
-    if len(kinds) != 1:
-        raise SystemExit("the run measured activations and passes; each have a table of their own")
-    return "passes" if kinds == {True} else "peers"
-
-
 if __name__ == "__main__":
     record = recorded(__doc__)
-    write(DOCUMENT, place(record), table(record))
+    write(DOCUMENT, "passes-peers" if of_passes(record) else "peers", table(record))

@@ -6,9 +6,11 @@ import json
 import pickle
 import tracemalloc
 
+import between_markers
 import numpy as np
 import peers_table
 import pytest
+import speed_tables
 
 import fastact as fa
 from fastact import catalog
@@ -193,6 +195,8 @@ def test_named_passes_are_measured_as_activations_are(few_repetitions, tmp_path,
     ]
     assert cli.main([*words, "--json", str(file)]) == 0
     measured = json.loads(file.read_text())["measurements"]
+    with pytest.raises(SystemExit, match="activations and passes"):
+        between_markers.of_passes({"measurements": measured})
     assert {(m["activation"], m["direction"]) for m in measured} == {
         (name, direction) for name in ("layer_norm", "gelu+bias", "relu") for direction in work.DIRECTIONS
     }
@@ -205,9 +209,14 @@ def test_named_passes_are_measured_as_activations_are(few_repetitions, tmp_path,
         assert word in printed
 
 
-def test_all_passes_are_measured_where_that_is_asked_for(few_repetitions, capsys):
+def test_all_passes_are_measured_where_that_is_asked_for(few_repetitions, monkeypatch, tmp_path, capsys):
+    file = tmp_path / "measured.json"
     words = ["bench", "--passes", "--quick", "--size", "64", "--threads", "1", "--dtype", "float32"]
-    assert cli.main([*words, "--details"]) == 0
+    assert cli.main([*words, "--details", "--json", str(file)]) == 0
+    record = json.loads(file.read_text())
+    assert between_markers.of_passes(record)
+    monkeypatch.setattr(speed_tables, "SIZE", 64)
+    assert "| gelu+bias | backward from x |" in speed_tables.table(record)
     printed = capsys.readouterr().out
     for form in FORMS:
         assert form in printed
@@ -243,16 +252,16 @@ def test_passes_are_measured_beside_peers_in_place_and_out(few_repetitions, tmp_
     }
     assert all(m["speedup"]["numpy"] > 0 and not m["disagrees"] for m in record["measurements"])
     assert "rms_norm" in capsys.readouterr().out
-    assert peers_table.place(record) == "passes"
+    assert between_markers.of_passes(record)
     assert "| rms_norm | forward | in place | float32 |" in peers_table.table(record)
     record["measurements"][0]["activation"] = "relu"
     with pytest.raises(SystemExit, match="activations and passes"):
-        peers_table.place(record)
+        between_markers.of_passes(record)
 
 
 def test_the_page_has_a_place_for_each_table():
     page = peers_table.DOCUMENT.read_text(encoding="utf-8")
-    for name in ("peers", "passes"):
+    for name in ("in-place", "peers", "passes", "passes-peers"):
         assert page.count(f"<!-- {name} -->\n") == page.count(f"<!-- /{name} -->") == 1
 
 
