@@ -20,7 +20,9 @@ from fastact.measure.passes import arrays
 from fastact.measure.passes.form import names_in
 from fastact.measure.passes.forms import FORMS, measured_of
 from fastact.measure.peers import libraries, turns
+from fastact.measure.peers.session import Session
 from fastact.measure.work import Cell
+from fastact.measure.worker import Worker
 
 WAYS = [(form, direction) for form in FORMS.values() for direction in form.ways()]
 PLACES = [True, False]
@@ -268,16 +270,22 @@ def test_the_page_has_a_place_for_each_table():
 # -- Other libraries -----------------------------------------------------------------------------
 
 
-@each_way
-def test_torch_computes_the_same(form, direction):
-    pytest.importorskip("torch")
-    from fastact.measure.peers.session import Session
+@pytest.fixture(scope="module")
+def torch_worker():
+    """torch in a process of its own: what is said to it of threads is said to OpenMP."""
+    if turns.missing(["torch"]):
+        pytest.skip("torch is not installed")
+    worker = Worker("torch", Session, "torch")
+    yield worker
+    worker.close()
 
-    session = Session("torch")
+
+@each_way
+def test_torch_computes_the_same(torch_worker, form, direction):
     way = form.ways()[direction]
     for cell in _cells(form, direction, dtypes=["float32"]):
         if cell in turns.cells([form.name], ["float32"], [2**12]):
-            answer = session.prepare(cell, 1)
+            answer = torch_worker.ask("prepare", cell, 1)
             assert not answer.disagrees, answer.reason
             assert "instead of" not in answer.reason
             if not cell.in_place:
@@ -302,8 +310,6 @@ def test_a_model_of_onnx_computes_the_same(name):
 
 def test_scipy_has_the_logarithm_of_sums(few_repetitions):
     pytest.importorskip("scipy")
-    from fastact.measure.peers.session import Session
-
     cell = Cell(FORMS["logsumexp"], "forward", "float64", 1024, in_place=False)
     assert Session("scipy").prepare(cell, 1).able
 
