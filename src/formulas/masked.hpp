@@ -78,12 +78,13 @@ template <class T> struct AsGiven {
     template <class Seen> T operator()(T x, Seen seen) const { return where_seen(seen, x, minus_infinity<T>); }
 };
 
-// Times a power of two that is at most 1 in magnitude: exactly, but where that no longer matters.
+// Times a power of two that is at most 1 in magnitude, or 0: exactly, but where that no longer matters.
 template <class T> struct Shifted {
     T times;
 
     explicit Shifted(const Scaling& factor) : times(T(factor.high)) {}
     static bool fits(const Scaling& factor) {
+        if (T(factor.high) == 0) return true;
         int exponent;
         const bool power = factor.low == 0 && std::abs(std::frexp(factor.high, &exponent)) == 0.5;
         return power && exponent <= 1 && exponent > -60;
@@ -121,8 +122,8 @@ template <class T, class Op, class Logits> struct Plainly {
     explicit Plainly(const Scaling& factor) : op(&factor.temperature), logits(factor) {}
     explicit Plainly(const Op& op) : op(op), logits() {}
 
-    // The same formula of what `logit` gives.
-    using OfLogits = Plainly<T, Op, AsGiven<T>>;
+    // The same formula of what `logit` gives, with nothing that is not seen.
+    Plainly<T, Op, AsGiven<T>> of_logits() const { return Plainly<T, Op, AsGiven<T>>(op); }
 
     template <class Seen> T logit(T x, Seen seen) const { return logits(x, seen); }
     T level(T largest) const { return largest; }
@@ -160,9 +161,11 @@ template <class T> struct ScaledSoftmax : TemperedSoftmax<T> {
         sign = std::signbit(factor.high) ? math::sign_bit<T> : math::Bits<T>(0);
         times = T(0.5) * this->high, rest = T(0.5) * this->low;
     }
-    // Not seen, whatever a mask says; only where there is a scale.
-    T unseen() const { return turned(minus_infinity<T>); }
-    bool can_pad() const { return times > 0; }
+    ScaledSoftmax of_logits() const {
+        ScaledSoftmax same = *this;
+        same.sign = 0;
+        return same;
+    }
     T turned(T x) const { return math::from_bits<T>(math::bits(x) ^ sign); }
     template <class Seen> T logit(T x, Seen seen) const { return where_seen(seen, turned(x), minus_infinity<T>); }
     T level(T largest) const { return largest * times; }
@@ -183,6 +186,11 @@ template <class T> struct ScaledLogSoftmax : ScaledSoftmax<T> {
 
     using ScaledSoftmax<T>::ScaledSoftmax;
 
+    ScaledLogSoftmax of_logits() const {
+        ScaledLogSoftmax same = *this;
+        same.sign = 0;
+        return same;
+    }
     static T below(T term, T x, T largest) { return math::keep(math::mask_if<T>(x != largest), term); }
     template <class Seen> T near_term(T x, Seen seen, Peak<T> peak) const {
         return below(ScaledSoftmax<T>::near_term(x, seen, peak), this->turned(x), peak.largest);
@@ -204,7 +212,8 @@ template <class T> struct ScaledLogSoftmax : ScaledSoftmax<T> {
     }
     template <class Seen> T result(T x, Seen seen, T largest, Parts<T> log) const {
         const T d = T(0.5) * this->turned(x) - T(0.5) * largest;
-        const T y = math::fma(d, this->high, math::fma(d, this->low, -log.high)) - log.low;
+        const T finite = math::keep(math::mask_if<T>(d != minus_infinity<T>), d);  // `low` may be 0
+        const T y = math::fma(d, this->high, math::fma(finite, this->low, -log.high)) - log.low;
         return where_seen(seen, y, minus_infinity<T>);
     }
     double log_sum(double sum, double ties, T largest) const {
@@ -219,8 +228,6 @@ template <class T> struct BiasedSoftmax : Softmax<T> {
 
     explicit BiasedSoftmax(const Scaling& factor) : Softmax<T>(nullptr), logits(factor) {}
 
-    T unseen() const { return 0; }  // as the mask says
-    bool can_pad() const { return true; }
     T logit(T x, T added) const { return logits(x, added); }
     T level(T largest) const { return largest; }
     T near_term(T x, T added, Peak<T> peak) const {
@@ -240,6 +247,11 @@ template <class T, class Form> struct Times : Form {
     T factor;
 
     Times(const Form& form, T factor) : Form(form), factor(factor) {}
+    auto of_logits() const
+        requires requires(const Form& form) { form.of_logits(); }
+    {
+        return Times<T, decltype(Form::of_logits())>(Form::of_logits(), factor);
+    }
     template <class Seen> T result(T kept, Seen seen, T largest, Parts<T> parts) const {
         return Form::result(kept, seen, largest, parts) * factor;
     }

@@ -232,6 +232,32 @@ def test_long_rows(any_dtype):
     np.testing.assert_allclose(dx.astype(float), gradient.astype(float), rtol=4 * unit, atol=1e-7)
 
 
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("shape", [(1, 100_000), (3, 40_001)])
+def test_threads_share_long_rows(call, shape, dtype):
+    x, target, given = _drawn(call, shape, dtype)
+    if target.dtype.kind in "iu":
+        target[0] = 20_000
+    with fa.num_threads(1):
+        losses, dx = fa.cross_entropy.with_gradient(x, target, **given)
+    for threads in (2, 3):
+        with fa.num_threads(threads):
+            assert same_bits(fa.cross_entropy(x, target, **given), losses)
+            some, gradient = fa.cross_entropy.with_gradient(x, target, **given)
+            assert same_bits(some, losses)
+            assert same_bits(gradient, dx)
+
+
+def test_an_ignored_row_that_threads_share(dtype):
+    x = _draw((1, 100_000), dtype)
+    for threads in (1, 2):
+        with fa.num_threads(threads):
+            losses, dx = fa.cross_entropy.with_gradient(x, np.array([-100]))
+            assert losses == 0
+            assert (dx == 0).all()
+            assert fa.cross_entropy(x, np.array([-100])) == 0
+
+
 def test_what_is_infinite_or_not_a_number(dtype):
     x = np.array([[0, np.nan, 1], [0, np.inf, 1], [-np.inf] * 3, [0, -np.inf, 1]], dtype)
     losses, dx = fa.cross_entropy.with_gradient(x, np.array([0, 0, 0, 1]))
