@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <type_traits>
 
@@ -239,7 +240,9 @@ template <class T> struct BiasedSoftmax : Softmax<T> {
         const auto [high, error] = math::difference(logit, peak.largest);
         return math::exp_sum(high, error + logits.lost(x, added, logit), raised<T>);
     }
-    T result(T kept, T, T largest, Parts<T> inverse) const { return Softmax<T>::result(kept, largest, inverse); }
+    template <class Seen> T result(T kept, Seen, T largest, Parts<T> inverse) const {
+        return Softmax<T>::result(kept, largest, inverse);
+    }
 };
 
 // A form whose results are multiplied by a number.
@@ -255,6 +258,24 @@ template <class T, class Form> struct Times : Form {
     template <class Seen> T result(T kept, Seen seen, T largest, Parts<T> parts) const {
         return Form::result(kept, seen, largest, parts) * factor;
     }
+};
+
+// A form as a formula of rows.hpp, with what is added in the place of an index, or where all is seen.
+template <class T, class Form> struct AsFormula : Form {
+    explicit AsFormula(const Form& form) : Form(form) {}
+
+    template <class Index> T logit(T x, Index index) const { return Form::logit(x, told(index)); }
+    template <class Index> T near_term(T x, Peak<T> peak, Index index) const {
+        return Form::near_term(x, told(index), peak);
+    }
+    template <class Index> T term(T x, Peak<T> peak, Index index) const { return Form::term(x, told(index), peak); }
+    T result(T kept, T largest, Parts<T> parts) const {
+        return Form::result(kept, std::true_type(), largest, parts);
+    }
+
+  private:
+    static std::true_type told(std::uint64_t) { return {}; }
+    static T told(T added) { return added; }
 };
 
 // What a result is that nothing was seen of, and which forms there are.

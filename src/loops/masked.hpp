@@ -169,15 +169,16 @@ template <class Form, class T, class Seen> class SeenRow {
     }
 };
 
-// The logits of rows of at most so many elements are written beside the array.
-inline constexpr Size longest_copied = 4096;
+// The logits of rows of at most so many elements are written beside the array; those of longer ones in the place of
+// the results, so that three rows need not fit into the L1 cache.
+template <class T> inline constexpr Size longest_copied = 8192 / Size(sizeof(T));
 
 // How many elements of a row are computed, and its mask for those: of a formula that asks in each pass, a copy.
 template <class Form, class T, class Seen>
 Seen padded_mask(const Form& form, Seen seen, Size length, Size& count, T* room) {
     const Size padded = std::min((count + lanes - 1) / lanes * lanes, length);
     if constexpr (!requires { form.of_logits(); }) {
-        if (padded == count || length > longest_copied) return seen;
+        if (padded == count || length > longest_copied<T>) return seen;
         copy_padded(room, count, padded, [=](Size i) { return seen.mask[i]; });
         seen.mask = room;
     }
@@ -240,7 +241,7 @@ void each_seen_row(const Call& call, Size length, S* out, Size first, Size last,
     using T = Computed<S>;
     with_form_of<Family, S>(call, [&](const auto& form_, auto mask, const auto& rows, const auto& masks) {
         const Scratch<T, segment> room;
-        const Scratch<T, longest_copied> of_mask;
+        const Scratch<T, longest_copied<T>> of_mask;
         const bool prefetches = prefetches_rows<S>({call.axis.outer, length, 1}, first, last);
         VisibleRow visible = visible_row(call, length, first);
         for (Size unit = first; unit < last; ++unit, visible.advance()) {
@@ -253,7 +254,7 @@ void each_seen_row(const Call& call, Size length, S* out, Size first, Size last,
             Size filled = seen;
             const auto told = staged_mask(mask(visible.at()), masks, seen);
             const auto padded = padded_mask(form, told, length, filled, static_cast<T*>(of_mask));
-            const bool apart = !Half<S> && length <= longest_copied;
+            const bool apart = !Half<S> && length <= longest_copied<T>;
             const SeenRow row(form, x, to, to && !apart ? to : static_cast<T*>(room), seen, filled, padded);
             conclude(row, unit, row.is_empty() ? RowSums<T>() : row.sums(), rows);
         }
@@ -334,22 +335,21 @@ template <class Op, class T> void share_seen_gradient(const Op& op, const Call& 
 
 // -- Short rows, as columns -----------------------------------------------------------------------
 
-// The logits of a short row, read as a whole: to end a loop in it takes longer.
-template <class Form, class T, class Seen>
-[[gnu::flatten]] void copy_short_logits(const Form& form_, const T* x, T* to, Size count, Size length, Seen seen) {
-    const auto logit = [=, form = form_](Size i) { return form.logit(x[i], seen(i, 0)); };
+// value(i) for the first `count` elements of a short row, -inf for the rest. It is read as a whole: to end a loop in it
+// takes longer.
+template <class T, class Value> [[gnu::flatten]] void copy_short(T* to, Size count, Size length, Value value) {
     const auto bound = math::Bits<T>(count);
 #pragma GCC ivdep
-    for (Size i = 0; i < length; ++i) to[i] = math::Bits<T>(i) < bound ? logit(i) : minus_infinity<T>;
+    for (math::Bits<T> i = 0; i < math::Bits<T>(length); ++i) to[i] = i < bound ? value(Size(i)) : minus_infinity<T>;
 }
 
-// Of columns side by side, of which each has its own `counts`.
+// Logits in the place of columns, of which each has its own `counts`.
 template <class Form, class T>
-[[gnu::flatten]] void make_logits(const Form& form_, T* columns, const math::Bits<T>* counts, Size length) {
+[[gnu::flatten]] void make_logits(const Form& form, T* columns, const math::Bits<T>* counts, Size length) {
     for (Size i = 0; i < length; ++i)
 #pragma GCC ivdep
         for (Size c = 0; c < tile; ++c) {
-            const T logit = form_.logit(columns[i * tile + c], std::true_type());
+            const T logit = form.logit(columns[i * tile + c], std::true_type());
             const auto seen = math::mask_if<T>(math::Bits<T>(i) < counts[c]);
             columns[i * tile + c] = where_seen(seen, logit, minus_infinity<T>);
         }
@@ -361,8 +361,8 @@ template <class T> bool any_is_nan(const T* values) {
     return any != 0;
 }
 
-// Short rows whose logits are numbers of T, as columns (lines.hpp): 64 at a time as those of the plain formula, in
-// which what is not seen is -inf.
+// Short rows as columns (lines.hpp): 64 at a time as those of a formula of rows.hpp, of logits that are -inf where they
+// are not seen, or of x and of what is added to it.
 template <class Family, class S> class SeenTiles {
     using T = Computed<S>;
 
@@ -376,20 +376,30 @@ template <class Family, class S> class SeenTiles {
         S* const out = output<S>(call) + first * length;
         T *const columns = of_columns, *const results = rows.at(out);
         bring(form, mask, rows, masks, first);
-        fastact::normalize(form.op, columns, columns, Lines<tile, Known<tile>>{length, tile, {}, {}});
+        if constexpr (requires { form.op; })
+            fastact::normalize(form.op, columns, columns, Columns<Indices>{length, tile, {}, {}});
+        else if constexpr (requires { form.of_logits(); })
+            fastact::normalize(AsFormula<T, Form>(form.of_logits()), columns, columns,
+                               Columns<Indices>{length, tile, {}, {}});
+        else
+            fastact::normalize(AsFormula<T, Form>(form), columns, columns,
+                               Columns<Drawn<T, tile>>{length, tile, {}, {of_masks}});
         with_known_length(length, [&](auto known) { to_rows<T>(columns, results, known); });
         if (any_is_nan(columns)) hide(mask, masks, results, first);
         rows.write(out, tile * length);
     }
 
   private:
+    template <class Index> using Columns = Lines<tile, Known<tile>, Index>;
+
     const Call& call;
     const Size length;
-    const Scratch<T, short_row / Size(sizeof(T)) * tile> of_lines, of_columns;
+    const Scratch<T, short_row / Size(sizeof(T)) * tile> of_lines, of_columns, of_masks;
 
     template <class Form, class Mask>
     void bring(const Form& form, Mask mask, const Staged<S>& rows, const Staged<S>& masks, Size first) {
         constexpr bool sees_all = std::is_same_v<decltype(mask(0)), Everything>;
+        constexpr bool adds = !requires { form.of_logits(); };
         const T* x = rows.read(input<S>(call, 0) + first * length, tile * length);
         math::Bits<T> counts[tile];
         VisibleRow visible = visible_row(call, length, first);
@@ -398,11 +408,19 @@ template <class Family, class S> class SeenTiles {
             counts[k] = math::Bits<T>(seen);
             if constexpr (!sees_all) {
                 const auto told = staged_mask(mask(visible.at()), masks, length, place);
-                copy_short_logits(form, x + place, of_lines + place, seen, length, told);
+                const T* from = x + place;
+                copy_short(of_lines + place, seen, length, [=, form = form](Size i) {
+                    if constexpr (adds)
+                        return told.mask[i];
+                    else
+                        return form.logit(from[i], told(i, 0));
+                });
             }
         }
-        const T* lines = sees_all ? x : of_lines;
-        with_known_length(length, [&](auto known) { to_columns<T>(lines, of_columns, known); });
+        with_known_length(length, [&](auto known) {
+            if constexpr (adds) to_columns<T>(of_lines, of_masks, known);
+            to_columns<T>(sees_all || adds ? x : static_cast<const T*>(of_lines), of_columns, known);
+        });
         if constexpr (sees_all) make_logits<Form, T>(form, of_columns, counts, length);
     }
     template <class Mask> void hide(Mask mask, const Staged<S>& masks, T* results, Size first) {
@@ -430,10 +448,8 @@ template <class Family, class S> void masked_forward(const Call& call, Size firs
     Size unit = first;
     if (SeenTiles<Family, S>::fit(length) && first + tile <= last)
         with_form_of<Family, S>(call, [&](const auto& form, auto mask, const auto& rows, const auto& masks) {
-            if constexpr (requires { form.op; }) {
-                SeenTiles<Family, S> tiles(call);
-                for (; unit + tile <= last; unit += tile) tiles.normalize(form, mask, rows, masks, unit);
-            }
+            SeenTiles<Family, S> tiles(call);
+            for (; unit + tile <= last; unit += tile) tiles.normalize(form, mask, rows, masks, unit);
         });
     each_seen_row<Family>(
         call, length, out, unit, last, form_as_it_is,

@@ -233,6 +233,20 @@ def test_long_rows(any_dtype):
 
 
 @pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("shape", [(64, 10), (64, 1000), (4, 16_000)])
+def test_half_precision_is_float32_rounded_once(call, shape, any_dtype):
+    if any_dtype in (np.float32, np.float64):
+        pytest.skip("computed as it is")
+    x, target, given = _drawn(call, shape, any_dtype)
+    wide = target if target.dtype.kind in "iu" else target.astype(np.float32)
+    words = {k: v.astype(np.float32) if isinstance(v, np.ndarray) else v for k, v in given.items()}
+    losses, dx = fa.cross_entropy.with_gradient(x, target, **given)
+    expected = fa.cross_entropy.with_gradient(x.astype(np.float32), wide, **words)
+    assert same_bits(losses, expected[0].astype(any_dtype))
+    assert same_bits(dx, expected[1].astype(any_dtype))
+
+
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("shape", [(1, 100_000), (3, 40_001)])
 def test_threads_share_long_rows(call, shape, dtype):
     x, target, given = _drawn(call, shape, dtype)

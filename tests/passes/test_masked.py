@@ -307,7 +307,7 @@ def test_logarithms_of_what_is_not_seen(scale, any_dtype):
 @pytest.mark.parametrize("length", [1, 3, 15, 16, 17, 31, 32, 33, 40, 48, 63, 64, 65])
 @pytest.mark.parametrize("rows", [1, 63, 64, 65, 130])
 def test_a_row_is_the_same_beside_others(length, rows, any_dtype):
-    """Short rows are computed 64 at a time, others one by one or some together: all have the bits of a row alone."""
+    """Short rows are computed 64 at a time, others one by one: all have the bits of a row alone."""
     x, keep = _draw((rows, length), any_dtype), _keep((rows, length))
     for given in ({"scale": 0.3}, {"causal": length - rows // 2}, {"mask": keep}, {"mask": x[::-1].copy()}):
         y = fa.softmax(x, **given)
@@ -325,6 +325,28 @@ def test_several_axes_are_one_row(any_dtype):
     assert same_bits(np.moveaxis(result, 1, 2).reshape(3, 5, 24), fa.softmax(flat, scale=0.7, mask=kept))
     assert same_bits(fa.logsumexp(x, (1, 3), mask=keep), fa.logsumexp(flat, mask=kept))
     assert fa.logsumexp(x, None).shape == ()
+
+
+@pytest.mark.parametrize("name", [*ROWS, "logsumexp"])
+@pytest.mark.parametrize("shape", [(12, 32, 32), (3, 128, 128), (2, 500, 512)])
+def test_half_precision_is_float32_rounded_once(name, shape, any_dtype):
+    if any_dtype in (np.float32, np.float64):
+        pytest.skip("computed as it is")
+    x, keep, added = _draw(shape, any_dtype), _keep(shape), _draw(shape[1:], any_dtype, seed=1)
+    call = getattr(fa, name)
+    for given in (
+        {"scale": 0.125, "causal": True},
+        {"scale": 0.3, "mask": keep},
+        {"mask": added, "causal": 3},
+    ):
+        wide = {k: v.astype(np.float32) if v is added else v for k, v in given.items()}
+        y = call(x, **given)
+        assert same_bits(y, call(x.astype(np.float32), **wide).astype(any_dtype))
+        dy = _draw(y.shape, any_dtype, seed=3)
+        kept = {"x": x} if name == "logsumexp" else {"y": y}
+        dx = call.backward(dy, **kept, **given)
+        kept = {k: v.astype(np.float32) for k, v in kept.items()}
+        assert same_bits(dx, call.backward(dy.astype(np.float32), **kept, **wide).astype(any_dtype))
 
 
 def test_half_precision_longer_than_a_buffer():
