@@ -94,8 +94,8 @@ template <class T> struct Shifted {
     template <class Seen> T operator()(T x, Seen seen) const { return where_seen(seen, x * times, minus_infinity<T>); }
 };
 
-// scale x + added, and what it lost.
-template <class T> struct Biased {
+// scale x + added, and what it lost. Of a power of two the product is exact.
+template <class T, bool exact = false> struct Biased {
     T times, rest;
 
     explicit Biased(const Scaling& factor)
@@ -109,7 +109,7 @@ template <class T> struct Biased {
     T lost(T x, T added, T logit) const {
         const T product = x * times, part = logit - product;
         const T error = (product - (logit - part)) + (added - part);
-        const T low = math::fma(x, rest, error + math::product_error(x, times, product));
+        const T low = exact ? error : math::fma(x, rest, error + math::product_error(x, times, product));
         return math::keep(math::mask_if<T>(math::abs(low) < T(0.125)), low);
     }
 };
@@ -224,8 +224,8 @@ template <class T> struct ScaledLogSoftmax : ScaledSoftmax<T> {
 };
 
 // Of scale x + added with what that lost in rounding, which the exponential would multiply.
-template <class T> struct BiasedSoftmax : Softmax<T> {
-    Biased<T> logits;
+template <class T, bool exact = false> struct BiasedSoftmax : Softmax<T> {
+    Biased<T, exact> logits;
 
     explicit BiasedSoftmax(const Scaling& factor) : Softmax<T>(nullptr), logits(factor) {}
 
@@ -285,6 +285,7 @@ struct AsShares {
     template <class T> using Shifted = Plainly<T, Softmax<T>, fastact::Shifted<T>>;
     template <class T> using Scaled = ScaledSoftmax<T>;
     template <class T> using Biased = BiasedSoftmax<T>;
+    template <class T> using BiasedExactly = BiasedSoftmax<T, true>;
 };
 struct AsLogarithms {
     static constexpr bool logarithm = true;
@@ -307,6 +308,8 @@ void with_form(const Scaling& factor, Size kind, const void* mask, Body body) {
         const auto added = [=](Size at) {
             return AddedMask<T>{reinterpret_cast<const T*>(static_cast<const S*>(mask) + at)};
         };
+        if constexpr (!Family::logarithm)
+            if (Shifted<T>::fits(factor)) return body(typename Family::template BiasedExactly<T>(factor), added);
         return body(typename Family::template Biased<T>(factor), added);
     }
     if constexpr (!Family::logarithm)

@@ -169,16 +169,15 @@ template <class Form, class T, class Seen> class SeenRow {
     }
 };
 
-// The logits of rows of at most so many elements are written beside the array; those of longer ones in the place of
-// the results, so that three rows need not fit into the L1 cache.
-template <class T> inline constexpr Size longest_copied = 8192 / Size(sizeof(T));
+// Masks of rows of at most so many elements are copied, where they have to go on behind what is seen.
+inline constexpr Size longest_mask = 4096;
 
 // How many elements of a row are computed, and its mask for those: of a formula that asks in each pass, a copy.
 template <class Form, class T, class Seen>
 Seen padded_mask(const Form& form, Seen seen, Size length, Size& count, T* room) {
     const Size padded = std::min((count + lanes - 1) / lanes * lanes, length);
     if constexpr (!requires { form.of_logits(); }) {
-        if (padded == count || length > longest_copied<T>) return seen;
+        if (padded == count || length > longest_mask) return seen;
         copy_padded(room, count, padded, [=](Size i) { return seen.mask[i]; });
         seen.mask = room;
     }
@@ -241,7 +240,7 @@ void each_seen_row(const Call& call, Size length, S* out, Size first, Size last,
     using T = Computed<S>;
     with_form_of<Family, S>(call, [&](const auto& form_, auto mask, const auto& rows, const auto& masks) {
         const Scratch<T, segment> room;
-        const Scratch<T, longest_copied<T>> of_mask;
+        const Scratch<T, longest_mask> of_mask;
         const bool prefetches = prefetches_rows<S>({call.axis.outer, length, 1}, first, last);
         VisibleRow visible = visible_row(call, length, first);
         for (Size unit = first; unit < last; ++unit, visible.advance()) {
@@ -254,7 +253,7 @@ void each_seen_row(const Call& call, Size length, S* out, Size first, Size last,
             Size filled = seen;
             const auto told = staged_mask(mask(visible.at()), masks, seen);
             const auto padded = padded_mask(form, told, length, filled, static_cast<T*>(of_mask));
-            const bool apart = !Half<S> && length <= longest_copied<T>;
+            const bool apart = !Half<S> && length <= segment;
             const SeenRow row(form, x, to, to && !apart ? to : static_cast<T*>(room), seen, filled, padded);
             conclude(row, unit, row.is_empty() ? RowSums<T>() : row.sums(), rows);
         }
