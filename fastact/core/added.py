@@ -47,7 +47,7 @@ class Added(NamedTuple):
     @property
     def beside(self) -> tuple[Any, ...]:
         """What `run_added` is given between parameters and the position."""
-        return self.bias, self.axis, self.dropout, self.weights
+        return self.bias, self.axis, self.dropout, tuple(self.weights)
 
 
 def read(

@@ -274,7 +274,8 @@ cdef class Kernels:
         call.size = cnp.PyArray_SIZE(first)
         call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
         call.inputs[2] = call.inputs[3] = call.inputs[4] = call.outputs[0] = call.outputs[2] = NULL
-        added.dropout, added.weights = NULL, call.axis
+        added.dropout = NULL
+        added.weights = call.axis
         if dropout:
             read_numbers(dropout, left_out)
             drop_with(&added, left_out, dtype)
@@ -684,7 +685,8 @@ cdef class GatedKernels(FixedKernels):
         for k, array in enumerate(outputs):
             call.outputs[k] = cnp.PyArray_DATA(array)
         added.axis.outer, added.axis.length, added.axis.inner = axis
-        added.kernel, added.dropout = work.kernel[computed_in(dtype)], NULL
+        added.kernel = work.kernel[computed_in(dtype)]
+        added.dropout = NULL
         if dropout:
             read_numbers(dropout, left_out)
             drop_with(&added, left_out, dtype)
