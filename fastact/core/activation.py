@@ -542,8 +542,9 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
             arrays.write(run, *copies)
         if total is None:
             return results, []
-        totals = [total.totals(k) if results[0].size else np.zeros(axis[1]) for k in range(len(beside))]
-        return results, [added.of_bias(t, one.shape, dtype) for t, one in zip(totals, beside, strict=True)]
+        if not results[0].size:
+            return results, [added.of_bias(np.zeros(one.shape), one.shape, dtype) for one in beside]
+        return results, [added.of_pair(total, one, k, dtype) for k, one in enumerate(beside)]
 
     def _of_two(self, x: Any, gate: Any, axis: Any, out: Any, words: Any) -> Any:
         """Forward on arrays of their own in place of the halves of one."""

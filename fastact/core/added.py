@@ -242,9 +242,31 @@ def _kernels_of(name: str) -> _dispatch.Kernels:
 
 def of_bias(totals: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> Any:
     """The gradient of a bias of this shape: a scalar, where it is one number."""
-    if len(totals) > 1 and np.prod(shape, dtype=int) == 1:
-        totals = np.array([math.fsum(totals)])
     return arrays.cast(totals, dtype, copy=False).reshape(shape)[()]
+
+
+def of_pair(sums: _dispatch.Sums, one: Added, which: int, dtype: np.dtype) -> Any:
+    """That of one of two biases, of which a number is summed along the axis of the other one."""
+    totals = sums.totals(which)
+    if len(totals) > 1 and np.prod(one.shape, dtype=int) == 1:
+        parts = sums.parts(which) if np.isfinite(totals).all() else totals
+        totals = np.array([_sum(parts)])
+    return of_bias(totals, one.shape, dtype)
+
+
+def _sum(terms: np.ndarray) -> float:
+    """Their sum, rounded once; as a plain one where it is not finite."""
+    try:
+        return math.fsum(terms)
+    except (OverflowError, ValueError):
+        with np.errstate(all="ignore"):
+            return float(terms.sum())
+
+
+def some(words: tuple[Any, ...]) -> bool:
+    """Whether anything goes with the activation, or its gradient is asked for."""
+    bias, _, *others = words
+    return bias is not None or any(other is not None and other is not False for other in others)
 
 
 def is_number(words: tuple[Any, ...]) -> bool:

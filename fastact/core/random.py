@@ -39,24 +39,20 @@ class Random(Described, kind="random"):
         *args: Any,
         out: Any = None,
         seed: Any = _ELSEWHERE,
-        bias: Any = None,
-        bias_axis: Any = -1,
-        residual: Any = None,
-        dropout: Any = None,
         **kwargs: Any,
     ) -> Any:
+        beside = _dispatch.taken(kwargs, 4) if kwargs else None
         if len(args) > len(self._names):
             args, seed, out = self._behind_bounds(args, seed, out)
         elif seed is _ELSEWHERE:
             seed = None
         bounds = self._read_parameters(args, kwargs) if args or kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
-        if bias is not None or residual is not None or dropout is not None:
-            words = bias, bias_axis, residual, dropout
-            result = kernels.run_plain_added("forward", x, None, out, parameters, *words)
+        if beside is not None and added.some(beside):
+            result = kernels.run_plain_added("forward", x, None, out, parameters, *beside)
             if result is not None:
                 return result
-            return added.forward(kernels, self.row, x, _dispatch.single(out), parameters, words)
+            return added.forward(kernels, self.row, x, _dispatch.single(out), parameters, beside)
         result = kernels.run_plain("forward", x, None, out, parameters)
         if result is not None:
             return result
@@ -86,22 +82,17 @@ class Random(Described, kind="random"):
         y: Any = None,
         out: Any = None,
         seed: Any = None,
-        bias: Any = None,
-        bias_axis: Any = -1,
-        residual: Any = None,
-        dropout: Any = None,
-        bias_grad: bool = False,
         **kwargs: Any,
     ) -> Any:
+        beside = _dispatch.taken(kwargs, 5) if kwargs else None
         bounds = self._read_parameters((), kwargs, backward=True) if kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
         direction = self._read_saved(x, y)
         if direction == "y" and bounds != self._defaults:
             self._check_output_determines(bounds)
         kept = x if direction == "x" else y
-        if bias is not None or residual is not None or dropout is not None or bias_grad:
-            words = bias, bias_axis, residual, dropout, bool(bias_grad)
-            return self._backward_added(kernels, dy, direction, kept, out, parameters, words)
+        if beside is not None and added.some(beside):
+            return self._backward_added(kernels, dy, direction, kept, out, parameters, beside)
         result = kernels.run_plain(direction, dy, kept, out, parameters)
         if result is not None:
             return result

@@ -37,9 +37,9 @@ template <class T> class Bias {
         T* to = memory;
         for (Size channel = 0; channel < axis.length; ++channel) to = std::fill_n(to, axis.inner, bias[channel]);
         const Size end = std::min(chunk, elements) + period;
-        for (Size filled = period, more; filled < end; filled += more) {
-            more = std::min(filled, end - filled);
-            std::copy_n(static_cast<const T*>(memory), more, memory + filled);
+        for (Size more; filled < end; filled += more) {
+            more = filled ? std::min(filled, end - filled) : period;
+            if (filled) std::copy_n(static_cast<const T*>(memory), more, memory + filled);
         }
     }
 
@@ -61,30 +61,45 @@ template <class T> class Bias {
         }
     }
 
-    // run(start, stop, values) for `count` elements from this position on: those that have their biases side by side.
-    template <class Run> void each_run(Size position, Size count, Run run) const {
-        if (repeats) {
-            for (Size start = 0, stop; start < count; start = stop) {
-                stop = std::min(start + chunk, count);
-                run(start, stop, static_cast<const T*>(memory) + (position + start) % period);
+    // Where an element is among the biases: a cursor, since a division per block shows beside a light formula.
+    struct Cursor {
+        Size channel, within;
+    };
+    Cursor cursor(Size position) const {
+        if (repeats) return {0, position % period};
+        return axis.inner == 1 ? Cursor{0, position % axis.length}
+                               : Cursor{position / axis.inner % axis.length, position % axis.inner};
+    }
+
+    // run(start, stop, values) for the next `count` elements: those that have their biases side by side. `run` is
+    // called at one place, as it holds a formula.
+    template <class Run> void each_run(Cursor& at, Size count, Run run) const {
+        const bool constant = !repeats && axis.inner > 1;
+        const Size length = constant ? axis.inner : axis.length;
+        for (Size start = 0, stop; start < count; start = stop) {
+            stop = std::min(count, start + (repeats || constant ? chunk : length));
+            if (repeats) {
+                if (at.within + stop - start > filled) at.within %= period;
+            } else {
+                stop = std::min(stop, start + length - at.within);
             }
-        } else {
-            channels(axis, position, position + count, [&](Size at, Size end, Size channel) {
-                if (axis.inner == 1) return run(at - position, end - position, bias + channel);
-                T* const same = memory;
-                std::fill_n(same, std::min(chunk, end - at), bias[channel]);
-                for (Size start = at, stop; start < end; start = stop) {
-                    stop = std::min(start + chunk, end);
-                    run(start - position, stop - position, static_cast<const T*>(same));
-                }
-            });
+            const T* values = (repeats ? static_cast<const T*>(memory) : bias) + at.within;
+            if (constant) {
+                std::fill_n(static_cast<T*>(memory), stop - start, bias[at.channel]);
+                values = memory;
+            }
+            run(start, stop, values);
+            at.within += stop - start;
+            if (repeats || at.within < length) continue;
+            at.within = 0;
+            if (++at.channel == axis.length) at.channel = 0;
         }
     }
 
   private:
     const T* bias;
     Axis axis;
-    Size period;
+    Size period, filled = 0;
     bool repeats;
     Scratch<T, 2 * chunk> memory;
 };
@@ -96,8 +111,9 @@ template <template <class> class Op, class T>
     const T* x = input<T>(call, 0) + first;
     const Size index = call.place.index + first;
     const Bias<T> bias(input<T>(call, 3), call.added->axis, last - first);
+    auto cursor = bias.cursor(index);
     blocks(output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
-        bias.each_run(index + start, stop - start, [&](Size at, Size end, const T* values) {
+        bias.each_run(cursor, stop - start, [&](Size at, Size end, const T* values) {
             elements(end - at, x + start + at, values, to + at, [&](Size i, T value, T added) {
                 if constexpr (requires { op.forward(value, std::uint64_t(i)); })
                     return op.forward(value + added, std::uint64_t(index + start + at + i));

@@ -20,7 +20,7 @@ cdef tuple BESIDE = ("bias", "bias_axis", "residual", "dropout", "bias_grad")
 cdef tuple NOTHING_BESIDE = (None, -1, None, None, False)
 
 
-cdef tuple taken(dict given, int count):
+cpdef tuple taken(dict given, int count):
     """The first `count` of these words, taken out of what a call was given by name; None where there is none."""
     cdef list values = None
     cdef int k
@@ -212,6 +212,10 @@ cdef class Sums:
     def totals(self, int bias=0):
         """One total per channel, in float64."""
         return self.result(cnp.NPY_DOUBLE, bias)
+
+    def parts(self, int bias=0):
+        """The totals, and behind them what each has lost in rounding."""
+        return (<object>self.total)[2 * bias * self.length : 2 * (bias + 1) * self.length].copy()
 
     cdef object result(self, int number, int bias=0):
         """The same, in float32 where that is the dtype of this number."""
