@@ -104,11 +104,15 @@ def test_layouts_do_not_change_it(layout, axis, dtype):
     assert same_bits(dbias_other, dbias)
 
 
-def test_a_large_array_is_streamed_with_the_same_bits():
-    x, bias = _draw((1100, 2048), np.float32), _draw(2048, np.float32, 1)
-    expected = fa.silu(x + bias)
-    assert same_bits(fa.silu(x, bias=bias), expected)
-    assert same_bits(fa.silu(x, bias=bias, out=x), expected)
+@pytest.mark.parametrize("name", ["silu", "relu", "rrelu"])
+@pytest.mark.parametrize("shape", [(1100, 2048), (3000, 801), (260_000, 9), (3, 3, 250_001), (400, 30, 200)])
+def test_a_large_array_is_streamed_with_the_same_bits(name, shape, threads):
+    f, needs = fa.get(name), {"seed": 3} if name == "rrelu" else {}
+    x, bias = _draw(shape, np.float32), _draw(shape[1], np.float32, 1)
+    expected = f(x + _along(bias, shape, 1), **needs)
+    assert same_bits(f(x, bias=bias, bias_axis=1, **needs), expected)
+    assert same_bits(f(x, bias=0.5, **needs), f(x + np.float32(0.5), **needs))
+    assert same_bits(f(x, bias=bias, bias_axis=1, out=x, **needs), expected)
 
 
 @pytest.mark.parametrize(("shape", "axis"), SHAPES)
