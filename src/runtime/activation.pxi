@@ -165,10 +165,10 @@ cdef class Kernels:
         cdef double values[MOST]
         cdef Call call
         cdef int dim
-        if not plain(x) or not (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
-            return None
         read_numbers(parameters, values)
         call.parameters = values
+        if not plain(x) or not (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
+            return launch_others(self.work(direction), &call, x, saved, out) if axis is None else None
         if axis is None:
             return launch_flat(self.work(direction), &call, x, saved, out)
         dim = along(x, axis)
@@ -789,18 +789,19 @@ cdef class ChannelsKernels(FixedKernels):
         cdef float narrow
         cdef bint fits = False
         call.parameters = NULL
-        if plain(x) and PyFloat_CheckExact(weight) and any_axis(x, axis):
+        if in_rows(x) and PyFloat_CheckExact(weight) and any_axis(x, axis):
             wide = weight
             narrow = <float>wide
             call.inputs[2] = <void*>&wide if dtype_of(x) == FLOAT64 else <void*>&narrow
             call.size = cnp.PyArray_SIZE(<cnp.ndarray>x)
             call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
             fits = True
-        elif plain(x):
+        elif in_rows(x):
             fits = ChannelsKernels.takes(x, weight, axis, &call)
-            fits = fits and (out is None or plain(out) and disjoint(weight, out))
+            fits = fits and (out is None or in_memory(out) and not bias_within(weight, out))
         result = None
-        if fits and adds:
+        # In rows, a kernel of chunks knows which weights those are.
+        if fits and (adds or not plain(x) or not (out is None or plain(out))):
             result = launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
         elif fits:
             result = launch(&self.entry.forward, &call, cnp.PyArray_DIMS(<cnp.ndarray>x), x, None, out)

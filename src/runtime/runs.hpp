@@ -111,7 +111,7 @@ inline void by_runs(const Call& call, Size first, Size last) {
                 inner.out[place - 5] = const_cast<char*>(at);
         }
         inner.place.index = call.place.index + start;
-        const Size from = unit - start, to = stop - start;
+        runs.kernel(inner, unit - start, stop - start);
         unit = stop;
         for (int d = 0; d < runs.dims; ++d) {
             const bool ends = ++index[d] == runs.shape[d];
@@ -119,11 +119,6 @@ inline void by_runs(const Call& call, Size first, Size last) {
             if (!ends) break;
             index[d] = 0;
         }
-        // The hardware looks ahead along a run, not to where the next one begins.
-        for (int k = 0; k < runs.count && unit < last; ++k)
-            for (Size byte = 0; byte < std::min(runs.views[k].bytes, Size(4 * 64)); byte += 64)
-                __builtin_prefetch(runs.views[k].data + offset[k] + byte);
-        runs.kernel(inner, from, to);
     }
 }
 
