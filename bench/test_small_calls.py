@@ -49,7 +49,9 @@ ADDED = (
     "fa.silu(rows, bias=weight)", "fa.silu(rows, bias=weight, out=orows)", "fa.silu(rows, bias=0.5)",
     "fa.silu(part, bias=weight, out=part)", "fa.silu.backward(drows, x=rows, bias=weight, bias_grad=True)",
     "fa.swiglu(rows, bias=weight)", "fa.swiglu(rows, gate=drows)",
-    "fa.swiglu.backward(rows, x=rows, gate=drows)",
+    "fa.swiglu.backward(rows, x=rows, gate=drows)", "fa.swiglu(rows, gate=drows, bias=(weight, weight))",
+    "fa.prelu(rows, weight, bias=weight)", "fa.rrelu(rows, seed=7, bias=weight)",
+    "fa.silu(rows, bias=weight, dropout=(0.1, 7))", "fa.relu.backward(drows, y=rows, dropout=(0.1, 7))",
 )  # fmt: skip
 """What a build before them does not have."""
 

@@ -47,10 +47,13 @@ struct Call;
 using Kernel = void (*)(const Call& call, Size first, Size last);
 
 // What x is brought to a kernel with: a bias (in[3], null for none) along an axis of its own, and a residual
-// (in[4]) of x's shape and dtype; the bias has the dtype that is computed in.
+// (in[4]) of x's shape and dtype; the bias has the dtype that is computed in. And what is left out of its result.
 struct Added {
-    Kernel kernel;  // in the dtype that is computed in
-    Axis axis;      // of the bias; {1, 1, size} of one for all
+    Kernel kernel;   // in the dtype that is computed in
+    Axis axis;       // of the bias; {1, 1, size} of one for all
+    Axis weights;    // of those that the kernel itself takes (in[2])
+    Kernel dropout;  // in that dtype, too; null for none
+    const double* left_out;  // its parameters
 };
 
 struct Runs;
@@ -133,6 +136,8 @@ struct Entry {
     int parameters;
     // One number forward, for compiled callers, with the parameters as arguments or behind a pointer.
     Functions scalar, scalar_bound;
+    // Forward with a bias (in[3], along the axis in `added`), where that has a loop of its own.
+    Work biased;
 };
 
 struct Table {

@@ -12,8 +12,9 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
     cppclass Runs
     ctypedef void (*Kernel)(const Call&, Py_ssize_t, Py_ssize_t) noexcept nogil
     struct Added:
-        Kernel kernel
-        Axis axis
+        Kernel kernel, dropout
+        Axis axis, weights
+        const double* left_out
     cppclass Call:
         const double* parameters
         const void* inputs "in"[5]
@@ -34,7 +35,7 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
         Py_ssize_t count(const Call&) noexcept
     cppclass Entry:
         const char* name
-        Work forward, backward_x, backward_y, gradient
+        Work forward, backward_x, backward_y, gradient, biased
         int parameters
         Functions scalar, scalar_bound
     cppclass Table:

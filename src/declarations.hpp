@@ -71,7 +71,8 @@ template <template <class> class Op, int parameters, class... T> constexpr Entry
             ranges_of<parameter_gradient_or_null<Op, float>(), parameter_gradient_or_null<Op, double>()>(),
             parameters,
             functions<OneNumber<Numbers<parameters>>, forward<Op, T>...>,
-            functions<OneNumberBound, forward<Op, T>...>};
+            functions<OneNumberBound, forward<Op, T>...>,
+            elements_of<NotServed, biased_forward<Op, float>, biased_forward<Op, double>>()};
 }
 
 template <template <class> class Op, int parameters = 0> constexpr Entry elementwise(const char* name) {
@@ -213,7 +214,8 @@ template <class... T> constexpr Entry added_of(const char* name) {
     return {name, elements_of<NotServed, added_forward<T>...>(), ranges_of<added_backward<T>...>()};
 }
 template <class... T> constexpr Entry added_gated_of(const char* name) {
-    return {name, outputs_of<NotServed, added_gated_forward<T>...>(), ranges_of<added_gated_backward<T>...>()};
+    return {name, outputs_of<NotServed, added_gated_forward<T>...>(), ranges_of<added_gated_backward<T>...>(),
+            outputs_of<NotServed, added_gated_outputs<T>...>()};
 }
 
 inline constinit Entry entries[] = {

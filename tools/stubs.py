@@ -25,9 +25,11 @@ KINDS = {
     "float or None": "_Number | None",
     "float or array_like": "_ArrayLike",
     "float or array_like, optional": "_ArrayLike | None",
+    "float or array_like, or a pair of them, optional": "_Biases | None",
     "int": "SupportsIndex",
     "int or None": "SupportsIndex | None",
     "int, None or tuple of int": "SupportsIndex | tuple[SupportsIndex, ...] | None",
+    "tuple of float and int, optional": "tuple[_Number, SupportsIndex | None] | None",
 }
 """The types of arguments by what docstrings call them; words stand for themselves."""
 
@@ -110,6 +112,7 @@ _ArrayLike: TypeAlias = (
     | Sequence[Sequence[Sequence[float]]]
     | Sequence[_Array]
 )
+_Biases: TypeAlias = _ArrayLike | tuple[_ArrayLike | None, _ArrayLike | None]
 _A = TypeVar("_A", bound=NDArray[floating[Any]] | floating[Any])
 _N = TypeVar("_N", bound=NDArray[floating[Any]])
 _F = TypeVar("_F", bound=_OfLibrary)
@@ -204,10 +207,13 @@ def _of_backward(row: Any) -> Iterator[Overload]:
         return
     halves = [({**given, "gate": "None = None"}, result) for given, result in ways]
     yield from _with_more(row.backward_arguments, halves, more)
-    two = {"gate": "_ArrayLike", "bias": "None = None", "bias_grad": "Literal[False] = False"}
-    yield Overload({"dy": "_N", "x": "_N", **two}, "tuple[_N, _N]")
-    yield Overload({"dy": "_ArrayLike", "x": "_ArrayLike", "out": "tuple[_N, _N]", **two}, "tuple[_N, _N]")
-    yield Overload({"dy": "_ArrayLike", "x": "_ArrayLike", **two}, "tuple[NDArray[Any], NDArray[Any]]")
+    two = {"gate": "_ArrayLike", "bias": "tuple[_ArrayLike | None, _ArrayLike | None] | None = None"}
+    ways = [
+        ({"dy": "_N", "x": "_N", **two}, "tuple[_N, _N]"),
+        ({"dy": "_ArrayLike", "x": "_ArrayLike", "out": "tuple[_N, _N]", **two}, "tuple[_N, _N]"),
+        ({"dy": "_ArrayLike", "x": "_ArrayLike", **two}, "tuple[NDArray[Any], NDArray[Any]]"),
+    ]
+    yield from _with_more(row.backward_arguments, ways, {"bias_grad": "tuple[Any, Any]"})
 
 
 def _any_axis(arguments: Iterable[Any]) -> dict[str, str]:

@@ -87,6 +87,22 @@ BIAS_GRAD = Argument(
     only="backward",
     fused=True,
 )
+BIASES = BIAS._replace(
+    kind="float or array_like, or a pair of them, optional",
+    meaning=BIAS.meaning + " Beside `gate` it is a pair, of `x` and of `gate`, each of which may be None.",
+)
+"""That of a gate, of which both halves may be arrays of their own."""
+DROPOUT = Argument(
+    "dropout",
+    None,
+    "tuple of float and int, optional",
+    "Pair ``(p, seed)``: the result is ``dropout(y, p, seed=seed)`` of the activation's y, in the same\n"
+    "    pass, to the bit in float32 and float64; float16 and bfloat16 keep y in float32. `backward`\n"
+    "    finds what was left out from the same pair. It takes ``y=``, that result, only where the\n"
+    "    derivative depends on y's sign alone, which a division by 1 - p leaves as it is.",
+    by_name=True,
+    fused=True,
+)
 RESIDUAL = Argument(
     "residual",
     None,

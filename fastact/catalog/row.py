@@ -152,6 +152,15 @@ class Row:
     def saves(self) -> tuple[str, ...]:
         return tuple(self.derivatives)
 
+    @property
+    def sign_will_do(self) -> bool:
+        """Whether the derivative from y depends on no more of it than whether it is above 0."""
+        nodes = list(ast.walk(ast.parse(self.derivatives.get("y", "y"))))
+        read = [node for node in nodes if isinstance(node, ast.Name) and node.id == "y"]
+        return len(read) == sum(
+            isinstance(node, ast.Compare) and ast.unparse(node) == "y > 0" for node in nodes
+        )
+
     def text(self, saved: str = "") -> str:
         """The formula of the result, or of dL/dx from the array that was `saved`."""
         if not saved:

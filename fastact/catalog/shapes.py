@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .arguments import BIAS, BIAS_AXIS, BIAS_GRAD, REQUIRED, RESIDUAL, Argument
+from .arguments import BIAS, BIAS_AXIS, BIAS_GRAD, BIASES, DROPOUT, REQUIRED, RESIDUAL, Argument
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ _ROW_AXES = Argument(
     "Axis of a row, counted from the end where negative; several, or None for all of them, are one row.",
 )
 
-_ADDED = (BIAS, BIAS_AXIS, RESIDUAL, BIAS_GRAD)
+_ADDED = (BIAS, BIAS_AXIS, RESIDUAL, DROPOUT, BIAS_GRAD)
 
 SHAPES = {
     "elementwise": Shape(by_element=True, counts=("n",), arguments=_ADDED),
@@ -81,6 +81,7 @@ SHAPES = {
             Argument(
                 "axis", 1, "int", "Axis that the weights lie along, counted from the end where negative.",
             ),
+            *_ADDED,
         ),
     ),
     "random": Shape(
@@ -143,7 +144,7 @@ SHAPES = {
                 "The array b, where `x` is a alone: both of one shape, which the result has, and no halves.",
                 by_name=True, fused=True,
             ),
-            BIAS, BIAS_AXIS, BIAS_GRAD,
+            BIASES, BIAS_AXIS, DROPOUT, BIAS_GRAD,
         ),
     ),
 }  # fmt: skip

@@ -33,7 +33,12 @@ dbeta : scalar
     def __init__(self, row: Row) -> None:
         numbers = row.numbers
         super().__init__(
-            row.name, tuple(numbers), tuple(numbers.values()), not row.required, len(row.parameters)
+            row.name,
+            tuple(numbers),
+            tuple(numbers.values()),
+            not row.required,
+            len(row.parameters),
+            row.sign_will_do,
         )
         self._describe(row)
 
@@ -59,18 +64,18 @@ dbeta : scalar
     ) -> Any:
         given = self._bind(args, kwargs)
         named = self._named(given)
-        words = {} if beside is None else dict(zip(added.WORDS, beside, strict=True))
+        words = {} if beside is None else dict(zip(added.WORDS, beside, strict=False))
         if named is not self:
             return named(x, **given, **words, out=out)
         parameters = self._numbers(given)
-        if beside is None or added.is_number(words["bias"], words["residual"]):
+        if beside is None or added.is_number(beside):
             elsewhere = foreign.compute(self, {"x": x}, out, {**given, **words})
             if elsewhere is not NotImplemented:
                 return elsewhere
         if beside is None:
             result = layouts.elementwise(self, "forward", [arrays.as_input(x, "x")], out, parameters)
         else:
-            result = added.forward(self, self.name, x, out, parameters, **words)
+            result = added.forward(self, self.row, x, out, parameters, beside)
         self.remember(parameters, False)
         return result
 
@@ -89,7 +94,7 @@ dbeta : scalar
         learnt = self._learnt(kwargs)
         given = self._bind((), kwargs, backward=True)
         named = self._named(given)
-        words = {} if beside is None else dict(zip((*added.WORDS, "bias_grad"), beside, strict=True))
+        words = {} if beside is None else dict(zip(added.WORDS, beside, strict=True))
         if named is not self:
             return named.backward(dy, x=x, y=y, **given, **words, out=out)
         parameters = self._numbers(given)
@@ -97,16 +102,15 @@ dbeta : scalar
         if direction == "y":
             self._check_output_determines(parameters)
         kept = x if direction == "x" else y
-        if beside is None or added.is_number(*beside[::2], beside[3]):
+        if beside is None or added.is_number(beside):
             elsewhere = foreign.compute(self, {"dy": dy, direction: kept}, out, {**given, **learnt, **words})
             if elsewhere is not NotImplemented:
                 return elsewhere
         if beside is None:
             result = self._gradients(dy, direction, kept, out, parameters, bool(learnt))
         else:
-            result = added.backward(
-                self, self.name, (dy, direction, kept, out), parameters, **words, learnt=bool(learnt)
-            )
+            given_arrays = dy, direction, kept, out
+            result = added.backward(self, self.row, given_arrays, parameters, beside, bool(learnt))
         self.remember(parameters, direction == "y")
         return result
 
@@ -239,7 +243,9 @@ dweight : numpy.ndarray or scalar
         super().__init__(row.name)
         self._describe(row)
 
-    def _forward(self, x: Any, weight: Any, axis: int, out: Any) -> Any:
+    def _forward(self, x: Any, weight: Any, axis: int, out: Any, beside: Any = None) -> Any:
+        if beside is not None:
+            return self._forward_added(x, weight, axis, out, beside)
         elsewhere = foreign.compute(self, {"x": x}, out, {"weight": weight, "axis": axis})
         if elsewhere is not NotImplemented:
             return elsewhere
@@ -252,10 +258,48 @@ dweight : numpy.ndarray or scalar
         self._run("forward", [source], result, axis, slopes, kind)
         return arrays.finish(result, out)
 
-    def _backward(self, dy: Any, weight: Any, axis: int, x: Any, y: Any, out: Any) -> tuple[Any, Any]:
+    def _forward_added(self, x: Any, weight: Any, axis: int, out: Any, words: tuple[Any, ...]) -> Any:
+        bias, bias_axis, residual, dropout = words
+        added.refuse_others(self.name, x=x, out=out, weight=weight, bias=bias, residual=residual)
+        source = arrays.as_input(x, "x")
+        other = None if residual is None else arrays.as_input(residual, "residual")
+        dtype = arrays.result_dtype(*[a for a in (source, other) if a is not None])
+        beside = added.read(self.name, source, dtype, bias, bias_axis, other, dropout)
+        beside = beside._replace(weights=self._beside(weight, source, axis, dtype))
+        return added.elementwise(self, "forward", [source], out, (), beside, dtype)
+
+    def _beside(self, weight: Any, x: np.ndarray, axis: int, dtype: np.dtype) -> added.Weights:
+        """The weights as kernels of chunks take them."""
+        slopes, axis = self._weights(weight, x, axis)
+        values = arrays.cast(slopes, arrays.computing_dtype(dtype), copy=False)
+        return added.Weights(np.ascontiguousarray(values), self._split(x.shape, axis, slopes))
+
+    def _backward_added(
+        self, dy: Any, weight: Any, axis: int, x: Any, out: Any, words: tuple[Any, ...]
+    ) -> tuple[Any, ...]:
+        bias, bias_axis, residual, dropout, bias_grad = words
+        added.refuse_others(self.name, dy=dy, x=x, out=out, weight=weight, bias=bias, residual=residual)
+        gradient, source = arrays.as_gradient(dy, x, "x")
+        other = None if residual is None else arrays.as_input(residual, "residual")
+        dtype = arrays.result_dtype(*[a for a in (gradient, source, other) if a is not None])
+        beside = added.read(self.name, source, dtype, bias, bias_axis, other, dropout, bias_grad)
+        beside = beside._replace(weights=self._beside(weight, source, axis, dtype))
+        arrays.as_output(out, source.shape, dtype)  # its errors come before the work
+        split = beside.weights.axis  # type: ignore[union-attr]
+        total = added.parameter_gradient(self, gradient, source, (), split, beside, dtype)
+        more = [arrays.cast(total, dtype).reshape(np.shape(weight))[()]]
+        if bias_grad:
+            more.append(added.sum_of_bias(self, "x", [gradient, source], (), beside, dtype))
+        return added.elementwise(self, "x", [gradient, source], out, (), beside, dtype), *more
+
+    def _backward(
+        self, dy: Any, weight: Any, axis: int, x: Any, y: Any, out: Any, beside: Any = None
+    ) -> tuple[Any, ...]:
         self._read_saved(x, y)
         if weight is None:
             raise TypeError(f"{self.name}.backward needs the weight= of the forward call")
+        if beside is not None:
+            return self._backward_added(dy, weight, axis, x, out, beside)
         elsewhere = foreign.compute(self, {"dy": dy, "x": x}, out, {"weight": weight, "axis": axis})
         if elsewhere is not NotImplemented:
             return elsewhere
@@ -410,10 +454,13 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         super().__init__(row.name)
         self._describe(row)
 
-    def _forward(self, x: Any, axis: int, out: Any, gate: Any, bias: Any, bias_axis: Any) -> Any:
+    def _forward(
+        self, x: Any, axis: int, out: Any, gate: Any, bias: Any, bias_axis: Any, dropout: Any
+    ) -> Any:
+        adds = bias is not None or dropout is not None
         if gate is not None:
-            return self._of_two(x, gate, axis, out, bias)
-        if bias is not None:
+            return self._of_two(x, gate, axis, out, (bias, bias_axis, dropout) if adds else None)
+        if adds:
             added.refuse_others(self.name, x=x, out=out, bias=bias)
         elsewhere = foreign.compute(self, {"x": x}, out, {"axis": axis})
         if elsewhere is not NotImplemented:
@@ -422,12 +469,12 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         axis = arrays.axis_index(axis, source.ndim)
         dtype = arrays.result_dtype(source)
         result = arrays.as_output(out, self._halved(source.shape, axis), dtype)
-        if bias is None:
+        if not adds:
             return self._along("forward", [source], result, axis, out)
-        beside = added.read(self.name, source, dtype, bias, bias_axis)
-        ready = np.empty(result.shape, dtype)
-        self._run_added("forward", [np.array(source, dtype, order="C")], ready, axis, beside)
-        return self._copied(ready, result, out)
+        beside = added.read(self.name, source, dtype, bias, bias_axis, None, dropout)
+        split = arrays.split_axis(result.shape, axis)
+        (result,), _ = self._run_added("forward", [source], [result], split, [beside], dtype)
+        return arrays.finish(result, out)
 
     def _backward(
         self,
@@ -439,12 +486,14 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         gate: Any,
         bias: Any,
         bias_axis: Any,
+        dropout: Any,
         bias_grad: bool,
     ) -> Any:
         self._read_saved(x, y)
+        adds = bias is not None or dropout is not None or bias_grad
         if gate is not None:
-            return self._gradients_of_two(dy, x, gate, axis, out, bias is not None or bias_grad)
-        adds = bias is not None or bias_grad
+            words = (bias, bias_axis, dropout, bias_grad) if adds else None
+            return self._gradients_of_two(dy, x, gate, axis, out, words)
         if adds:
             added.refuse_others(self.name, dy=dy, x=x, out=out, bias=bias)
         elsewhere = foreign.compute(self, {"dy": dy, "x": x}, out, {"axis": axis})
@@ -459,43 +508,55 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         result = arrays.as_output(out, source.shape, dtype)
         if not adds:
             return self._along("x", [gradient, source], result, axis, out)
-        beside = added.read(self.name, source, dtype, bias, bias_axis, sums=bias_grad)
-        ready = np.empty(result.shape, dtype)
-        inputs = [np.array(a, dtype, order="C") for a in (gradient, source)]
-        sums = self._run_added("x", inputs, ready, axis, beside, bias_grad)
-        dx = self._copied(ready, result, out)
-        return (dx, added.of_bias(sums, beside.shape, dtype)) if bias_grad else dx
+        beside = added.read(self.name, source, dtype, bias, bias_axis, None, dropout, bias_grad)
+        split = arrays.split_axis(expected, axis)
+        inputs = [gradient, source]
+        (result,), dbias = self._run_added("x", inputs, [result], split, [beside], dtype, bias_grad)
+        dx = arrays.finish(result, out)
+        return (dx, *dbias) if bias_grad else dx
 
     def _run_added(
         self,
         direction: str,
         inputs: list[np.ndarray],
-        result: np.ndarray,
-        axis: int,
-        beside: added.Added,
+        results: list[np.ndarray],
+        split: tuple[int, int, int],
+        beside: list[added.Added],
+        dtype: np.dtype,
         sums: bool = False,
-    ) -> Any:
-        """Run a kernel with a bias on arrays that are new; the sums of its gradient, where asked for."""
-        split = arrays.split_axis(inputs[-1].shape, axis)
-        if not result.size:
-            return np.zeros(beside.axis[1])
-        return self.run_added_halves(direction, inputs, result, split, beside.bias, beside.axis, sums)
+    ) -> tuple[list[np.ndarray], list[Any]]:
+        """The results and the gradients of biases, by way of copies of what no kernel can run on."""
+        total = _dispatch.Sums(len(beside)) if sums else None
+        biases, axis, dropout = [one.bias for one in beside], beside[0].axis, beside[0].dropout
+        read = [a if arrays.is_ready(a, dtype) else np.array(a, dtype, order="C") for a in inputs]
+        kept = [*inputs, *biases]
+        ready = [
+            arrays.is_ready(a, dtype) and not any(arrays.overlap_partly(b, a) for b in kept) for a in results
+        ]
+        written = [a if fits else np.empty(a.shape, dtype) for a, fits in zip(results, ready, strict=True)]
+        if results[0].size:
+            run = partial(self.run_added_gates, direction, read, written, split, biases, axis, dropout, total)
+            copies = [
+                partial(a.__setitem__, ..., b) for a, b in zip(results, written, strict=True) if a is not b
+            ]
+            arrays.write(run, *copies)
+        if total is None:
+            return results, []
+        if not results[0].size:
+            return results, [added.of_bias(np.zeros(one.shape), one.shape, dtype) for one in beside]
+        return results, [added.of_pair(total, one, k, dtype) for k, one in enumerate(beside)]
 
-    def _copied(self, ready: np.ndarray, result: np.ndarray, out: Any) -> Any:
-        """A result that is there, where it belongs."""
-        if out is None:
-            return arrays.finish(ready, None)
-        arrays.write(partial(result.__setitem__, ..., ready))
-        return out
-
-    def _of_two(self, x: Any, gate: Any, axis: Any, out: Any, bias: Any) -> Any:
+    def _of_two(self, x: Any, gate: Any, axis: Any, out: Any, words: Any) -> Any:
         """Forward on arrays of their own in place of the halves of one."""
-        self._refuse_beside_gate(bias is not None)
-        added.refuse_others(self.name, x=x, gate=gate, out=out)
+        added.refuse_others(self.name, x=x, gate=gate, out=out, **({"bias": words[0]} if words else {}))
         a, b = self._pair(x, gate, axis)
         dtype = arrays.result_dtype(a, b)
         result = arrays.as_output(out, a.shape, dtype, like=a)
-        self._run_two("forward", [a, None, b], [result], dtype)
+        if words is None:
+            self._run_two("forward", [a, None, b], [result], dtype)
+        else:
+            beside = added.read_pair(self.name, a, dtype, *words)
+            self._run_added("forward", [a, b], [result], (1, a.size, 1), [*beside], dtype)
         return arrays.finish(result, out)
 
     def _run_two(
@@ -507,9 +568,9 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         dtypes = [dtype] * len(seen)
         arrays.write(arrays.along_axis(self, direction, read, written, results[0].ndim, dtypes))
 
-    def _gradients_of_two(self, dy: Any, x: Any, gate: Any, axis: Any, out: Any, adds: bool) -> Any:
-        self._refuse_beside_gate(adds)
-        added.refuse_others(self.name, dy=dy, x=x, gate=gate, out=out)
+    def _gradients_of_two(self, dy: Any, x: Any, gate: Any, axis: Any, out: Any, words: Any) -> Any:
+        bias = {"bias": words[0]} if words else {}
+        added.refuse_others(self.name, dy=dy, x=x, gate=gate, out=out, **bias)
         a, b = self._pair(x, gate, axis)
         gradient = arrays.as_input(dy, "dy")
         if gradient.shape != a.shape:
@@ -520,8 +581,15 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         results = [arrays.as_output(one, a.shape, dtype, like=a) for one in out or (None, None)]
         if np.shares_memory(*results):
             raise ValueError(f"{self.name}.backward: out=(da, db) share memory; allowed are arrays apart")
-        self._run_two("x", [gradient, a, b], results, dtype)
-        return out if out is not None else tuple(arrays.finish(one, None) for one in results)
+        dbias: list[Any] = []
+        if words is None:
+            self._run_two("x", [gradient, a, b], results, dtype)
+        else:
+            beside = added.read_pair(self.name, a, dtype, *words)
+            inputs, split = [gradient, a, b], (1, a.size, 1)
+            _, dbias = self._run_added("x", inputs, results, split, [*beside], dtype, words[-1])
+        gradients = out if out is not None else tuple(arrays.finish(one, None) for one in results)
+        return (*gradients, tuple(dbias)) if dbias else gradients
 
     def _pair(self, x: Any, gate: Any, axis: Any) -> tuple[np.ndarray, np.ndarray]:
         a, b = arrays.as_input(x, "x"), arrays.as_input(gate, "gate")
@@ -532,12 +600,6 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         if a.ndim:
             arrays.axis_index(axis, a.ndim)
         return a, b
-
-    def _refuse_beside_gate(self, adds: bool) -> None:
-        if adds:
-            raise TypeError(
-                f"{self.name}: bias= and gate= were given; allowed is a bias with the halves of one array"
-            )
 
     def _of_bias(self, totals: np.ndarray, bias: Any, saved: np.ndarray) -> Any:
         """The gradient of a bias from its sums, for the short path."""

@@ -167,12 +167,12 @@ def each_chunk(
     output: np.ndarray,
     parameters: tuple[float, ...],
     in_c_order: bool,
-    bias: tuple[np.ndarray | None, tuple[int, int, int]] | None = None,
+    beside: tuple[Any, ...] = (),
 ) -> partial[object]:
     """A step that runs kernels which look at each element for itself on arrays of one shape.
 
-    With a `bias` (None for none) and its axis, x is brought with it, and with the residual that may be the
-    last input.
+    With `beside` (`added.Added.beside`) x is brought with that, and with the residual that may be the last
+    input.
 
     NumPy's iterator casts and copies through buffers of a fixed size where an
     array needs it, hands out dense arrays whole in whatever order they lie in
@@ -183,13 +183,11 @@ def each_chunk(
         "flags": ["external_loop", "buffered", "grow_inner", "copy_if_overlap", "zerosize_ok"],
         "op_flags": [["readonly", *layout]] * len(inputs) + [["writeonly", *layout]],
         "op_dtypes": [native(output.dtype)] * (len(inputs) + 1),
-        "order": "C" if in_c_order or bias else "K",
+        "order": "C" if in_c_order else "K",
         "casting": "safe",
         "buffersize": CHUNK,
     }
-    return partial(
-        _dispatch.run_chunks, kernels, direction, [*inputs, output], parameters, options, *(bias or ())
-    )
+    return partial(_dispatch.run_chunks, kernels, direction, [*inputs, output], parameters, options, beside)
 
 
 def axis_index(axis: Any, ndim: int, allowed: str = "an integer") -> int:

@@ -10,7 +10,7 @@ from .. import _dispatch
 from ..catalog import Pass
 from . import arrays, foreign, layouts
 from .passes import Around
-from .random import seed_as_parameter
+from .seeds import probability, seed_as_parameter
 
 
 class Dropout(Around):
@@ -127,7 +127,7 @@ class Dropout(Around):
         self, called: str, arrays_given: int, p: Any, seed: Any
     ) -> tuple[_dispatch.Kernels, tuple[float, ...]]:
         """What computes a call, and what it is given."""
-        left_out = _probability(called, p)
+        left_out = probability(called, p)
         drawn_from = 0.0 if seed is None else seed_as_parameter(called, seed, " or None")
         if seed is None:
             left_out = 0.0
@@ -143,12 +143,3 @@ class Dropout(Around):
                 "they must be equal"
             )
         return inputs
-
-
-def _probability(called: str, p: Any) -> float:
-    if not arrays.is_number(p):
-        raise TypeError(f"{called}: {arrays.given('p', p)}; allowed is a number")
-    number = float(p)
-    if not 0 <= number <= 1:
-        raise ValueError(f"{called}: {arrays.given('p', p)}; allowed is 0 <= p <= 1")
-    return number

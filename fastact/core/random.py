@@ -11,16 +11,7 @@ from .. import _dispatch
 from ..catalog import REQUIRED, Row
 from . import added, arrays, docstring, foreign, layouts
 from .described import Described
-
-
-def seed_as_parameter(name: str, seed: Any, otherwise: str = "") -> float:
-    """The number whose bits are the seed's, as kernels take it."""
-    if not arrays.is_whole(seed):
-        raise TypeError(f"{name}: {arrays.given('seed', seed)}; allowed is an integer{otherwise}")
-    if not 0 <= seed.__index__() < 2**64:
-        raise ValueError(f"{name}: {arrays.given('seed', seed)}; allowed is 0 <= seed < 2**64")
-    return float(np.uint64(seed).view(np.float64))
-
+from .seeds import seed_as_parameter
 
 _ELSEWHERE: Any = object()
 """The seed of a call that does not give it by name."""
@@ -48,20 +39,20 @@ class Random(Described, kind="random"):
         *args: Any,
         out: Any = None,
         seed: Any = _ELSEWHERE,
-        bias: Any = None,
-        bias_axis: Any = -1,
-        residual: Any = None,
         **kwargs: Any,
     ) -> Any:
+        beside = _dispatch.taken(kwargs, 4) if kwargs else None
         if len(args) > len(self._names):
             args, seed, out = self._behind_bounds(args, seed, out)
         elif seed is _ELSEWHERE:
             seed = None
         bounds = self._read_parameters(args, kwargs) if args or kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
-        if bias is not None or residual is not None:
-            words = bias, bias_axis, residual
-            return added.forward(kernels, self.name, x, _dispatch.single(out), parameters, *words)
+        if beside is not None and added.some(beside):
+            result = kernels.run_plain_added("forward", x, None, out, parameters, *beside)
+            if result is not None:
+                return result
+            return added.forward(kernels, self.row, x, _dispatch.single(out), parameters, beside)
         result = kernels.run_plain("forward", x, None, out, parameters)
         if result is not None:
             return result
@@ -91,22 +82,17 @@ class Random(Described, kind="random"):
         y: Any = None,
         out: Any = None,
         seed: Any = None,
-        bias: Any = None,
-        bias_axis: Any = -1,
-        residual: Any = None,
-        bias_grad: bool = False,
         **kwargs: Any,
     ) -> Any:
+        beside = _dispatch.taken(kwargs, 5) if kwargs else None
         bounds = self._read_parameters((), kwargs, backward=True) if kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
         direction = self._read_saved(x, y)
         if direction == "y" and bounds != self._defaults:
             self._check_output_determines(bounds)
         kept = x if direction == "x" else y
-        if bias is not None or residual is not None or bias_grad:
-            given = dy, direction, kept, _dispatch.single(out)
-            words = bias, bias_axis, residual, bool(bias_grad)
-            return added.backward(kernels, self.name, given, parameters, *words)
+        if beside is not None and added.some(beside):
+            return self._backward_added(kernels, dy, direction, kept, out, parameters, beside)
         result = kernels.run_plain(direction, dy, kept, out, parameters)
         if result is not None:
             return result
@@ -116,6 +102,25 @@ class Random(Described, kind="random"):
         gradient, saved = arrays.as_gradient(dy, kept, direction)
         out = _dispatch.single(out)
         return layouts.elementwise(kernels, direction, [gradient, saved], out, parameters, seed is not None)
+
+    def _backward_added(
+        self,
+        kernels: _dispatch.Kernels,
+        dy: Any,
+        direction: str,
+        kept: Any,
+        out: Any,
+        parameters: tuple[float, ...],
+        words: tuple[Any, ...],
+    ) -> Any:
+        result = kernels.run_plain_added(direction, dy, kept, out, parameters, *words)
+        if result is None:
+            given = dy, direction, kept, _dispatch.single(out)
+            return added.backward(kernels, self.row, given, parameters, words)
+        if not words[-1]:
+            return result
+        shape = result[1].shape if words[0] is None else np.shape(words[0])
+        return result[0], added.of_bias(result[1], shape, kept.dtype)
 
     def _given(self, bounds: tuple[float, ...], seed: Any) -> dict[str, Any]:
         return {**self._by_name(bounds), "seed": seed}

@@ -1,8 +1,8 @@
-// What is added to x before an activation: a bias along an axis, a residual. A chunk of the sum is made where the
-// result goes, or in scratch memory, and the activation's own kernel runs on it there, in the L1 cache. So one
-// function per dtype serves every formula, with the bits of the activation of the sum. A template per formula
-// would save that pass through the cache (a tenth of a nanosecond per element at most) for half as much code again
-// as all elementwise kernels have. In half precision the sum is float32's, as all that is computed there.
+// What is added to x before an activation: a bias along an axis, a residual; and dropout behind it. A bias alone has a
+// loop with the formula in it, forward, since beside a light formula one more pass through the L1 cache shows. For all
+// else a chunk of the sum is made where the result goes, or in scratch memory, and the kernels of the activation and of
+// dropout run on it there: one function per dtype for every formula. Both have the bits of the activation of the sum.
+// In half precision that is float32's, as all that is computed there.
 #pragma once
 
 #include <algorithm>
@@ -31,16 +31,15 @@ template <class T> void add_each(const T* a, const T* b, T* sum, Size count) {
 // The bias of a call, for `elements` in all, in chunks anywhere in an array.
 template <class T> class Bias {
   public:
-    Bias(const Call& call, Size elements)
-        : bias(input<T>(call, 3)), axis(call.added->axis), period(axis.length * axis.inner) {
+    Bias(const T* bias, Axis axis, Size elements) : bias(bias), axis(axis), period(axis.length * axis.inner) {
         repeats = bias && gains_by_rows(axis) && elements >= 8 * period;
         if (!repeats) return;
         T* to = memory;
         for (Size channel = 0; channel < axis.length; ++channel) to = std::fill_n(to, axis.inner, bias[channel]);
         const Size end = std::min(chunk, elements) + period;
-        for (Size filled = period, more; filled < end; filled += more) {
-            more = std::min(filled, end - filled);
-            std::copy_n(static_cast<const T*>(memory), more, memory + filled);
+        for (Size more; filled < end; filled += more) {
+            more = filled ? std::min(filled, end - filled) : period;
+            if (filled) std::copy_n(static_cast<const T*>(memory), more, memory + filled);
         }
     }
 
@@ -62,13 +61,79 @@ template <class T> class Bias {
         }
     }
 
+    // Where an element is among the biases: a cursor, since a division per block shows beside a light formula.
+    struct Cursor {
+        Size channel, within;
+    };
+    Cursor cursor(Size position) const {
+        if (repeats) return {0, position % period};
+        return axis.inner == 1 ? Cursor{0, position % axis.length}
+                               : Cursor{position / axis.inner % axis.length, position % axis.inner};
+    }
+
+    // run(start, stop, values) for the next `count` elements: those that have their biases side by side. `run` is
+    // called at one place, as it holds a formula.
+    template <class Run> void each_run(Cursor& at, Size count, Run run) const {
+        const bool constant = !repeats && axis.inner > 1;
+        const Size length = constant ? axis.inner : axis.length;
+        for (Size start = 0, stop; start < count; start = stop) {
+            stop = std::min(count, start + (repeats || constant ? chunk : length));
+            if (repeats) {
+                if (at.within + stop - start > filled) at.within %= period;
+            } else {
+                stop = std::min(stop, start + length - at.within);
+            }
+            const T* values = (repeats ? static_cast<const T*>(memory) : bias) + at.within;
+            if (constant) {
+                std::fill_n(static_cast<T*>(memory), stop - start, bias[at.channel]);
+                values = memory;
+            }
+            run(start, stop, values);
+            at.within += stop - start;
+            if (repeats || at.within < length) continue;
+            at.within = 0;
+            if (++at.channel == axis.length) at.channel = 0;
+        }
+    }
+
   private:
     const T* bias;
     Axis axis;
-    Size period;
+    Size period, filled = 0;
     bool repeats;
     Scratch<T, 2 * chunk> memory;
 };
+
+// The activation of x and a bias.
+template <template <class> class Op, class T>
+[[gnu::flatten]] void biased_forward(const Call& call, Size first, Size last) {
+    const Op<T> op(call.parameters);
+    const T* x = input<T>(call, 0) + first;
+    const Size index = call.place.index + first;
+    const Bias<T> bias(input<T>(call, 3), call.added->axis, last - first);
+    auto cursor = bias.cursor(index);
+    blocks(output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
+        bias.each_run(cursor, stop - start, [&](Size at, Size end, const T* values) {
+            elements(end - at, x + start + at, values, to + at, [&](Size i, T value, T added) {
+                if constexpr (requires { op.forward(value, std::uint64_t(i)); })
+                    return op.forward(value + added, std::uint64_t(index + start + at + i));
+                else
+                    return op.forward(value + added);
+            });
+        });
+    }, x);
+}
+
+// `count` elements of x from this C-order position on, as they are computed, with the bias; `sum` may lie where x does.
+template <class T, class C = Computed<T>>
+void add_bias(const Bias<C>& bias, const T* x, Size position, Size count, C* sum) {
+    if constexpr (Half<T>) {
+        widen(x, sum, count);
+        bias.add(sum, sum, position, count);
+    } else {
+        bias.add(x, sum, position, count);
+    }
+}
 
 // Elements at .. at + count of x, with all that is added to them, as they are computed. `sum` may lie where x or
 // the residual does; `spare` is for a chunk.
@@ -77,8 +142,7 @@ void bring(const Call& call, const Bias<C>& bias, const T* x, Size at, Size coun
     const T* residual = input<T>(call, 4);
     const Size position = call.place.index + at;
     if constexpr (Half<T>) {
-        widen(x + at, sum, count);
-        bias.add(sum, sum, position, count);
+        add_bias(bias, x + at, position, count, sum);
         if (!residual) return;
         widen(residual + at, spare, count);
         add_each(sum, spare, sum, count);
@@ -88,11 +152,25 @@ void bring(const Call& call, const Bias<C>& bias, const T* x, Size at, Size coun
     }
 }
 
+// Runs the call's own kernel on a chunk, which begins at this C-order position of the whole array: so kernels are
+// told, for whom an element's place matters.
+template <class C> void run_kernel(const Call& call, Call& inner, const C* x, C* out, Size position, Size count) {
+    inner.place = {0, 1}, inner.axis = call.added->weights;
+    inner.in[0] = x - position, inner.out[0] = out - position;
+    call.added->kernel(inner, position, position + count);
+}
+
+// Dropout of a chunk, of results or of their gradients; `to` may be `from`.
+template <class C> void leave_out(const Added& added, const C* from, C* to, Size position, Size count) {
+    added.dropout({added.left_out, {from - position}, {to - position}, {}, {0, 1}}, position, position + count);
+}
+
 template <class T> void added_forward(const Call& call, Size first, Size last) {
     using C = Computed<T>;
     const T* x = input<T>(call, 0);
     T* out = output<T>(call);
-    const Bias<C> bias(call, last - first);
+    const bool adds = Half<T> || call.in[3] || call.in[4];
+    const Bias<C> bias(input<C>(call, 3), call.added->axis, last - first);
     const Scratch<C, chunk> memory, spare;
     const bool large = (last - first) * Size(sizeof(T)) > cached;
     const bool streams = !Half<T> && large && out != x && out != input<T>(call, 4);
@@ -103,11 +181,14 @@ template <class T> void added_forward(const Call& call, Size first, Size last) {
         const Size count = stop - at;
         if (large && stop + ahead + chunk <= last) prefetch(x + at + ahead, chunk);
         C* sum = memory;
-        if constexpr (!Half<T>)
+        const C* from = sum;
+        if constexpr (!Half<T>) {
             if (!streams) sum = out + at;
-        bring(call, bias, x, at, count, sum, static_cast<C*>(spare));
-        inner.in[0] = inner.out[0] = sum - at;
-        call.added->kernel(inner, at, stop);
+            from = adds ? sum : x + at;
+        }
+        if (adds) bring(call, bias, x, at, count, sum, static_cast<C*>(spare));
+        run_kernel(call, inner, from, sum, call.place.index + at, count);
+        if (call.added->dropout) leave_out(*call.added, sum, sum, call.place.index + at, count);
         if constexpr (Half<T>)
             narrow(sum, out + at, count);
         else if (streams)
@@ -190,7 +271,7 @@ template <class T> class ChannelSums {
     }
 };
 
-// dx, where out[0] is given, and the gradient of the bias, where out[1] is, in one pass. Its units are ranges of
+// dx, where out[0] is given, and the gradient of the bias, where out[2] is, in one pass. Its units are ranges of
 // `group` elements, which are whole rows of channels; each has sums of its own, for the caller to add up in
 // order. Where nothing is added, the saved array is the output, or an x that holds the bias already.
 template <class T> void added_backward(const Call& call, Size first, Size last) {
@@ -200,12 +281,12 @@ template <class T> void added_backward(const Call& call, Size first, Size last) 
     const Axis axis = call.added->axis;
     const bool adds = call.in[3] || call.in[4];
     const Size period = axis.length * axis.inner, step = writes_out(axis) ? chunk / period * period : chunk;
-    const Bias<C> bias(call, (last - first) * call.group);
+    const Bias<C> bias(input<C>(call, 3), axis, (last - first) * call.group);
     const Scratch<C, chunk> kept, gradient, spare;
     Call inner = call;
     for (Size unit = first; unit < last; ++unit) {
         const Size from = unit * call.group, to = std::min(from + call.group, call.size);
-        double* partial = static_cast<double*>(call.out[1]);
+        double* partial = static_cast<double*>(call.out[2]);
         ChannelSums<C> sums(axis, partial ? partial + unit * sums_of(axis, carries_errors<C>) : nullptr, true);
         for (Size at = from, stop; at < to; at = stop) {
             stop = std::min(at + step, to);
@@ -221,67 +302,122 @@ template <class T> void added_backward(const Call& call, Size first, Size last) 
                 if (out) result = out + at;
                 slope = dy + at;
             }
-            inner.in[0] = slope - at, inner.in[1] = known - at, inner.out[0] = result - at;
-            call.added->kernel(inner, at, stop);
-            sums.add(result, call.place.index + at, count);
+            const Size position = call.place.index + at;
+            if (call.added->dropout) {
+                leave_out(*call.added, slope, static_cast<C*>(gradient), position, count);
+                slope = gradient;
+            }
+            inner.in[1] = known - position;
+            run_kernel(call, inner, slope, result, position, count);
+            sums.add(result, position, count);
             if constexpr (Half<T>)
                 if (out) narrow(result, out + at, count);
         }
     }
 }
 
-// -- Gates: the bias is that of x, whose halves along the call's axis are a and b -------------------
+// -- Gates: halves a and b of an x that has one bias, or arrays of their own, each with a bias (in[3], in[4]) --------
+
+template <class T> class GatedBias {
+  public:
+    GatedBias(const Call& call, Size outputs)
+        : pair(call.in[2]),
+          first(input<T>(call, 3), call.added->axis, pair ? outputs : 2 * outputs),
+          second(pair ? input<T>(call, 4) : nullptr, call.added->axis, outputs) {}
+
+    const Bias<T>& of_a() const { return first; }
+    const Bias<T>& of_b() const { return pair ? second : first; }
+
+  private:
+    bool pair;
+    Bias<T> first, second;
+};
+
+// Elements of a and of b, of which the first are at `at` in their arrays, with what is added to them.
+template <class T, class C = Computed<T>>
+void bring_both(const Call& call, const GatedBias<C>& bias, GatedPlaces<const T> x, Size at, Size count, C* both) {
+    const Size position = (x.halves ? 2 : 1) * call.place.index + at;
+    add_bias(bias.of_a(), x.a + at, position, count, both);
+    add_bias(bias.of_b(), x.b + at, position + (x.halves ? x.half : 0), count, both + count);
+}
 
 template <class T> void added_gated_forward(const Call& call, Size first, Size last) {
     using C = Computed<T>;
-    const T* x = input<T>(call, 0);
+    const GatedPlaces x(input<T>(call, 0), input<T>(call, 2), gated_axis(call));
     T* out = output<T>(call);
-    const Size half = call.axis.length * call.axis.inner;
-    const Bias<C> bias(call, 2 * (last - first));
+    const GatedBias<C> bias(call, last - first);
     const Scratch<C, 2 * chunk> both;
     const Scratch<C, chunk> result;
-    each_gated_strip(call.axis, first, last, [&](Size unit, Size at, Size count) {
-        bring(call, bias, x, at, count, static_cast<C*>(both), static_cast<C*>(result));
-        bring(call, bias, x, at + half, count, both + count, static_cast<C*>(result));
+    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size, Size count) {
+        bring_both(call, bias, x, x.at(unit), count, static_cast<C*>(both));
         C* to = result;
         if constexpr (!Half<T>) to = out + unit;
         call.added->kernel({call.parameters, {both}, {to}, {1, count, 1}}, 0, count);
+        if (call.added->dropout) leave_out(*call.added, to, to, call.place.index + unit, count);
         if constexpr (Half<T>) narrow(to, out + unit, count);
     });
 }
 
-// As `added_backward`, over ranges of `group` elements of x, half as many outputs.
-template <class T> void added_gated_backward(const Call& call, Size first, Size last) {
+// The gradients of outputs first..last, where out[0] and, for b's own array, out[1] are given; `sum` is told of those
+// of a and of b, and where they are.
+template <class T, class Sum>
+void gated_gradients(const Call& call, const GatedBias<Computed<T>>& bias, Size first, Size last, Sum sum) {
     using C = Computed<T>;
-    const T *dy = input<T>(call, 0), *x = input<T>(call, 1);
-    T* out = output<T>(call);
-    const Axis axis = call.added->axis;
-    const Size half = call.axis.length * call.axis.inner, outputs = call.axis.outer * half;
-    const Bias<C> bias(call, (last - first) * call.group);
+    const GatedPlaces x(input<T>(call, 1), input<T>(call, 2), gated_axis(call));
+    const T* dy = input<T>(call, 0);
+    T* const da = output<T>(call);
+    T* const db = x.halves && da ? da + x.half : static_cast<T*>(call.out[1]);
     const Scratch<C, 2 * chunk> both;
     const Scratch<C, chunk> gradient;
+    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size, Size count) {
+        const Size at = x.at(unit), position = call.place.index + unit;
+        const C* slope = gradient;
+        bring_both(call, bias, x, at, count, static_cast<C*>(both));
+        if constexpr (Half<T>)
+            widen(dy + unit, gradient, count);
+        else
+            slope = dy + unit;
+        if (call.added->dropout) {
+            leave_out(*call.added, slope, static_cast<C*>(gradient), position, count);
+            slope = gradient;
+        }
+        call.added->kernel({call.parameters, {slope, both}, {both}, {1, count, 1}}, 0, count);
+        sum(static_cast<const C*>(both), at, count);
+        for (Size part = 0; part < 2 && da; ++part) {
+            T* to = (part ? db : da) + at;
+            if constexpr (Half<T>)
+                narrow(both + part * count, to, count);
+            else
+                std::copy_n(both + part * count, count, to);
+        }
+    });
+}
+
+// As `added_backward`, over ranges of `group` elements of x, or of both arrays: half as many outputs. The sums of b's
+// own array are behind all of those of a's.
+template <class T> void added_gated_backward(const Call& call, Size first, Size last) {
+    using C = Computed<T>;
+    const Axis axis = call.added->axis;
+    const bool pair = call.in[2];
+    const Size half = call.axis.length * call.axis.inner, outputs = call.axis.outer * half;
+    const Size ranges = (call.size + call.group - 1) / call.group;
+    const GatedBias<C> bias(call, (last - first) * call.group / 2);
+    double* const partial = static_cast<double*>(call.out[2]);
+    const auto sums_at = [&](Size range) { return partial ? partial + range * sums_of(axis, carries_errors<C>) : nullptr; };
     for (Size unit = first; unit < last; ++unit) {
         const Size from = unit * (call.group / 2), to = std::min(from + call.group / 2, outputs);
-        double* partial = static_cast<double*>(call.out[1]);
-        ChannelSums<C> sums(axis, partial ? partial + unit * sums_of(axis, carries_errors<C>) : nullptr, false);
-        each_gated_strip(call.axis, from, to, [&](Size output, Size at, Size count) {
-            const C* slope = gradient;
-            bring(call, bias, x, at, count, static_cast<C*>(both), static_cast<C*>(gradient));
-            bring(call, bias, x, at + half, count, both + count, static_cast<C*>(gradient));
-            if constexpr (Half<T>)
-                widen(dy + output, gradient, count);
-            else
-                slope = dy + output;
-            call.added->kernel({call.parameters, {slope, both}, {both}, {1, count, 1}}, 0, count);
-            sums.add(both, call.place.index + at, count);
-            sums.add(both + count, call.place.index + at + half, count);
-            for (Size part = 0; part < 2 && out; ++part)
-                if constexpr (Half<T>)
-                    narrow(both + part * count, out + at + part * half, count);
-                else
-                    std::copy_n(both + part * count, count, out + at + part * half);
+        ChannelSums<C> of_a(axis, sums_at(unit), false), of_b(axis, pair ? sums_at(ranges + unit) : nullptr, false);
+        ChannelSums<C>& of_gate = pair ? of_b : of_a;
+        gated_gradients<T>(call, bias, from, to, [&](const C* both, Size at, Size count) {
+            of_a.add(both, at, count);
+            of_gate.add(both + count, pair ? at : at + half, count);
         });
     }
+}
+
+// The same without sums, so that its units are outputs and arrays may be in rows.
+template <class T> void added_gated_outputs(const Call& call, Size first, Size last) {
+    gated_gradients<T>(call, {call, last - first}, first, last, [](const Computed<T>*, Size, Size) {});
 }
 
 }  // namespace fastact

@@ -165,10 +165,10 @@ cdef class Kernels:
         cdef double values[MOST]
         cdef Call call
         cdef int dim
-        if not plain(x) or not (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
-            return None
         read_numbers(parameters, values)
         call.parameters = values
+        if not plain(x) or not (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
+            return launch_others(self.work(direction), &call, x, saved, out) if axis is None else None
         if axis is None:
             return launch_flat(self.work(direction), &call, x, saved, out)
         dim = along(x, axis)
@@ -176,6 +176,23 @@ cdef class Kernels:
         if result is not None and then is not None:
             launch_along(&then.entry.forward, &call, dim, result, None, result)
         return result
+
+    def run_plain_added(
+        self, str direction, x, saved, out, tuple parameters, bias, bias_axis, residual, dropout, bint sums=False
+    ):
+        """As `run_plain`, with what is added to x and dropout; with `sums` a pair of dx and those of dbias."""
+        cdef double values[MOST]
+        cdef Call call
+        read_numbers(parameters, values)
+        call.parameters = values
+        call.axis.outer = call.axis.length = call.axis.inner = 1
+        if saved is None:
+            return launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
+        if not (plain(x) and plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
+            return None
+        return launch_added_backward(
+            self.work(direction), &to_elements.backward_x, &call, x, saved, out, bias, bias_axis, residual, dropout,
+            direction == "y", sums)
 
     def run(
         self, str direction, list inputs, list outputs, tuple parameters=(), axis=None, tuple place=(0, 1),
@@ -235,16 +252,18 @@ cdef class Kernels:
         self.add_ranges(&call, dy, x, total)
 
     def run_added(
-        self, str direction, list inputs, out, tuple parameters, bias, tuple axis, Py_ssize_t index,
-        Sums total=None, Py_ssize_t group=0,
+        self, str direction, list inputs, out, tuple parameters, bias, tuple axis, tuple dropout, tuple weighted,
+        Py_ssize_t index, Sums total=None, Py_ssize_t group=0,
     ):
-        """Run one direction on x, or on dy and what was saved, with what is added to x before.
+        """Run one direction on x, or on dy and what was saved, with what is added to x before and dropout behind.
 
         The arrays are contiguous parts of larger ones, which begin at the flat position `index`, with the residual
-        behind them, if there is one. `bias` may be None, `axis` is that of it in the whole. Where `total` is given,
-        the gradient of the bias is added to it; then `out` may be None.
+        behind them, if there is one. `bias` may be None, `axis` is that of it in the whole. `dropout` is its two
+        numbers, or empty; `weighted` the weights of a kernel that takes them and their axis, or empty. Where `total`
+        is given, the gradient of the bias is added to it; then `out` may be None.
         """
         cdef double values[MOST]
+        cdef double left_out[MOST]
         cdef Call call
         cdef Added added
         cdef bint backward = direction != "forward"
@@ -257,7 +276,16 @@ cdef class Kernels:
         call.place.index, call.place.step = index, 1
         call.size = cnp.PyArray_SIZE(first)
         call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
-        call.inputs[3] = call.inputs[4] = call.outputs[0] = call.outputs[1] = NULL
+        call.inputs[2] = call.inputs[3] = call.inputs[4] = call.outputs[0] = call.outputs[2] = NULL
+        added.dropout = NULL
+        added.weights = call.axis
+        if dropout:
+            read_numbers(dropout, left_out)
+            drop_with(&added, left_out, dtype)
+        if weighted:
+            array = weighted[0]
+            call.inputs[2] = cnp.PyArray_DATA(array)
+            added.weights.outer, added.weights.length, added.weights.inner = weighted[1]
         array = bias
         if bias is not None:
             call.inputs[3] = cnp.PyArray_DATA(array)
@@ -315,14 +343,18 @@ cdef class ElementwiseKernels(Kernels):
     cdef int count
     cdef Py_ssize_t most  # arguments that are taken by position before `out`
     cdef bint has_defaults
+    cdef bint sign_will_do  # to differentiate from y
     cdef double defaults[MOST]
     # What passed the Python subclass's checks last: for forward or backward from x, and for backward from y.
     cdef CheckedParameters checked[2]
 
-    def __init__(self, str kernel, tuple names, tuple defaults, bint has_defaults, Py_ssize_t most):
+    def __init__(
+        self, str kernel, tuple names, tuple defaults, bint has_defaults, Py_ssize_t most, bint sign_will_do
+    ):
         cdef double unknown[MOST]
         cdef int i
         Kernels.__init__(self, kernel)
+        self.sign_will_do = sign_will_do
         self.names = names
         self.count, self.most = len(names), most
         self.has_defaults = has_defaults
@@ -357,34 +389,46 @@ cdef class ElementwiseKernels(Kernels):
         read_numbers(parameters, values)
         self.checked[output].keep(values, self.count)
 
-    def __call__(self, x, *args, out=None, bias=None, bias_axis=-1, residual=None, **kwargs):
+    # What is added beside is read from `kwargs`: each name that Cython looked for would be looked for among the
+    # parameters of every call, too.
+
+    def __call__(self, x, *args, out=None, **kwargs):
         cdef double parameters[MOST]
         cdef Call call
-        cdef bint adds = bias is not None or residual is not None
+        result = None
         if self.read(args, kwargs, parameters, 0):
             call.parameters = parameters
-            if adds:
-                result = launch_added(&self.entry.forward, &call, x, out, bias, bias_axis, residual)
-            elif plain(x):
+            if plain(x):
                 result = launch_flat(&self.entry.forward, &call, x, None, out)
-            else:
-                result = None
-            if result is None and not adds:
+            if result is None:
                 result = launch_others(&self.entry.forward, &call, x, None, out)
             if result is not None:
                 return result
         if len(args) == self.most + 1 and out is None:
-            return self(
-                x, *args[:self.most], out=args[self.most], bias=bias, bias_axis=bias_axis, residual=residual, **kwargs
-            )
-        return self._forward(x, args, kwargs, single(out), (bias, bias_axis, residual) if adds else None)
+            return self(x, *args[:self.most], out=args[self.most], **kwargs)
+        beside = taken(kwargs, 4) if kwargs else None
+        if beside is not None:
+            return self.call_added(x, args, out, kwargs, beside)
+        return self._forward(x, args, kwargs, single(out))
 
-    def backward(
-        self, dy, *args, x=None, y=None, out=None, bias=None, bias_axis=-1, residual=None, bias_grad=False, **kwargs
-    ):
+    cdef object call_added(self, x, tuple args, out, dict kwargs, tuple beside):
         cdef double parameters[MOST]
         cdef Call call
-        cdef bint output = x is None, sums = bias_grad, adds = bias is not None or residual is not None or sums
+        bias, bias_axis, residual, dropout = beside
+        if bias is None and residual is None and dropout is None:
+            return self(x, *args, out=out, **kwargs)
+        if self.read(args, kwargs, parameters, 0):
+            call.parameters = parameters
+            call.axis.outer = call.axis.length = call.axis.inner = 1
+            result = launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
+            if result is not None:
+                return result
+        return self._forward(x, args, kwargs, single(out), beside)
+
+    def backward(self, dy, *args, x=None, y=None, out=None, **kwargs):
+        cdef double parameters[MOST]
+        cdef Call call
+        cdef bint output = x is None
         cdef const Work* work = &self.entry.backward_y if output else &self.entry.backward_x
         saved = y if output else x
         result = None
@@ -394,18 +438,39 @@ cdef class ElementwiseKernels(Kernels):
         ):
             call.parameters = parameters
             if plain(dy) and plain(saved) and alike(<cnp.ndarray>dy, <cnp.ndarray>saved):
-                if adds:
-                    result = launch_added_backward(
-                        work, &to_elements.backward_x, &call, dy, saved, out, bias, bias_axis, residual, output, sums)
-                    if result is not None and sums:
-                        return result[0], gradient_of(self, result[1], bias, saved)
-                else:
-                    result = launch_flat(work, &call, dy, saved, out)
-            if result is None and not adds:
+                result = launch_flat(work, &call, dy, saved, out)
+            if result is None:
                 result = launch_others(work, &call, dy, saved, out)
             if result is not None:
                 return result
-        beside = (bias, bias_axis, residual, sums) if adds else None
+        beside = taken(kwargs, 5) if kwargs else None
+        if beside is not None:
+            return self.backward_added(dy, args, x, y, out, kwargs, beside)
+        return self._backward(dy, args, x, y, single(out), kwargs)
+
+    cdef object backward_added(self, dy, tuple args, x, y, out, dict kwargs, tuple beside):
+        cdef double parameters[MOST]
+        cdef Call call
+        cdef bint output = x is None, sums
+        cdef const Work* work = &self.entry.backward_y if output else &self.entry.backward_x
+        bias, bias_axis, residual, dropout, bias_grad = beside
+        sums = bias_grad
+        saved = y if output else x
+        if bias is None and residual is None and dropout is None and not sums:
+            return self.backward(dy, *args, x=x, y=y, out=out, **kwargs)
+        if (
+            not args and (x is None or y is None) and plain(dy) and plain(saved)
+            and alike(<cnp.ndarray>dy, <cnp.ndarray>saved) and work.offered()
+            and (self.sign_will_do or dropout is None or not output)
+            and self.read(args, kwargs, parameters, output)
+        ):
+            call.parameters = parameters
+            call.axis.outer = call.axis.length = call.axis.inner = 1
+            result = launch_added_backward(
+                work, &to_elements.backward_x, &call, dy, saved, out, bias, bias_axis, residual, dropout, output,
+                sums)
+            if result is not None:
+                return (result[0], gradient_of(self, result[1], bias, saved)) if sums else result
         return self._backward(dy, args, x, y, single(out), kwargs, beside)
 
 
@@ -514,40 +579,51 @@ cdef object launch_larger(const Entry* entry, dy, x, axis, Py_ssize_t parts, out
 cdef class GatedKernels(FixedKernels):
     """The short path of a gated activation."""
 
-    def __call__(self, x, axis=-1, out=None, *, gate=None, bias=None, bias_axis=-1):
-        if gate is None and bias is None:
+    def __call__(self, x, axis=-1, out=None, *, gate=None, bias=None, bias_axis=-1, dropout=None):
+        if gate is not None:
+            result = launch_pair(self.entry, x, gate, axis, out, bias, bias_axis, dropout)
+        elif bias is None and dropout is None:
             result = launch_smaller(self.entry, x, axis, 2, out)
             if result is None:
-                result = launch_halves_in_runs(self.entry, None, x, axis, out)
-        elif bias is None:
-            result = launch_pair(self.entry, x, gate, axis, out)
+                result = launch_halves_in_runs(self.entry, None, x, axis, out, None, -1, None)
         else:
-            result = self.launch_biased(x, axis, out, bias, bias_axis) if gate is None else None
+            result = self.launch_biased(x, axis, out, bias, bias_axis, dropout)
+            if result is None:
+                result = launch_halves_in_runs(self.entry, None, x, axis, out, bias, bias_axis, dropout)
         if result is not None:
             return result
-        return self._forward(x, axis, single(out), gate, bias, bias_axis)
+        return self._forward(x, axis, single(out), gate, bias, bias_axis, dropout)
 
-    def backward(self, dy, *, x=None, y=None, axis=-1, gate=None, bias=None, bias_axis=-1, bias_grad=False, out=None):
-        cdef bint sums = bias_grad, adds = bias is not None or sums
+    def backward(
+        self, dy, *, x=None, y=None, axis=-1, gate=None, bias=None, bias_axis=-1, dropout=None, bias_grad=False,
+        out=None,
+    ):
+        cdef bint sums = bias_grad, adds = bias is not None or dropout is not None or sums
         result = None
-        if y is None and gate is None and not adds:
+        if y is not None or x is None:
+            pass
+        elif gate is not None:
+            if not sums:
+                result = launch_pair_backward(self.entry, dy, x, gate, axis, out, bias, bias_axis, dropout)
+        elif not adds:
             result = launch_larger(self.entry, dy, x, axis, 2, out)
             if result is None:
-                result = launch_halves_in_runs(self.entry, dy, x, axis, out) if x is not None else None
-        elif y is None and gate is not None and not adds:
-            result = launch_pair_backward(self.entry, dy, x, gate, axis, out)
-        elif y is None and gate is None:
-            result = self.launch_biased_backward(dy, x, axis, out, bias, bias_axis, sums)
+                result = launch_halves_in_runs(self.entry, dy, x, axis, out, None, -1, None)
+        else:
+            result = self.launch_biased_backward(dy, x, axis, out, bias, bias_axis, dropout, sums)
             if result is not None and sums:
                 return result[0], gradient_of(self, result[1], bias, x)
+            if result is None and not sums:
+                result = launch_halves_in_runs(self.entry, dy, x, axis, out, bias, bias_axis, dropout)
         if result is not None:
             return result
         return self._backward(
-            dy, x, y, axis, out if gate is not None else single(out), gate, bias, bias_axis, sums)
+            dy, x, y, axis, out if gate is not None else single(out), gate, bias, bias_axis, dropout, sums)
 
-    cdef object launch_biased(self, x, axis, out, bias, bias_axis):
+    cdef object launch_biased(self, x, axis, out, bias, bias_axis, dropout):
         cdef Added added
         cdef double number
+        cdef double left_out[2]
         cdef Call call
         cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
         cdef int i, dim = along(<cnp.ndarray>x, axis) if plain(x) else -1
@@ -560,14 +636,19 @@ cdef class GatedKernels(FixedKernels):
         shape[dim] = shape[dim] // 2
         if 2 * shape[dim] != cnp.PyArray_DIM(source, dim) or cnp.PyArray_SIZE(source) == 0:
             return None
-        bias = bias_of(source, bias, bias_axis, &call, &added, &number)
-        if bias is None or shares_memory(bias, out):
+        call.inputs[1] = call.inputs[2] = call.inputs[3] = call.inputs[4] = NULL
+        if not read_dropout(dropout, &added, left_out, dtype):
             return None
+        if bias is not None:
+            bias = bias_of(source, bias, bias_axis, &call, &added, &number)
+            if bias is None or shares_memory(bias, out):
+                return None
+        else:
+            added.axis.outer, added.axis.length, added.axis.inner = 1, 1, cnp.PyArray_SIZE(source)
         out = output(out, shape, source, None)
         if out is None:
             return None
         call.parameters = NULL
-        call.inputs[1] = call.inputs[2] = call.inputs[4] = NULL
         call.place.index, call.place.step = 0, 1
         split(&call.axis, dims, shape, dim)
         call.size = cnp.PyArray_SIZE(source)
@@ -576,45 +657,53 @@ cdef class GatedKernels(FixedKernels):
         run_priced(&to_gates.forward, &self.entry.forward, &call, dtype, source, None, out)
         return out
 
-    def run_added_halves(
-        self, str direction, list inputs, out, tuple split_x, bias, tuple axis, bint sums
+    def run_added_gates(
+        self, str direction, list inputs, list outputs, tuple split_outputs, list biases, tuple axis, tuple dropout,
+        Sums total=None,
     ):
-        """Run one direction with a bias on contiguous arrays, disjoint or the same; the sums of its gradient.
+        """Run one direction with a bias and dropout on contiguous arrays, disjoint or the same.
 
-        `split_x` is x seen along the axis of its halves, `axis` along that of the bias.
+        `inputs` are x, or dy and x, and behind them the array of its own that b may have; `outputs` and `biases` are
+        one, or where b has an array two. Biases may be None. `split_outputs` is the result seen along the axis of
+        the halves, `axis` x along that of a bias, whose gradient is added to `total` where that is given.
         """
+        cdef double left_out[MOST]
         cdef Call call
         cdef Added added
         cdef bint backward = direction != "forward"
         cdef const Work* work = self.work(direction)
-        cdef cnp.ndarray first = inputs[0], x = inputs[backward], values
-        cdef Sums total = Sums() if sums else None
-        cdef int dtype = known_dtype(work, x)
+        cdef cnp.ndarray first = inputs[0], x = inputs[backward], array
+        cdef int k, dtype = known_dtype(work, x)
         call.parameters = NULL
         call.place.index, call.place.step = 0, 1
-        call.axis.outer, call.axis.length, call.axis.inner = split_x
-        call.axis.length //= 2
-        call.size = cnp.PyArray_SIZE(x)
+        call.axis.outer, call.axis.length, call.axis.inner = split_outputs
+        call.size = 2 * call.axis.outer * call.axis.length * call.axis.inner
         call.inputs[1] = call.inputs[2] = call.inputs[3] = call.inputs[4] = NULL
-        call.outputs[1] = NULL
-        if bias is not None:
-            values = bias
-            call.inputs[3] = cnp.PyArray_DATA(values)
+        call.outputs[1] = call.outputs[2] = NULL
+        if len(inputs) > 1 + backward:
+            array = inputs[1 + backward]
+            call.inputs[2] = cnp.PyArray_DATA(array)
+        for k, array in enumerate(biases):
+            call.inputs[3 + k] = NULL if array is None else cnp.PyArray_DATA(array)
+        for k, array in enumerate(outputs):
+            call.outputs[k] = cnp.PyArray_DATA(array)
         added.axis.outer, added.axis.length, added.axis.inner = axis
         added.kernel = work.kernel[computed_in(dtype)]
+        added.dropout = NULL
+        if dropout:
+            read_numbers(dropout, left_out)
+            drop_with(&added, left_out, dtype)
         bring_to(call, added)
         call.group = range_of(added.axis, call.size)
         if total is not None:
             total.begin(&call, added.axis, dtype)
         run_priced(
             &to_gates.backward_x if backward else &to_gates.forward, work, &call, dtype, first,
-            x if backward else None, out)
-        if total is None:
-            return None
-        total.end()
-        return total.totals()
+            x if backward else None, outputs[0])
+        if total is not None:
+            total.end()
 
-    cdef object launch_biased_backward(self, dy, x, axis, out, bias, bias_axis, bint sums):
+    cdef object launch_biased_backward(self, dy, x, axis, out, bias, bias_axis, dropout, bint sums):
         cdef Call call
         cdef int i, dim = along(<cnp.ndarray>x, axis) if plain(x) and plain(dy) else -1
         if dim < 0 or cnp.PyArray_TYPE(<cnp.ndarray>x) != cnp.PyArray_TYPE(<cnp.ndarray>dy):
@@ -629,7 +718,8 @@ cdef class GatedKernels(FixedKernels):
         call.parameters = NULL
         split(&call.axis, dims, cnp.PyArray_DIMS(gradient), dim)
         return launch_added_backward(
-            &self.entry.backward_x, &to_gates.backward_x, &call, dy, x, out, bias, bias_axis, None, False, sums)
+            &self.entry.backward_x, &to_gates.backward_x, &call, dy, x, out, bias, bias_axis, None, dropout, False,
+            sums)
 
 
 cdef class PiecesKernels(FixedKernels):
@@ -695,28 +785,44 @@ cdef class ChannelsKernels(FixedKernels):
         split(&call.axis, cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), dim)
         return True
 
-    def __call__(self, x, weight, axis=1, out=None):
+    def __call__(self, x, weight, axis=1, out=None, *, bias=None, bias_axis=-1, residual=None, dropout=None):
+        cdef bint adds = bias is not None or residual is not None or dropout is not None
         cdef Call call
         cdef double wide
         cdef float narrow
         cdef bint fits = False
         call.parameters = NULL
-        if plain(x) and PyFloat_CheckExact(weight) and any_axis(x, axis):
+        if in_rows(x) and PyFloat_CheckExact(weight) and any_axis(x, axis):
             wide = weight
             narrow = <float>wide
             call.inputs[2] = <void*>&wide if dtype_of(x) == FLOAT64 else <void*>&narrow
             call.size = cnp.PyArray_SIZE(<cnp.ndarray>x)
             call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
             fits = True
-        elif plain(x):
+        elif in_rows(x):
             fits = ChannelsKernels.takes(x, weight, axis, &call)
-            fits = fits and (out is None or plain(out) and disjoint(weight, out))
+            fits = fits and (out is None or in_memory(out) and not bias_within(weight, out))
         result = None
-        if fits:
+        # In rows, a kernel of chunks knows which weights those are.
+        if fits and (adds or not plain(x) or not (out is None or plain(out))):
+            result = launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
+        elif fits:
             result = launch(&self.entry.forward, &call, cnp.PyArray_DIMS(<cnp.ndarray>x), x, None, out)
-        return self._forward(x, weight, axis, single(out)) if result is None else result
+        if result is not None:
+            return result
+        beside = (bias, bias_axis, residual, dropout) if adds else None
+        return self._forward(x, weight, axis, single(out), beside)
 
-    def backward(self, dy, *, weight=None, axis=1, x=None, y=None, out=None):
+    def backward(
+        self, dy, *, weight=None, axis=1, x=None, y=None, out=None, bias=None, bias_axis=-1, residual=None,
+        dropout=None, bias_grad=False,
+    ):
+        if bias is not None or residual is not None or dropout is not None or bias_grad:
+            beside = bias, bias_axis, residual, dropout, bool(bias_grad)
+            return self._backward(dy, weight, axis, x, y, single(out), beside)
+        return self.backward_alone(dy, weight, axis, x, y, out)
+
+    cdef object backward_alone(self, dy, weight, axis, x, y, out):
         cdef Call call
         cdef cnp.npy_intp count, channel
         cdef cnp.ndarray dweight

@@ -1,4 +1,5 @@
-# The short path of calls that add a bias or a residual to x first, and sum the gradient of the bias.
+# The short path of calls that add a bias or a residual to x first, and sum the gradient of the bias; and of dropout
+# behind them.
 
 cdef extern from *:
     """
@@ -9,6 +10,57 @@ cdef extern from *:
 
 cdef const Entry* to_elements = NULL
 cdef const Entry* to_gates = NULL
+cdef const Entry* dropping = NULL
+
+cdef extern from "Python.h":
+    unsigned long long PyLong_AsUnsignedLongLong(object) except? 0xffffffffffffffff
+
+# What a call says of it, by name, in this order; those that are not given are as in the second.
+cdef tuple BESIDE = ("bias", "bias_axis", "residual", "dropout", "bias_grad")
+cdef tuple NOTHING_BESIDE = (None, -1, None, None, False)
+
+
+cpdef tuple taken(dict given, int count):
+    """The first `count` of these words, taken out of what a call was given by name; None where there is none."""
+    cdef list values = None
+    cdef int k
+    for k in range(count):
+        if BESIDE[k] in given:
+            if values is None:
+                values = list(NOTHING_BESIDE[:count])
+            values[k] = given.pop(BESIDE[k])
+    return None if values is None else tuple(values)
+
+
+cdef bint read_dropout(object given, Added* added, double* numbers, int dtype) except -1:
+    """Whether `dropout=` is None or a pair for kernels, which `added` has then; `numbers` is room for two."""
+    cdef double p
+    added.dropout = NULL
+    if given is None:
+        return True
+    if type(given) is not tuple or len(<tuple>given) != 2:
+        return False
+    p, seed = number_of((<tuple>given)[0]), (<tuple>given)[1]
+    if not 0 <= p <= 1:
+        return False
+    if seed is None or p == 0:
+        return seed is None or is_seed(seed)
+    if not is_seed(seed):
+        return False
+    numbers[0] = p
+    (<uint64_t*>numbers)[1] = PyLong_AsUnsignedLongLong(seed)
+    drop_with(added, numbers, dtype)
+    return True
+
+
+cdef inline bint is_seed(object seed):
+    return PyLong_CheckExact(seed) and 0 <= seed <= 0xffffffffffffffff
+
+
+cdef inline void drop_with(Added* added, const double* numbers, int dtype) noexcept:
+    """Have dropout behind a kernel: `numbers` are its probability and its seed."""
+    added.dropout = dropping.forward.kernel[computed_in(dtype)]
+    added.left_out = numbers
 
 
 cdef object bias_of(cnp.ndarray x, object bias, object axis, Call* call, Added* added, double* number):
@@ -56,15 +108,21 @@ cdef int computed_in(int dtype) noexcept:
     return FLOAT64 if dtype == FLOAT64 else FLOAT32
 
 
-cdef object launch_added(const Work* work, Call* call, x, out, bias, axis, residual):
-    """As `launch_flat`, of x with what is added to it."""
+cdef object launch_added(const Entry* entry, Call* call, x, out, bias, axis, residual, dropout):
+    """As `launch_flat`, of x with what is added to it. A kernel that takes weights finds their axis in the call."""
+    cdef const Work* work = &entry.forward
+    cdef const Work* brings = &to_elements.forward
     cdef Added added
     cdef double number
+    cdef double left_out[2]
     if not in_memory(x) or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0:
         return None
     cdef cnp.ndarray first = <cnp.ndarray>x
     cdef int dtype = dtype_of(first)
     call.inputs[3] = call.inputs[4] = NULL
+    added.weights = call.axis
+    if not read_dropout(dropout, &added, left_out, dtype):
+        return None
     if bias is not None:
         bias = bias_of(first, bias, axis, call, &added, &number)
         if bias is None or (type(bias) is cnp.ndarray and not (out is None or in_memory(out))):
@@ -73,10 +131,12 @@ cdef object launch_added(const Work* work, Call* call, x, out, bias, axis, resid
         added.axis.outer, added.axis.length, added.axis.inner = 1, 1, cnp.PyArray_SIZE(first)
     added.kernel = work.kernel[computed_in(dtype)]
     bring_to(call[0], added)
+    if entry.biased.kernel[dtype] != NULL and bias is not None and residual is None and added.dropout == NULL:
+        brings = &entry.biased
     if not plain(x) or not (residual is None or plain(residual)) or not (out is None or plain(out)):
         if bias is not None and out is not None and bias_within(bias, out):
             return None
-        return launch_runs(&to_elements.forward, work, call, x, None, residual, out)
+        return launch_runs(brings, work, call, x, None, residual, out)
     if residual is not None:
         if not alike(<cnp.ndarray>residual, first):
             return None
@@ -88,7 +148,7 @@ cdef object launch_added(const Work* work, Call* call, x, out, bias, axis, resid
         return None
     out = output(out, cnp.PyArray_DIMS(first), first, residual)
     if out is not None:
-        run_priced(&to_elements.forward, work, call, dtype, first, None, out)
+        run_priced(brings, work, call, dtype, first, None, out)
     return out
 
 
@@ -115,48 +175,65 @@ cdef inline double* doubles_of(cnp.ndarray array) noexcept:
 
 
 cdef class Sums:
-    """The gradient of a bias: the sums of ranges, and what they come to."""
+    """The gradient of a bias: the sums of ranges, and what they come to; of two biases, where two arrays have one."""
 
     cdef cnp.ndarray partial, total
     cdef Py_ssize_t ranges, length
+    cdef int biases
     cdef bint twofold
+
+    def __cinit__(self, int biases=1):
+        self.biases = biases
 
     cdef int begin(self, Call* call, Axis axis, int dtype) except -1:
         """Have room for the sums of a call whose `group` says what a range is."""
         cdef cnp.npy_intp numbers
         self.twofold, self.length = dtype == FLOAT64, axis.length
         self.ranges = (call.size + call.group - 1) // call.group
-        numbers = self.ranges * sums_of(axis, self.twofold)
+        numbers = self.biases * self.ranges * sums_of(axis, self.twofold)
         self.partial = cnp.PyArray_EMPTY(1, &numbers, cnp.NPY_DOUBLE, 0)
-        call.outputs[1] = cnp.PyArray_DATA(self.partial)
+        call.outputs[2] = cnp.PyArray_DATA(self.partial)
         if self.total is None:
-            numbers = 2 * axis.length
+            numbers = self.biases * 2 * axis.length
             self.total = cnp.PyArray_ZEROS(1, &numbers, cnp.NPY_DOUBLE, 0)
         return 0
 
     cdef int end(self) except -1:
-        add_ranges(doubles_of(self.partial), self.ranges, self.length, self.twofold, doubles_of(self.total))
+        cdef Py_ssize_t numbers = self.ranges * self.length * (2 if self.twofold else 1)
+        cdef int k
+        for k in range(self.biases):
+            add_ranges(
+                doubles_of(self.partial) + k * numbers, self.ranges, self.length, self.twofold, self.totals_of(k))
         return 0
 
-    def totals(self):
-        """One total per channel, in float64."""
-        return self.result(cnp.NPY_DOUBLE)
+    cdef double* totals_of(self, int bias) noexcept:
+        return doubles_of(self.total) + bias * 2 * self.length
 
-    cdef object result(self, int number):
+    def totals(self, int bias=0):
+        """One total per channel, in float64."""
+        return self.result(cnp.NPY_DOUBLE, bias)
+
+    def parts(self, int bias=0):
+        """The totals, and behind them what each has lost in rounding."""
+        return (<object>self.total)[2 * bias * self.length : 2 * (bias + 1) * self.length].copy()
+
+    cdef object result(self, int number, int bias=0):
         """The same, in float32 where that is the dtype of this number."""
         cdef cnp.npy_intp length = self.length, channel
         cdef bint single = number == cnp.NPY_FLOAT
+        cdef const double* total = self.totals_of(bias)
         cdef cnp.ndarray result = cnp.PyArray_EMPTY(1, &length, cnp.NPY_FLOAT if single else cnp.NPY_DOUBLE, 0)
         for channel in range(length):
             if single:
-                (<float*>cnp.PyArray_DATA(result))[channel] = <float>total_of(doubles_of(self.total), length, channel)
+                (<float*>cnp.PyArray_DATA(result))[channel] = <float>total_of(total, length, channel)
             else:
-                (<double*>cnp.PyArray_DATA(result))[channel] = total_of(doubles_of(self.total), length, channel)
+                (<double*>cnp.PyArray_DATA(result))[channel] = total_of(total, length, channel)
         return result
 
 
 cdef object launch_added_backward(
-    const Work* work, const Work* brings, Call* call, dy, saved, out, bias, axis, residual, bint from_y, bint sums
+    const Work* work, const Work* brings, Call* call, dy, saved, out, bias, axis, residual, dropout, bint from_y,
+    bint sums,
 ):
     """dx, or dx and dbias, in float64 for half precision; None where Python has to look.
 
@@ -164,16 +241,18 @@ cdef object launch_added_backward(
     """
     cdef Added added
     cdef double number
+    cdef double left_out[2]
     cdef Sums of_bias = Sums.__new__(Sums) if sums else None
     cdef cnp.ndarray x = <cnp.ndarray>saved
     cdef int dim, dtype = dtype_of(x)
     call.size = cnp.PyArray_SIZE(x)
     if call.size == 0 or cnp.PyArray_NDIM(x) == 0:
         return None
-    call.inputs[2] = call.inputs[3] = call.inputs[4] = call.outputs[1] = NULL
+    call.inputs[2] = call.inputs[3] = call.inputs[4] = call.outputs[1] = call.outputs[2] = NULL
     call.place.index, call.place.step = 0, 1
     dim = along(x, axis)
-    if dim < 0:
+    added.weights = call.axis
+    if dim < 0 or not read_dropout(dropout, &added, left_out, dtype):
         return None
     if bias is not None:
         bias = bias_of(x, bias, axis, call, &added, &number)

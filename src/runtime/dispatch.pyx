@@ -13,7 +13,7 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cython.parallel cimport prange
 from libc.math cimport INFINITY, NAN, sqrt
-from libc.stdint cimport int64_t, uintptr_t
+from libc.stdint cimport int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strcmp
 from views cimport (
@@ -52,9 +52,10 @@ def range_length(tuple axis):
 
 def load(capsule):
     """Take the kernels of one CPU level, a capsule made by its extension module."""
-    global table, to_elements, to_gates
+    global table, to_elements, to_gates, dropping
     table = <const Table*>PyCapsule_GetPointer(capsule, "fastact.table")
     to_elements, to_gates = table.named(b"added"), table.named(b"added_gated")
+    dropping = table.named(b"dropout")
 
 
 def processor_level():

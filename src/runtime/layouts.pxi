@@ -5,12 +5,12 @@
 
 
 def run_chunks(
-    Kernels kernels, str direction, list arrays, tuple parameters, dict options, bias=None, tuple axis=(),
+    Kernels kernels, str direction, list arrays, tuple parameters, dict options, tuple beside=(),
 ):
     """Run what looks at each element for itself on the chunks of a numpy.nditer; the last array is written.
 
-    Where there is an `axis`, that of a bias or None, x is brought with what is added to it (`run_added`). The
-    iterator is made here, too: one that is dropped writes what it has back, which may be nothing yet.
+    `beside` is what `run_added` takes between parameters and the position, where x is brought with what is added to
+    it. The iterator is made here, too: one that is dropped writes what it has back, which may be nothing yet.
     """
     cdef Py_ssize_t index = 0
     cdef list chunks
@@ -19,8 +19,8 @@ def run_chunks(
         for parts in iterator:
             chunks = list(parts)
             out = chunks.pop()
-            if axis:
-                kernels.run_added(direction, chunks, out, parameters, bias, axis, index)
+            if beside:
+                kernels.run_added(direction, chunks, out, parameters, *beside, index)
             else:
                 kernels.run(direction, chunks, [out], parameters, None, (index, 1))
             index += cnp.PyArray_SIZE(out)

@@ -149,10 +149,14 @@ cdef int see_halves(Call* call, Runs* runs, Py_ssize_t outputs, Py_ssize_t lengt
     return 0
 
 
-cdef object launch_halves_in_runs(const Entry* entry, dy, x, axis, out):
+cdef object launch_halves_in_runs(const Entry* entry, dy, x, axis, out, bias, bias_axis, dropout):
     """A gated call along the last axis on arrays in rows, backward where `dy` is given."""
     cdef Runs runs
     cdef Call call
+    cdef Added added
+    cdef double number
+    cdef double left_out[2]
+    cdef bint adds = bias is not None or dropout is not None
     cdef cnp.npy_intp shape[cnp.NPY_MAXDIMS]
     cdef const Work* work = &entry.forward if dy is None else &entry.backward_x
     cdef int i
@@ -185,17 +189,70 @@ cdef object launch_halves_in_runs(const Entry* entry, dy, x, axis, out):
     if not writable_rows(&runs, dims - 1, source, length, False, 1):
         return None
     call.parameters = NULL
-    call.inputs[2] = call.outputs[1] = NULL
+    call.inputs[2] = call.inputs[3] = call.inputs[4] = call.outputs[1] = NULL
     runs.kernel = work.kernel[dtype]
+    if adds:
+        runs.kernel = to_gates.forward.kernel[dtype] if dy is None else to_gates.backward_y.kernel[dtype]
+        added.kernel = work.kernel[computed_in(dtype)]
+        if not read_dropout(dropout, &added, left_out, dtype):
+            return None
+        if bias is not None:
+            bias = bias_of(source, bias, bias_axis, &call, &added, &number)
+            if bias is None or bias_within(bias, out):
+                return None
+        bring_to(call, added)
     see_halves(&call, &runs, outputs, length)
     run_runs(&outputs_in_runs, work, &call, dtype)
     return out
 
 
-cdef object launch_pair(const Entry* entry, a, gate, axis, out):
+cdef object bring_pair(
+    const Work* work, cnp.ndarray a, tuple outputs, bias, bias_axis, dropout, Call* call, Added* added,
+    double* left_out,
+):
+    """The biases of two arrays, which are in the call then; None for any but those that kernels take as they are."""
+    cdef double number
+    cdef int k, dtype = dtype_of(a)
+    call.inputs[3] = call.inputs[4] = NULL
+    added.axis.outer, added.axis.length, added.axis.inner = 1, 1, cnp.PyArray_SIZE(a)
+    added.kernel = work.kernel[computed_in(dtype)]
+    bring_to(call[0], added[0])
+    if not read_dropout(dropout, added, left_out, dtype):
+        return None
+    if bias is None:
+        return ()
+    if type(bias) is not tuple or len(<tuple>bias) != 2:
+        return None
+    cdef list kept = []
+    for k in range(2):
+        one = (<tuple>bias)[1 - k]
+        call.inputs[3] = NULL
+        if one is not None:
+            one = bias_of(a, one, bias_axis, call, added, &number)
+            # A number is one for both only where the other is one, too.
+            if type(one) is not cnp.ndarray or cnp.PyArray_SIZE(<cnp.ndarray>one) != cnp.PyArray_DIM(
+                a, along(a, bias_axis)
+            ):
+                return None
+            for out in outputs:
+                if out is not None and (not in_memory(out) or bias_within(one, out)):
+                    return None
+            kept.append(one)
+        if k == 0:
+            call.inputs[4] = call.inputs[3]
+    # `bias_of` has the axis of the last one that it saw.
+    if kept:
+        split(&added.axis, cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), along(a, bias_axis))
+    return kept
+
+
+cdef object launch_pair(const Entry* entry, a, gate, axis, out, bias, bias_axis, dropout):
     """A gated call on two arrays of one shape, in rows or contiguous."""
     cdef Runs runs
     cdef Call call
+    cdef Added added
+    cdef double left_out[2]
+    cdef bint adds = bias is not None or dropout is not None
     if not in_rows(a) or not rows_alike(gate, <cnp.ndarray>a):
         return None
     cdef cnp.ndarray first = <cnp.ndarray>a, second = <cnp.ndarray>gate
@@ -214,16 +271,23 @@ cdef object launch_pair(const Entry* entry, a, gate, axis, out):
         return None
     call.parameters = NULL
     call.outputs[1] = NULL
-    runs.kernel = entry.forward.kernel[dtype]
+    runs.kernel = to_gates.forward.kernel[dtype] if adds else entry.forward.kernel[dtype]
+    if adds:
+        bias = bring_pair(&entry.forward, first, (out,), bias, bias_axis, dropout, &call, &added, left_out)
+        if bias is None:
+            return None
     see_halves(&call, &runs, outputs, runs.length)
     run_runs(&outputs_in_runs, &entry.forward, &call, dtype)
     return out
 
 
-cdef object launch_pair_backward(const Entry* entry, dy, a, gate, axis, out):
+cdef object launch_pair_backward(const Entry* entry, dy, a, gate, axis, out, bias, bias_axis, dropout):
     """The gradients of both arrays, as `launch_pair`."""
     cdef Runs runs
     cdef Call call
+    cdef Added added
+    cdef double left_out[2]
+    cdef bint adds = bias is not None or dropout is not None
     if not in_rows(a) or not rows_alike(gate, <cnp.ndarray>a) or not rows_alike(dy, <cnp.ndarray>a):
         return None
     cdef cnp.ndarray first = <cnp.ndarray>a
@@ -253,7 +317,11 @@ cdef object launch_pair_backward(const Entry* entry, dy, a, gate, axis, out):
     if cnp.PyArray_DATA(<cnp.ndarray>da) == cnp.PyArray_DATA(<cnp.ndarray>db):
         return None
     call.parameters = NULL
-    runs.kernel = entry.backward_x.kernel[dtype]
+    runs.kernel = to_gates.backward_y.kernel[dtype] if adds else entry.backward_x.kernel[dtype]
+    if adds:
+        bias = bring_pair(&entry.backward_x, first, out, bias, bias_axis, dropout, &call, &added, left_out)
+        if bias is None:
+            return None
     see_halves(&call, &runs, outputs, runs.length)
     run_runs(&outputs_in_runs, &entry.backward_x, &call, dtype)
     return out

@@ -8,7 +8,7 @@ from cases import CASES, DTYPES, same_bits
 
 import fastact as fa
 
-CALLS = [case for case in CASES if case.row.kind in ("elementwise", "gated")]
+CALLS = [case for case in CASES if case.row.kind in ("elementwise", "gated", "random", "channels")]
 
 
 def _rows(array, before=3, behind=5):
@@ -35,6 +35,31 @@ def test_parts_of_a_matrix_have_the_bits_of_their_copies(case, dtype, shape):
     assert same_bits(out.base, around)
     if case.keeps_shape or case.saved:
         assert same_bits(case(*parts, out=parts[-1]), expected)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_weights_and_draws_are_those_of_the_place(axis, dtype, threads):
+    x = np.random.default_rng(0).normal(size=(40, 6, 300)).astype(dtype)
+    weight = np.random.default_rng(1).normal(size=x.shape[axis]).astype(dtype)
+    part, out = _rows(x), _rows(np.zeros_like(x))
+    expected = fa.prelu(x, weight, axis)
+    assert same_bits(fa.prelu(part, weight, axis), expected)
+    assert fa.prelu(part, weight, axis, out=out) is out
+    assert same_bits(out, expected)
+    assert same_bits(fa.prelu(x, weight, axis, out=out), expected)
+    assert same_bits(fa.dropout(part, 0.4, seed=axis), fa.dropout(x, 0.4, seed=axis))
+    assert same_bits(
+        fa.dropout(part, 0.4, seed=axis, residual=out), fa.dropout(x, 0.4, seed=axis, residual=expected)
+    )
+    expected = fa.prelu(x, 0.25)
+    assert same_bits(fa.prelu(part, 0.25, out=part), expected)
+
+
+def test_a_weight_that_lies_in_the_result():
+    room = np.random.default_rng(0).normal(size=(7, 20)).astype(np.float32)
+    x, weight = room[:, :10].copy(), room[3, :10]
+    expected = fa.prelu(x, weight.copy())
+    assert same_bits(fa.prelu(x, weight, out=room[:, :10]), expected)
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (2, 0, 1)])
