@@ -413,9 +413,11 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
     def _forward(self, x: Any, axis: int, out: Any, gate: Any, bias: Any, bias_axis: Any) -> Any:
         if gate is not None:
             return self._of_two(x, gate, axis, out, bias)
-        if bias is not None:
-            added.refuse_others(self.name, x=x, out=out, bias=bias)
-        elsewhere = foreign.compute(self, {"x": x}, out, {"axis": axis})
+        if bias is None:
+            elsewhere = foreign.compute(self, {"x": x}, out, {"axis": axis})
+        else:
+            call = partial(self._forward, axis=axis, gate=None, bias_axis=bias_axis)
+            elsewhere = foreign.on_memory(self.name, {"x": x, "out": out, "bias": bias}, call)
         if elsewhere is not NotImplemented:
             return elsewhere
         source = arrays.as_input(x, "x")
@@ -446,8 +448,12 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
             return self._gradients_of_two(dy, x, gate, axis, out, bias is not None or bias_grad)
         adds = bias is not None or bias_grad
         if adds:
-            added.refuse_others(self.name, dy=dy, x=x, out=out, bias=bias)
-        elsewhere = foreign.compute(self, {"dy": dy, "x": x}, out, {"axis": axis})
+            given = {"dy": dy, "x": x, "out": out, "bias": bias}
+            more = {"y": None, "gate": None, "bias_axis": bias_axis, "bias_grad": bias_grad}
+            call = partial(self._backward, axis=axis, **more)
+            elsewhere = foreign.on_memory(f"{self.name}.backward", given, call)
+        else:
+            elsewhere = foreign.compute(self, {"dy": dy, "x": x}, out, {"axis": axis})
         if elsewhere is not NotImplemented:
             return elsewhere
         gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
@@ -491,7 +497,10 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
     def _of_two(self, x: Any, gate: Any, axis: Any, out: Any, bias: Any) -> Any:
         """Forward on arrays of their own in place of the halves of one."""
         self._refuse_beside_gate(bias is not None)
-        added.refuse_others(self.name, x=x, gate=gate, out=out)
+        call = partial(self._of_two, axis=axis, bias=None)
+        elsewhere = foreign.on_memory(self.name, {"x": x, "gate": gate, "out": out}, call)
+        if elsewhere is not NotImplemented:
+            return elsewhere
         a, b = self._pair(x, gate, axis)
         dtype = arrays.result_dtype(a, b)
         result = arrays.as_output(out, a.shape, dtype, like=a)
@@ -509,7 +518,11 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
 
     def _gradients_of_two(self, dy: Any, x: Any, gate: Any, axis: Any, out: Any, adds: bool) -> Any:
         self._refuse_beside_gate(adds)
-        added.refuse_others(self.name, dy=dy, x=x, gate=gate, out=out)
+        call = partial(self._gradients_of_two, axis=axis, adds=False)
+        given = {"dy": dy, "x": x, "gate": gate, "out": out}
+        elsewhere = foreign.on_memory(f"{self.name}.backward", given, call)
+        if elsewhere is not NotImplemented:
+            return elsewhere
         a, b = self._pair(x, gate, axis)
         gradient = arrays.as_input(dy, "dy")
         if gradient.shape != a.shape:

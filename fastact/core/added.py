@@ -5,6 +5,7 @@ The short path is in ``src/runtime/added.pxi``; here are arrays of any layout an
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,7 +95,13 @@ def forward(
     residual: Any,
 ) -> Any:
     """An activation of x with what is added to it."""
-    refuse_others(name, x=x, out=out, bias=bias, residual=residual)
+    elsewhere = foreign.on_memory(
+        name,
+        {"x": x, "out": out, "bias": bias, "residual": residual},
+        partial(forward, kernels, name, parameters=parameters, bias_axis=bias_axis),
+    )
+    if elsewhere is not NotImplemented:
+        return elsewhere
     source = arrays.as_input(x, "x")
     other = None if residual is None else arrays.as_input(residual, "residual")
     dtype = arrays.result_dtype(*[a for a in (source, other) if a is not None])
@@ -118,7 +125,23 @@ def backward(
     `learnt` asks for that of the parameter that has one.
     """
     dy, direction, kept, out = arrays_given
-    refuse_others(name, dy=dy, out=out, bias=bias, residual=residual, **{direction: kept})
+    elsewhere = foreign.on_memory(
+        f"{name}.backward",
+        {"dy": dy, direction: kept, "out": out, "bias": bias, "residual": residual},
+        lambda dy, out, bias, residual, **saved: backward(
+            kernels,
+            name,
+            (dy, direction, saved[direction], out),
+            parameters,
+            bias,
+            bias_axis,
+            residual,
+            bias_grad,
+            learnt,
+        ),
+    )
+    if elsewhere is not NotImplemented:
+        return elsewhere
     gradient, saved = arrays.as_gradient(dy, kept, direction)
     other = None if residual is None else arrays.as_input(residual, "residual")
     dtype = arrays.result_dtype(*[a for a in (gradient, saved, other) if a is not None])
@@ -185,14 +208,3 @@ def of_bias(totals: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> Any:
 def is_number(bias: Any, residual: Any, sums: bool = False) -> bool:
     """Whether what is added is the same for each element, wherever it is."""
     return residual is None and not sums and arrays.is_number(bias)
-
-
-def refuse_others(name: str, **given: Any) -> None:
-    """TypeError where an array of another library comes with an array that is added."""
-    for word, value in given.items():
-        if value is not None and not foreign.is_memory(value):
-            kind = f"{type(value).__module__}.{type(value).__qualname__}"
-            raise TypeError(
-                f"{name}: {word} is a {kind}; beside bias= of several numbers, residual= and bias_grad=True "
-                "allowed are numpy.ndarray and what lends its memory"
-            )

@@ -122,6 +122,16 @@ def is_number(value: Any) -> bool:
     return hasattr(type(value), "__float__") or hasattr(type(value), "__index__")
 
 
+def number(called: str, name: str, value: Any) -> float:
+    """A parameter as a number; what is allowed of it is for the call to say."""
+    if not is_number(value):
+        raise TypeError(f"{called}: {given(name, value)}; allowed is a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{called}: {given(name, value)}; allowed is a number in float64's range") from None
+
+
 def is_whole(value: Any) -> bool:
     """Whether it is an integer, which no array of several is, nor a bool where a count is asked for."""
     if type(value) is int:

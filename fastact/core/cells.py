@@ -32,14 +32,23 @@ class Cell(Around, _dispatch.CellKernels):
         Around.__init__(self, row)
 
     def _take(self, step: Step, inputs: tuple[Any, ...], outputs: list[Any]) -> list[Any]:
-        if not self.run_rows(step.direction, inputs, outputs, step.parts, step.needed):
-            self._take_any(step, inputs, outputs)
+        if self.run_rows(step.direction, inputs, outputs, step.parts, step.needed):
+            return outputs
+        called = self.name if step.direction == "forward" else f"{self.name}.backward"
+
+        def on_memory(**lent: Any) -> tuple[Any, ...]:
+            taken = list(lent.values())
+            return tuple(self._take(step, tuple(taken[: len(inputs)]), taken[len(inputs) :]))
+
+        given = dict(zip(step.names, (*inputs, *outputs), strict=True))
+        elsewhere = foreign.on_memory(called, given, on_memory)
+        if elsewhere is not NotImplemented:
+            return list(elsewhere)
+        self._take_any(called, step, inputs, outputs)
         return outputs
 
-    def _take_any(self, step: Step, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
+    def _take_any(self, called: str, step: Step, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
         """The same with any arrays, brought to the kernel row by row; new ones take the place of outputs."""
-        called = self.name if step.direction == "forward" else f"{self.name}.backward"
-        foreign.refuse(called, (*inputs, *outputs))
         names, parts = step.names[: len(inputs)], step.parts[: len(inputs)]
         sources = [
             None if a is None and part < 0 else arrays.as_input(a, name)

@@ -146,9 +146,7 @@ class Dropout(Around):
 
 
 def _probability(called: str, p: Any) -> float:
-    if not arrays.is_number(p):
-        raise TypeError(f"{called}: {arrays.given('p', p)}; allowed is a number")
-    number = float(p)
+    number = arrays.number(called, "p", p)
     if not 0 <= number <= 1:
         raise ValueError(f"{called}: {arrays.given('p', p)}; allowed is 0 <= p <= 1")
     return number
