@@ -539,7 +539,8 @@ class CrossEntropy(Around):
             raise ValueError(
                 f"{self.name}: weight has shape {weights.shape}; allowed is ({classes},), one for each class"
             )
-        return np.ascontiguousarray(arrays.cast(weights, arrays.computing_dtype(dtype), copy=False))
+        read = arrays.cast(weights, arrays.computing_dtype(dtype), copy=False)
+        return np.require(read, requirements=["C", "ALIGNED"])
 
     def _target(self, target: Any, shape: tuple[int, ...], axis: int, ignored: int) -> np.ndarray:
         """Classes as int64, or probabilities of x's shape."""

@@ -45,7 +45,8 @@ def as_weights(
         raise ValueError(
             f"{name}: {word} has shape {weights.shape}; allowed is {shape}, one for each position"
         )
-    flat = np.ascontiguousarray(arrays.cast(weights, arrays.computing_dtype(dtype), copy=False)).reshape(-1)
+    read = arrays.cast(weights, arrays.computing_dtype(dtype), copy=False)
+    flat = np.require(read, requirements=["C", "ALIGNED"]).reshape(-1)
     return flat.copy() if any(np.may_share_memory(flat, out) for out in written) else flat
 
 
