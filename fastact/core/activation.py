@@ -290,6 +290,7 @@ dweight : numpy.ndarray or scalar
 
     def _weights(self, weight: Any, x: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
         """The slopes as a 1-d array, and the axis they belong to."""
+        foreign.refuse(self.name, weight=weight)
         slopes = arrays.as_input(weight, "weight")
         if slopes.size == 1 and slopes.ndim <= 1:
             # The default is for a weight per channel; one weight is for an x without channels, too.

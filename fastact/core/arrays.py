@@ -119,6 +119,8 @@ def is_number(value: Any) -> bool:
     """Whether `float` of it is what it says: text is no number, and a complex one has another part."""
     if isinstance(value, np.ndarray | np.generic):
         return value.ndim == 0 and (value.dtype.kind in "biuf" or is_half(value.dtype))
+    if getattr(value, "shape", ()):  # an array of another library, which has a float if it is of one number
+        return False
     return hasattr(type(value), "__float__") or hasattr(type(value), "__index__")
 
 

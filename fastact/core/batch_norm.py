@@ -315,7 +315,8 @@ class _Channels:
         self.channels = self.x.shape[self.axis]
         self.count = math.prod(self.x.shape[: self.axis]) * math.prod(self.x.shape[self.axis + 1 :])
         self.dtype = arrays.result_dtype(self.x)
-        self._given = {"weight": weight, "bias": bias}
+        given = {"weight": weight, "bias": bias}
+        self._given = {word: None if a is None else arrays.as_input(a, word) for word, a in given.items()}
         self.weights()
 
     def weights(self, *written: np.ndarray) -> tuple[np.ndarray | None, ...]:

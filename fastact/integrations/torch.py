@@ -26,12 +26,13 @@ def compute(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
 
 def on_memory(given: dict[str, Any], call: Callable[..., Any]) -> Any:
     """The result of a call on the arrays that have the tensors' memory; see `core.foreign.on_memory`."""
-    owners: dict[int, Any] = {}
+    owners: dict[int, Any] = {}  # what was given, by the array that stands for it
 
     def lent(value: Any, name: str) -> Any:
         if type(value) is tuple:
             return tuple(lent(one, name) for one in value)
         if not isinstance(value, torch.Tensor):
+            owners[id(value)] = value
             return value
         # A view of its own, which is found again among the results.
         array = of_tensor(value, name)[...]
@@ -44,7 +45,7 @@ def on_memory(given: dict[str, Any], call: Callable[..., Any]) -> Any:
             return tuple(map(back, result))
         if result is None or id(result) in owners:
             return owners.get(id(result))
-        return as_tensor(result)
+        return as_tensor(np.asarray(result))
 
     arrays = {name: lent(value, name) for name, value in given.items()}
     return back(call(**arrays))

@@ -131,8 +131,10 @@ def test_it_is_no_place_for_a_result_either(example, kind):
 
 
 def _values(array: Any) -> np.ndarray:
-    if hasattr(array, "compute"):
-        array = array.compute()
+    library = type(array).__module__.partition(".")[0]
+    seen = {"dask": "compute", "scipy": "toarray", "pint": "magnitude", "astropy": "value"}.get(library)
+    if seen:
+        array = getattr(array, seen)() if callable(getattr(array, seen)) else getattr(array, seen)
     return np.asarray(np.ma.getdata(array) if isinstance(array, np.ma.MaskedArray) else array)
 
 
@@ -158,7 +160,7 @@ def test_dropout_gives_the_kind_back_or_says_why_not(kind, seed, shape):
         result, error = _attempt(call, *given)
         if error:
             # A unit that is not dimensionless is the library's error; polars' frames are computed otherwise.
-            assert kind.library in ("pint", "astropy", "polars", "scipy"), error
+            assert kind.library in ("pint", "astropy") or isinstance(error, TypeError), error
             continue
         assert type(result) is type(given[0])
         assert same_bits(_values(result).astype(float), call(x, residual))
