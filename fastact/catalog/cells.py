@@ -34,7 +34,7 @@ passes = (
             Convention(
                 "keras", "LSTMCell(units)", "the same order of gates: i, f, c, o; the cell's g is called c"
             ),
-            Convention("onnx", "LSTM", "another order of gates: i, o, f, c"),
+            Convention("onnx", "LSTM(W, R, B)", "another order of gates: i, o, f, c"),
         ),
     ),
     Pass(

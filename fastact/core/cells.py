@@ -24,15 +24,15 @@ class Step(NamedTuple):
     """Results that a call returns, which come before those that are wanted if they are given."""
 
 
-class Cell(Around, _dispatch.CellKernels):
+class Cell(Around):
     """What all cells do with arrays that kernels cannot take as they are."""
 
     def __init__(self, row: Pass) -> None:
-        _dispatch.CellKernels.__init__(self, row.name)
-        Around.__init__(self, row)
+        super().__init__(row)
+        self._kernels = _dispatch.CellKernels(row.name)
 
     def _take(self, step: Step, inputs: tuple[Any, ...], outputs: list[Any]) -> list[Any]:
-        if self.run_rows(step.direction, inputs, outputs, step.parts, step.needed):
+        if self._kernels.run_rows(step.direction, inputs, outputs, step.parts, step.needed):
             return outputs
         called = self.name if step.direction == "forward" else f"{self.name}.backward"
 
@@ -72,7 +72,7 @@ class Cell(Around, _dispatch.CellKernels):
             if outputs[k] is None:
                 outputs[k] = results[k]
         dtypes = [dtype] * (len(sources) + len(results))
-        arrays.write(arrays.along_axis(self, step.direction, sources, results, len(lead), dtypes))
+        arrays.write(arrays.along_axis(self._kernels, step.direction, sources, results, len(lead), dtypes))
 
 
 def _rows_of(called: str, name: str, array: np.ndarray, parts: int) -> tuple[tuple[int, ...], int]:
