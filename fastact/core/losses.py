@@ -92,6 +92,7 @@ class LogSumExp(Around):
         if elsewhere is not NotImplemented:
             return elsewhere
         words = _words(scale, causal, mask)
+        out = _dispatch.single(out)
         source = arrays.as_input(x, "x")
         seen = masked.read(self.name, words, source, axis)
         dtype = arrays.result_dtype(source)
@@ -155,6 +156,7 @@ class LogSumExp(Around):
         if elsewhere is not NotImplemented:
             return elsewhere
         source, gradient = arrays.as_input(x, "x"), arrays.as_input(dy, "dy")
+        out = _dispatch.single(out)
         seen = masked.read(self.name, _words(scale, causal, mask), source, axis)
         kept = tuple(1 if k in seen.axes else n for k, n in enumerate(source.shape))
         shape = kept if keepdims else tuple(n for k, n in enumerate(source.shape) if k not in seen.axes)
@@ -408,6 +410,7 @@ class CrossEntropy(Around):
         )
         if elsewhere is not NotImplemented:
             return elsewhere  # type: ignore[no-any-return]
+        out = _dispatch.single(out)
         task = self._task(x, target, axis, weight, ignored, smoothing, reduction)
         of_losses = None if dy is None else arrays.as_input(dy, "dy")
         by, scale = self._gradient_of_losses(of_losses, task, reduction)

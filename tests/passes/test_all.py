@@ -106,6 +106,16 @@ def test_out_is_returned_with_the_bits_of_a_new_array(example, any_dtype):
         assert _all_same(arrays.values(), before.values())
 
 
+@WITH_OUT
+def test_out_may_be_a_tuple_of_one_as_of_ufuncs(example):
+    arrays = example.draw(np.float32)
+    if len(example.out) == 1:
+        (place,) = example.out
+        out = np.empty_like(example(arrays)[place])
+        assert example(arrays, out=(out,))[place] is out
+        assert example({k: np.asfortranarray(a) for k, a in arrays.items()}, out=(out,))[place] is out
+
+
 @IN_PLACE
 def test_in_place(example, any_dtype):
     expected = example(example.draw(any_dtype))
