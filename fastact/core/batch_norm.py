@@ -265,7 +265,7 @@ class BatchNorm(Around):
             partial(self.backward, training=training, eps=eps, axis=axis),
         )
         if elsewhere is not NotImplemented:
-            return elsewhere  # type: ignore[no-any-return]
+            return elsewhere
         gradient, source = arrays.as_gradient(dy, x, "x")
         given = _Channels(self.name, source, weight, bias, axis, eps)
         given.dtype = arrays.result_dtype(gradient, source)

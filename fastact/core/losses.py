@@ -409,7 +409,7 @@ class CrossEntropy(Around):
             ),
         )
         if elsewhere is not NotImplemented:
-            return elsewhere  # type: ignore[no-any-return]
+            return elsewhere
         out = _dispatch.single(out)
         task = self._task(x, target, axis, weight, ignored, smoothing, reduction)
         of_losses = None if dy is None else arrays.as_input(dy, "dy")

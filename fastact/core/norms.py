@@ -81,7 +81,7 @@ class Rows:
             partial(self.forward, axis=axis, eps=eps, wanted=wanted),
         )
         if elsewhere is not NotImplemented:
-            return elsewhere  # type: ignore[no-any-return]
+            return elsewhere
         source = arrays.as_input(x, "x")
         added = as_residual(self.name, residual, source.shape)
         if added is None and residual_out is not None:
@@ -137,7 +137,7 @@ class Rows:
             ),
         )
         if elsewhere is not NotImplemented:
-            return elsewhere  # type: ignore[no-any-return]
+            return elsewhere
         gradient, source = arrays.as_gradient(dy, x, "x")
         dtype = arrays.result_dtype(gradient, source)
         order, shape = self._rows_last(axis, source)
