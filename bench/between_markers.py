@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from fastact.measure.passes.forms import FORMS
 
 
 def write(document: Path, name: str, table: str) -> None:
@@ -42,6 +44,14 @@ def direction_of(m: dict[str, Any]) -> str:
     return f"{m['direction']} from {m['saves']}" if m["saves"] else m["direction"]
 
 
+def of_passes(record: dict[str, Any]) -> bool:
+    """Whether a run was of passes; these and activations have tables of their own."""
+    kinds = {m["activation"] in FORMS for m in record["measurements"]}
+    if len(kinds) != 1:
+        raise SystemExit("the run measured activations and passes; each have tables of their own")
+    return kinds == {True}
+
+
 def recorded(about: str) -> dict[str, Any]:
     """The record that the command line names."""
     parser = argparse.ArgumentParser(description=about.partition("\n")[0])
@@ -49,8 +59,3 @@ def recorded(about: str) -> dict[str, Any]:
         "json", type=Path, help="what `fastact bench --json` wrote (with --peers: of a comparison)"
     )
     return json.loads(parser.parse_args().json.read_text(encoding="utf-8"))
-
-
-def main(about: str, document: Path, name: str, table: Callable[[dict[str, Any]], str]) -> None:
-    """Make the table of the record that the command line names, and write it."""
-    write(document, name, table(recorded(about)))

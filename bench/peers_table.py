@@ -1,6 +1,7 @@
-"""Write the table of docs/benchmarks.md from what a run beside other libraries recorded.
+"""Write the tables of docs/benchmarks.md from what runs beside other libraries recorded.
 
 fastact bench --peers --json peers.json && python bench/peers_table.py peers.json
+fastact bench --passes --peers --json passes.json && python bench/peers_table.py passes.json
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from between_markers import direction_of, heading, line, main
+from between_markers import direction_of, heading, line, of_passes, recorded, write
 
 from fastact.measure.peers.turns import NOISE
 
@@ -80,4 +81,5 @@ def _rows(measured: list[Measured]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main(__doc__, DOCUMENT, "peers", table)
+    record = recorded(__doc__)
+    write(DOCUMENT, "passes-peers" if of_passes(record) else "peers", table(record))

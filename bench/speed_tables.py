@@ -1,6 +1,7 @@
-"""Write the table of measurements, and the README's five rows of it, from what a benchmark run recorded.
+"""Write the tables of measurements, and the README's five rows of one, from what benchmark runs recorded.
 
 fastact bench --json bench.json && python bench/speed_tables.py bench.json
+fastact bench --passes --json passes.json && python bench/speed_tables.py passes.json
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from between_markers import direction_of, heading, line, recorded, write
+from between_markers import direction_of, heading, line, of_passes, recorded, write
 
 from fastact.measure.machine import threads_text
 
@@ -97,5 +98,8 @@ def _means(measured: list[dict[str, Any]], threads: list[int]) -> str:
 
 if __name__ == "__main__":
     record = recorded(__doc__)
-    write(BENCHMARKS, "in-place", table(record))
-    write(README, "figures", five_rows(record))
+    if of_passes(record):
+        write(BENCHMARKS, "passes", table(record))
+    else:
+        write(BENCHMARKS, "in-place", table(record))
+        write(README, "figures", five_rows(record))

@@ -1,4 +1,4 @@
-"""fastact beside NumPy: one group for each activation and direction of the catalog.
+"""fastact beside NumPy: one group for each activation and pass of the catalog, and direction.
 
     pytest bench --benchmark-only
 
@@ -13,10 +13,11 @@ import pytest
 from fastact.measure import work
 
 SIZE, ROUNDS = 2**16, 30
+NAMES = [*work.names(), *work.names(with_passes=True)]
 
 
 @pytest.fixture(
-    params=work.cells(sizes=[SIZE]), ids=lambda cell: f"{cell.row.name}-{cell.direction}-{cell.dtype}"
+    params=work.cells(NAMES, sizes=[SIZE]), ids=lambda cell: f"{cell.row.name}-{cell.direction}-{cell.dtype}"
 )
 def cell(request) -> work.Cell:
     return request.param
@@ -33,10 +34,10 @@ def run(benchmark, cell: work.Cell, calls, restore) -> None:
 
 
 def test_fastact(benchmark, cell):
-    timed = work.Workload(cell)
+    timed = work.workload(cell)
     run(benchmark, cell, timed.fastact(), timed.restore)
 
 
 def test_numpy(benchmark, cell):
-    timed = work.Workload(cell)
+    timed = work.workload(cell)
     run(benchmark, cell, timed.numpy(timed.forms[0]), timed.restore)

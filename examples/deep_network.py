@@ -73,15 +73,13 @@ class BatchNorm:
     """Each pre-activation less its mean over the batch, divided by its deviation there."""
 
     def forward(self, z: Array) -> Array:
-        self.deviation = np.sqrt(z.var(axis=0) + 1e-5)
-        normal: Array = (z - z.mean(axis=0)) / self.deviation
-        self.normal = normal
+        self.z = z
+        normal: Array = fa.batch_norm(z, training=True)
         return normal
 
     def backward(self, dy: Array) -> Array:
-        along = (dy * self.normal).mean(axis=0)
-        result: Array = (dy - dy.mean(axis=0) - self.normal * along) / self.deviation
-        return result
+        dz: Array = fa.batch_norm.backward(dy, x=self.z, training=True)[0]
+        return dz
 
 
 class Layer:
@@ -113,7 +111,7 @@ class Layer:
 
 
 class Network:
-    """Layers of `widths` units of one activation, and a log_softmax over the last width."""
+    """Layers of `widths` units of one activation; the last width is that of the classes' logits."""
 
     def __init__(
         self,
@@ -133,21 +131,18 @@ class Network:
             self.layers.append(Layer(weight, units, BatchNorm() if hidden and batch_norm else None))
 
     def forward(self, x: Array) -> Array:
-        """Logarithms of the probabilities of the classes."""
+        """The logits of the classes."""
         for layer in self.layers:
             x = layer.forward(x)
-        return fa.log_softmax(x)
+        return x
 
     def gradients(self, x: Array, classes: NDArray[np.intp]) -> float:
         """Leave the gradients of the cross-entropy in the layers; returns its mean."""
-        logarithms = self.forward(x)
-        chosen = np.arange(len(classes)), classes
-        dy = np.zeros_like(logarithms)
-        dy[chosen] = -1 / len(classes)
-        dy = fa.log_softmax.backward(dy, y=logarithms)
+        logits = self.forward(x)
+        loss, dy = fa.cross_entropy.with_gradient(logits, classes, reduction="mean", out=logits)
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
-        return -float(logarithms[chosen].mean())
+        return float(loss)
 
     def gradient_norms(self) -> list[float]:
         """Of each layer's weights, the first layer first."""

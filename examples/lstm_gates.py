@@ -15,8 +15,8 @@ advised, f is 0.73, which is good for some ten steps; with 4.6, the logarithm of
 a third is left after a hundred of them (what goes by way of the gates comes on top). So the gate does not
 save every gradient. It saves those that it is open for, which an LSTM can learn, or start with.
 
-The gradient of each input is followed back in time through random recurrences, written with fa.sigmoid and
-fa.tanh forward and backward, the outputs overwriting what they were computed from. Nothing is trained: what
+The gradient of each input is followed back in time through random recurrences, by fa.tanh and fa.lstm_cell
+forward and backward, gates and outputs overwriting what they were computed from. Nothing is trained: what
 survives says what could be learned from, not that it is learned.
 """
 
@@ -64,8 +64,8 @@ class Tanh(Recurrence):
     def forward(self, x: Array) -> Array:
         self.h = [np.zeros((x.shape[1], UNITS))]
         for step in x:
-            z = self.h[-1] @ self.state + step @ self.input + self.bias
-            self.h.append(fa.tanh(z, out=z))
+            z = self.h[-1] @ self.state + step @ self.input
+            self.h.append(fa.tanh(z, bias=self.bias, out=z))
         return self.h[-1]
 
     def backward(self, dh: Array) -> list[Array]:
@@ -78,7 +78,7 @@ class Tanh(Recurrence):
 
 
 class Lstm(Recurrence):
-    """Gates i, f, o and the candidate g beside each other; h = o tanh(c), c = f c + i g."""
+    """Gates i, f and o and the candidate g, in the order i, f, g, o; c = f c + i g, h = o tanh(c)."""
 
     def __init__(self, forget_bias: float, seed: int) -> None:
         super().__init__(4 * UNITS, 1, seed)
@@ -86,28 +86,19 @@ class Lstm(Recurrence):
 
     def forward(self, x: Array) -> Array:
         zeros = np.zeros((x.shape[1], UNITS))
-        self.h, self.c, self.gates, self.tanh_c = [zeros], [zeros], list[Array](), list[Array]()
+        self.h, self.c, self.gates = [zeros], [zeros], list[Array]()
         for step in x:
-            z = self.h[-1] @ self.state + step @ self.input + self.bias
-            fa.sigmoid(z[:, : 3 * UNITS], out=z[:, : 3 * UNITS])
-            fa.tanh(z[:, 3 * UNITS :], out=z[:, 3 * UNITS :])
-            i, f, o, g = np.split(z, 4, axis=1)
+            z = self.h[-1] @ self.state + step @ self.input
+            h, c = fa.lstm_cell(z, self.c[-1], bias=self.bias, gates_out=z)
             self.gates.append(z)
-            self.c.append(f * self.c[-1] + i * g)
-            self.tanh_c.append(fa.tanh(self.c[-1]))
-            self.h.append(o * self.tanh_c[-1])
+            self.h.append(h)
+            self.c.append(c)
         return self.h[-1]
 
     def backward(self, dh: Array) -> list[Array]:
         dc, found = np.zeros_like(dh), []
-        for t, z in reversed(list(enumerate(self.gates))):
-            i, f, o, g = np.split(z, 4, axis=1)
-            dc = dc + fa.tanh.backward(dh * o, y=self.tanh_c[t])
-            dz = np.hstack([dc * g, dc * self.c[t], dh * self.tanh_c[t], dc * i])
-            gates = slice(3 * UNITS)
-            fa.sigmoid.backward(dz[:, gates], y=z[:, gates], out=dz[:, gates])
-            fa.tanh.backward(dz[:, 3 * UNITS :], y=g, out=dz[:, 3 * UNITS :])
-            dc = dc * f
+        for t, gates in reversed(list(enumerate(self.gates))):
+            dz, dc = fa.lstm_cell.backward(dh, dc, gates=gates, c=self.c[t], c_next=self.c[t + 1])
             found.append(dz @ self.input.T)
             dh = dz @ self.state.T
         return found

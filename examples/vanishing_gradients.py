@@ -11,10 +11,10 @@ silu and gelu even reach a little more than 1.
 The second part shows it in a network that recognises handwritten digits, with ten hidden layers: the norm
 of the gradient of each layer's weights before training. With sigmoid the first layers are given next to
 nothing, under Xavier's and under He's initialisation, and after training the network still guesses. Batch
-normalisation is a cure: it stretches what enters each sigmoid, and by the same factor what comes back,
-which is what the small slope takes away. The initialisation matters for the others: Xavier's is made for
-tanh, He's for relu. Under the other one all layers may get equally little or much, which is another matter
-than a gradient that falls from layer to layer.
+normalisation (fa.batch_norm) is a cure: it stretches what enters each sigmoid, and by the same factor what
+comes back, which is what the small slope takes away. The initialisation matters for the others: Xavier's is
+made for tanh, He's for relu. Under the other one all layers may get equally little or much, which is
+another matter than a gradient that falls from layer to layer.
 """
 
 from __future__ import annotations

@@ -174,25 +174,35 @@ template <class... T> constexpr Entry residual_dropout_of(const char* name) {
     return {name, elements_of<NotServed, backward<ToResidual, Dropout, T>...>(), {}, {}, {}, 2};
 }
 
-// Rows of which some elements are not seen are of one line each, so no threads share one.
-template <Kernel... kernel> constexpr Work lines_of() {
-    return {{kernel...}, Units::columns, 1};
+// Rows of which some elements are not seen, and losses. Threads share long ones.
+template <int phases, Kernel... kernel> constexpr Work lines_of() {
+    return columns_of<phases, NotServed, kernel...>();
 }
 
 template <class Family, template <class> class Gradient, class... T> constexpr Entry masked_of(const char* name) {
-    return {name, lines_of<masked_forward<Family, T>...>(), {}, lines_of<masked_backward<Gradient, T>...>(), {}, 3};
+    return {name,
+            lines_of<forward_phases, masked_forward<Family, T>...>(),
+            {},
+            lines_of<backward_phases, masked_backward<Gradient, T>...>(),
+            {},
+            3};
 }
 template <class Family, template <class> class Gradient> constexpr Entry masked(const char* name) {
     return masked_of<Family, Gradient, float, double, Float16, BFloat16>(name);
 }
 
 template <class... T> constexpr Entry logsumexp_of(const char* name) {
-    return {name, lines_of<logsumexp<T>...>(), lines_of<logsumexp_backward<T>...>(), {}, {}, 3};
+    return {name,
+            lines_of<forward_phases, logsumexp<T>...>(),
+            lines_of<forward_phases, logsumexp_backward<T>...>(),
+            {},
+            {},
+            3};
 }
 template <class... T> constexpr Entry cross_entropy_of(const char* name) {
     return {name,
-            lines_of<cross_entropy<T>...>(),
-            columns_of<forward_phases, NotServed, cross_entropy_gradient<T>...>(),
+            lines_of<forward_phases, cross_entropy<T>...>(),
+            lines_of<forward_phases, cross_entropy_gradient<T>...>(),
             {},
             {},
             3};

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import fastact as fa
 from fastact.catalog import Row
+from fastact.catalog.arguments import OF_SCORES
 from fastact.catalog.row import SAVED
 from fastact.command import show
 
-from . import conventions, experiments, figures, mathematics, records, tables
+from . import conventions, experiments, figures, markdown, mathematics, records, tables
 
 FOLDER = "activations"
 
@@ -43,17 +44,18 @@ All {count}, each with its formula, derivative, pictures, properties, errors and
 
 def _page(row: Row, speaks_of: list[experiments.Experiment]) -> Iterator[str]:
     yield f"# {row.name}\n"
-    yield _math(mathematics.formula(row))
+    yield markdown.math(mathematics.formula(row))
     yield from _letters(row, row.formula)
     yield _figure(row, "curves")
     yield f"**For it.** {row.strengths}\n\n**Against it.** {row.weaknesses}\n"
+    yield from _in_one_pass(row)
     yield from _claims(row)
     yield from _derivatives(row)
     yield from _parameters(row)
     yield "## Properties\n"
-    yield _table(("property", "at the default parameters"), row.properties.facts().items())
+    yield markdown.table(("property", "at the default parameters"), row.properties.facts().items())
     yield "## At the limits\n"
-    yield _table((tables.special_inputs(row), *tables.SPECIAL_HEADINGS), tables.special_values(row))
+    yield markdown.table((tables.special_inputs(row), *tables.SPECIAL_HEADINGS), tables.special_values(row))
     yield "## Elsewhere\n"
     yield conventions.table(row) + "\n"
     yield from _other_names(row)
@@ -61,29 +63,27 @@ def _page(row: Row, speaks_of: list[experiments.Experiment]) -> Iterator[str]:
     yield from _speed(row)
     if speaks_of:
         yield "## Experiments\n"
-        yield "\n".join(f"- [{e.title}](../{e.page}.md): {e.sentence}" for e in speaks_of) + "\n"
+        yield experiments.listed(speaks_of)
     yield f"## Published\n\n{row.reference}.\n"
     yield f"## Reference\n\n```{{eval-rst}}\n.. activation:: {row.name}\n```"
 
 
-def _math(latex: str) -> str:
-    return f"```{{math}}\n{latex}\n```\n"
-
-
 def _figure(row: Row, kind: str) -> str:
-    """A figure in the colours of the page; the theme hides the other."""
-    folder, alt = f"../{figures.FOLDER.as_posix()}", figures.alt(row, kind)
-    light, dark = (
-        f"```{{image}} {folder}/{file}\n:alt: {alt}\n:class: only-{theme}\n```\n"
-        for theme, file in zip(figures.THEMES, figures.files(row.name, kind), strict=True)
-    )
-    return f"{light}\n{dark}"
+    return markdown.figure(row.name, kind, figures.alt(row, kind))
 
 
 def _letters(row: Row, *texts: str) -> Iterator[str]:
     legend = mathematics.legend(row, *texts)
     if legend:
         yield "where " + "; ".join(f"${letter}$ is {meaning}" for letter, meaning in legend) + ".\n"
+
+
+def _in_one_pass(row: Row) -> Iterator[str]:
+    """What a call can do beside the activation, in the same pass."""
+    given = [a.name for a in row.arguments if a.fused or a in OF_SCORES]
+    if given:
+        listed = ", ".join(f"`{name}=`" for name in given)
+        yield f"[In the same pass](../passes.md), where they are given: {listed}.\n"
 
 
 def _claims(row: Row) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _derivatives(row: Row) -> Iterator[str]:
     yield "## Derivative, and what backward needs\n"
     for saved in row.saves:
         yield f"From `{saved}`, {SAVED[saved].rstrip('.').lower()}:\n"
-        yield _math(mathematics.derivative(row, saved))
+        yield markdown.math(mathematics.derivative(row, saved))
     if any(row.text(saved) == text for saved, text in row.derivatives.items()):
         yield from _letters(row, *row.derivatives.values())
     if row.saves[0] == "y":
@@ -115,7 +115,7 @@ def _parameters(row: Row) -> Iterator[str]:
         yield "## Parameters\n"
         shown = show.record(row)["parameters"]
         rows = [(f"`{p['name']}`", f"`{p['default']}`", f"`{p['allowed']}`", p["meaning"]) for p in shown]
-        yield _table(("parameter", "default", "allowed", "meaning"), rows)
+        yield markdown.table(("parameter", "default", "allowed", "meaning"), rows)
 
 
 def _other_names(row: Row) -> Iterator[str]:
@@ -133,26 +133,17 @@ def _errors(row: Row) -> Iterator[str]:
     yield "## Errors\n"
     yield _figure(row, "errors")
     yield "The largest, in float32, and near which x:\n"
-    yield _table(tables.ERROR_HEADINGS, tables.largest_errors(row))
+    yield markdown.table(tables.ERROR_HEADINGS, tables.largest_errors(row))
     yield _measured(records.ERRORS)
 
 
 def _speed(row: Row) -> Iterator[str]:
     yield "## Speed\n"
     yield _figure(row, "speed")
-    yield _table(tables.speed_headings(), tables.speed_rows(row))
+    yield markdown.table(tables.speed_headings(), tables.speed_rows(row))
     yield _measured(records.SPEED)
 
 
 def _measured(name: str) -> str:
     record = records.load(name)
     return f"Measured on {records.machine_words(record)}, {records.dates(record)}.\n"
-
-
-def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [headings, tuple("---" for _ in headings), *rows]
-    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")

@@ -1,14 +1,14 @@
-"""The directive ``activation``: the signatures and docstrings of an activation and of its `backward`.
+"""The directive ``activation``: signatures and docstrings of an activation or a pass, and of its methods.
 
 Sphinx knows modules, functions and classes; an activation is an object that is called, whose docstring is
-made when it is first asked for. So its two callables are written out as functions of the module, with the
+made when it is first asked for. So its callables are written out as functions of the module, with the
 docstrings that `help` shows, set by numpydoc as any other.
 """
 
 from __future__ import annotations
 
 import re
-from inspect import signature
+from inspect import cleandoc
 from typing import Any
 
 from docutils import nodes
@@ -18,6 +18,10 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import nested_parse_with_titles
 
 import fastact as fa
+from fastact.core.passes import bare
+
+METHODS = "backward", "with_gradient"
+"""Those that compute."""
 
 
 class Activation(SphinxDirective):
@@ -27,21 +31,20 @@ class Activation(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
-        activation = fa.activations[name]
-        lines = [
-            *self.function(name, str(activation.__signature__), activation),
-            "",
-            *self.function(f"{name}.backward", str(signature(activation.backward)), activation.backward),
-        ]
+        documented = getattr(fa, name)
+        lines = self.function(name, documented)
+        for method in METHODS:
+            if hasattr(documented, method):
+                lines += ["", *self.function(f"{name}.{method}", getattr(documented, method))]
         holder = nodes.section()
         holder.document = self.state.document
         nested_parse_with_titles(self.state, StringList(lines, source=f"docstring of fastact.{name}"), holder)
         return holder.children
 
-    def function(self, name: str, signature: str, documented: Any) -> list[str]:
-        lines = _without_reference(_without_signature(documented.__doc__)).splitlines()
+    def function(self, name: str, documented: Any) -> list[str]:
+        lines = _without_reference(_without_signature(cleandoc(documented.__doc__))).splitlines()
         mangle_docstrings(self.env.app, "function", f"fastact.{name}", None, {}, lines)
-        return [f".. py:function:: fastact.{name}{signature}", "", *(f"   {line}" for line in lines)]
+        return [f".. py:function:: fastact.{name}{bare(documented)}", "", *(f"   {line}" for line in lines)]
 
 
 def _without_signature(text: str) -> str:

@@ -89,6 +89,12 @@ class Experiment:
                     named.add(name)
         return [name for name in fa.activations if name in named]
 
+    @cached_property
+    def passes(self) -> list[str]:
+        """Those that code or docstring name as ``fa.NAME``, in the order of the catalog."""
+        named = set(re.findall(r"\bfa\.(\w+)", self.script.read_text(encoding="utf-8")))
+        return [name for name in fa.passes if name in named]
+
     @property
     def imported(self) -> list[str]:
         """The files beside it that it needs."""
@@ -118,6 +124,17 @@ def activations_of(examples: Path = EXAMPLES) -> dict[str, list[Experiment]]:
     """For each activation the experiments that speak of it, in the order of the course."""
     found = [experiment for chapter in chapters(examples).values() for experiment in chapter]
     return {name: [e for e in found if name in e.activations] for name in fa.activations}
+
+
+def passes_of(examples: Path = EXAMPLES) -> dict[str, list[Experiment]]:
+    """The same for each pass."""
+    found = [experiment for chapter in chapters(examples).values() for experiment in chapter]
+    return {name: [e for e in found if name in e.passes] for name in fa.passes}
+
+
+def listed(experiments: Sequence[Experiment]) -> str:
+    """Links to them, for a page beside theirs."""
+    return "\n".join(f"- [{e.title}](../{e.page}.md): {e.sentence}" for e in experiments) + "\n"
 
 
 def write(docs: Path, examples: Path = EXAMPLES, quick: bool = False) -> None:
@@ -157,7 +174,7 @@ def _figure(docs: Path, name: str) -> Path:
 def _results(
     docs: Path, examples: Path, experiments: Sequence[Experiment], quick: bool
 ) -> Mapping[str, Result]:
-    surroundings = _surroundings(examples)
+    surroundings = _surroundings(examples, experiments)
 
     def result(experiment: Experiment) -> Result:
         stamp = hashlib.sha256(surroundings + experiment.script.read_bytes() + bytes([quick])).hexdigest()
@@ -181,10 +198,10 @@ def _results(
             pool.shutdown(cancel_futures=True)
 
 
-def _surroundings(examples: Path) -> bytes:
+def _surroundings(examples: Path, experiments: Sequence[Experiment]) -> bytes:
     """A hash of all that decides what an experiment gives, beside its own script."""
     read = hashlib.sha256()
-    shared = [path for path in examples.glob("*.py") if not _is_experiment(path)]
+    shared = {examples / name for experiment in experiments for name in experiment.imported}
     package = [path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".so", ".pyd"}]
     for path in sorted(shared) + sorted(package):
         read.update(path.name.encode() + path.read_bytes())
@@ -215,7 +232,8 @@ def _run(experiment: Experiment, figure: Path, stamp: str, quick: bool) -> Resul
 def _page(experiment: Experiment, result: Result, all_of_them: Sequence[Experiment], docs: Path) -> str:
     script = os.path.relpath(experiment.script, docs / "experiments").replace(os.sep, "/")
     text = "\n\n".join(_linked(paragraph, all_of_them) for paragraph in experiment.paragraphs[1:])
-    activations = ", ".join(f"[{name}](../activations/{name}.md)" for name in experiment.activations)
+    named = [f"[{name}](../activations/{name}.md)" for name in experiment.activations]
+    named += [f"[{name}](../passes/{name}.md)" for name in experiment.passes]
     return f"""\
 # {experiment.title}
 
@@ -223,7 +241,7 @@ def _page(experiment: Experiment, result: Result, all_of_them: Sequence[Experime
 
 {text}
 
-Activations here: {activations}.
+Here: {", ".join(named)}.
 
 ```{{image}} ../generated/figures/experiments/{experiment.name}.svg
 :alt: {_alternative(experiment, result)}

@@ -18,12 +18,14 @@ from . import (
     explorer_formulas,
     figures,
     mathml,
+    pass_figures,
+    pass_pages,
     project_pages,
 )
 
 WRITERS = (
     *(mathml, project_pages, conventions, decision_table, explorer_formulas, figures, experiments),
-    activation_pages,
+    *(activation_pages, pass_figures, pass_pages),
 )
 """Each with a `write`, in the order in which they use what the others wrote."""
 

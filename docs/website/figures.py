@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -79,11 +80,20 @@ SPEED_LINES: dict[str, Line] = {
 
 def write(docs: Path) -> None:
     """Draw all that are older than the records, the package or this into `docs/generated/figures`."""
+    write_old(docs, [(name, kind) for name in fa.activations for kind in KINDS], write_one, sources())
+
+
+def write_old(
+    docs: Path,
+    every: Sequence[tuple[str, str]],
+    write_one: Callable[[str, str, Path], None],
+    sources: Sequence[Path],
+) -> None:
+    """Write those of the figures, by name and kind, that are older than what they come from."""
     folder = docs / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    newest = max(path.stat().st_mtime for path in _sources())
-    every = ((name, kind, folder) for name in fa.activations for kind in KINDS)
-    work = [figure for figure in every if _is_old(*figure, newest)]
+    newest = max(path.stat().st_mtime for path in sources)
+    work = [(*figure, folder) for figure in every if _is_old(*figure, folder, newest)]
     # A fork of a process whose libraries have threads may stand still.
     if work:
         with get_context("spawn").Pool(min(len(work), len(_processors()))) as pool:
@@ -94,7 +104,8 @@ def _processors() -> Sequence[int]:
     return list(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
 
 
-def _sources() -> list[Path]:
+def sources() -> list[Path]:
+    """What the figures of activations come from."""
     package = Path(fa.__file__).parent
     compiled = [path for ending in (".so", ".pyd") for path in package.glob(f"*{ending}")]
     own = [Path(module.__file__) for module in (records, tables)] + [Path(__file__)]
@@ -115,9 +126,14 @@ def files(name: str, kind: str) -> tuple[str, str]:
 
 def write_one(name: str, kind: str, folder: Path) -> None:
     """Draw one figure of an activation into a folder, for light and for dark pages."""
+    write_both(name, kind, folder, partial(KINDS[kind], fa.activations[name].row))
+
+
+def write_both(name: str, kind: str, folder: Path, drawing: Callable[[Path], None]) -> None:
+    """Draw a figure once, and write it in the colours of both pages."""
     with mpl.rc_context(STYLE), tempfile.TemporaryDirectory() as place:
         path = Path(place, "figure.svg")
-        KINDS[kind](fa.activations[name].row, path)
+        drawing(path)
         # When and with what it was drawn would differ from build to build.
         drawn = re.sub(r"\s*<metadata>.*?</metadata>", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
     dark = re.sub("#[0-9a-f]{6}", lambda found: DARK.get(found[0], found[0]), drawn)
@@ -143,7 +159,7 @@ def draw_errors(row: Row, path: Path) -> None:
     axes[0].set_ylabel("largest error, ULP", fontsize=TEXT)
     shown = [who for who in tables.WHO if any(who in entry[panel] for panel in tables.PANELS)]
     handles = [_handle(axes[0], ERROR_LINES[who]) for who in shown] + [_handle(axes[0], BOUND)]
-    _add_legend(figure, handles, [*(tables.WHO[who] for who in shown), "allowed"], 5)
+    add_legend(figure, handles, [*(tables.WHO[who] for who in shown), "allowed"], 5)
     figure.savefig(path)
 
 
@@ -151,7 +167,7 @@ def _fill_errors(axis: Any, edges: np.ndarray, entry: dict[str, Any]) -> None:
     middles = (edges[1:] + edges[:-1]) / 2
     lines = {who: entry[who] for who in ERROR_LINES if who in entry}
     for who, line in lines.items():
-        _draw(axis, middles, line, ERROR_LINES[who])
+        draw(axis, middles, line, ERROR_LINES[who])
     axis.stairs(allowed(edges, entry), edges, baseline=None, color=BOUND[0], linewidth=BOUND[3], zorder=2)
     axis.set_xscale("symlog", linthresh=MIDDLE, linscale=3.0)
     axis.set_xticks([-100, -10, -5, 0, 5, 10, 100], labels=["−100", "−10", "−5", "0", "5", "10", "100"])
@@ -171,7 +187,7 @@ def _scale_errors(axis: Any, most: float) -> None:
     axis.set_yticks(shown, labels=[ticks[tick] for tick in shown])
     axis.set_yticks([], minor=True)
     axis.set_ylim(-0.15, max(10.0, 1.7 * most))
-    _finish(axis)
+    finish(axis)
 
 
 def allowed(edges: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
@@ -190,18 +206,18 @@ def draw_speed(row: Row, path: Path) -> None:
     axes = figure.subplots(1, 2, sharey=True)
     for axis, (direction, lines) in zip(axes, entry.items(), strict=True):
         for who in (who for who in SPEED_LINES if who in lines):
-            _draw(axis, sizes, lines[who], SPEED_LINES[who])
+            draw(axis, sizes, lines[who], SPEED_LINES[who])
         axis.set_title(direction, fontsize=TITLE)
         axis.set_xlabel("float32 elements", fontsize=TEXT)
         axis.set_xscale("log", base=2)
         axis.set_xticks(sizes, labels=[size_text(size) for size in sizes])
         axis.set_xticks([], minor=True)
         axis.set_yscale("log")
-        _finish(axis)
+        finish(axis)
     _label_times(axes[0])
     shown = [who for who in reversed(SPEED_LINES) if any(who in lines for lines in entry.values())]
     handles = [_handle(axes[0], SPEED_LINES[who]) for who in shown]
-    _add_legend(figure, handles, [_speed_label(who) for who in shown], 3)
+    add_legend(figure, handles, [_speed_label(who) for who in shown], 3)
     figure.savefig(path)
 
 
@@ -219,7 +235,7 @@ def _speed_label(who: str) -> str:
     return f"{ {'numpy': 'NumPy'}.get(library, library) }, {tables.threads_words(kind)}"
 
 
-def _draw(axis: Any, x: Any, y: Any, style: Line) -> Any:
+def draw(axis: Any, x: Any, y: Any, style: Line) -> Any:
     colour, dashes, marker, width = style
     # A line of an open marker would be dashed around it too.
     face = PAGE if dashes != "-" else colour
@@ -231,15 +247,15 @@ def _draw(axis: Any, x: Any, y: Any, style: Line) -> Any:
 
 
 def _handle(axis: Any, style: Line) -> Any:
-    return _draw(axis, [], [], style)
+    return draw(axis, [], [], style)
 
 
-def _finish(axis: Any) -> None:
+def finish(axis: Any) -> None:
     axis.grid(linewidth=0.4, alpha=0.6)
     axis.tick_params(labelsize=TEXT)
 
 
-def _add_legend(figure: Any, handles: Sequence[Any], labels: Sequence[str], columns: int) -> None:
+def add_legend(figure: Any, handles: Sequence[Any], labels: Sequence[str], columns: int) -> None:
     figure.legend(
         handles,
         labels,

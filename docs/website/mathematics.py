@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from fastact.catalog import Row
+from fastact.catalog import Pass, Row
 
 SUM, PRODUCT, MINUS, POWER, ATOM = range(5)
 """How tightly a text binds: what binds less than its place asks for is put in parentheses."""
@@ -35,13 +36,57 @@ FUNCTIONS = {
     "sigmoid": r"\sigma", "sign": r"\operatorname{sgn}",
 }  # fmt: skip
 
+OF_PASSES = {
+    "bias": "b",
+    "c_next": "c'",
+    "drawn": "u",
+    "eps": r"\varepsilon",
+    "h_next": "h'",
+    "mask": "m",
+    "residual": "r",
+    "rstd": r"\rho",
+    "scale": "s",
+    "target": "t",
+    "total": r"\delta",
+    "weight": "w",
+    "y0": r"\hat x",
+}
+"""The letters of passes; a gradient has the bar of its letter."""
+
+MEANINGS = {
+    "mean": "mean and var are those of what is normalised together (a row; of `batch_norm` a channel), and "
+    "sums of gradients run over all that has a weight in common",
+    "bias": "$b$ is `bias`, where there is one",
+    "c_next": "$c'$ is the next state, `c_next`",
+    "drawn": "$u$ is drawn evenly from 0 to 1, by the seed and the element's place",
+    "eps": r"$\varepsilon$ is `eps`",
+    "h_next": "$h'$ is the next state",
+    "mask": "$m$ is the `mask`, $-\\infty$ where an element is not seen",
+    "residual": "$r$ is `residual`, where there is one",
+    "rstd": r"$\rho$ is `rstd`, one over the root in the formula",
+    "scale": "$s$ is `scale`",
+    "target": "$t$ is the `target`, a class",
+    "total": r"$\delta$ is the gradient of the next state, what comes by way of the output included",
+    "weight": "$w$ is `weight`, where there is one",
+    "y0": r"$\hat x$ is what was normalised, before the weights",
+    "sigmoid": r"$\sigma$ is the logistic function; gradients of gates are those of what it is taken of, "
+    "made of what it gives",
+}
+"""What the letters and words of passes stand for."""
+
+BARE = "mean", "var", "softmax"
+"""Functions of a whole row: what they are of has no index."""
+
+INDICES = "ijkl"
+"""Of elements of a row: outside of sums, within, and within those."""
+
 DIGITS = 6
 
 
 def formula(row: Row) -> str:
     """The activation: ``y = ...``."""
     left = "y_i" if row.shape.by_row else "y"
-    return f"{left} = {_Writer(row).text(row.formula)}"
+    return f"{left} = {_of_row(row).text(row.formula)}"
 
 
 def derivative(row: Row, saved: str) -> str:
@@ -52,7 +97,7 @@ def derivative(row: Row, saved: str) -> str:
     left = rf"\bar x{index}" if whole else r"\frac{dy}{dx}"
     if row.shape.shrinks and not whole:
         left = r"\frac{\partial y}{\partial x_i}"
-    return f"{left} = {_Writer(row).text(text)}"
+    return f"{left} = {_of_row(row).text(text)}"
 
 
 def legend(row: Row, *texts: str) -> list[tuple[str, str]]:
@@ -70,26 +115,77 @@ def legend(row: Row, *texts: str) -> list[tuple[str, str]]:
     return [(_letter(name), meanings[name]) for name in sorted(used & set(meanings))]
 
 
+def equations(row: Pass) -> list[str]:
+    """What a pass gives, an equation for each."""
+    writer = _of_pass(row)
+    return [f"{writer.name(name)} = {writer.text(text)}" for name, text in _statements(row.formula, "y")]
+
+
+def gradients(row: Pass) -> list[str]:
+    """What its backward gives; what several of them are made of comes before them."""
+    writer = _of_pass(row)
+    shared, given = [], []
+    for of, text in row.derivatives.items():
+        index = f"_{INDICES[0]}" if of in writer.indexed else ""
+        for name, part in _statements(text, ""):
+            left = writer.name(name) if name else _barred(writer.name(of)) + index
+            (shared if name else given).append(f"{left} = {writer.text(part)}")
+    return [*dict.fromkeys(shared), *given]
+
+
+def words(row: Pass) -> list[str]:
+    """What the letters and words of its equations stand for."""
+    texts = (row.formula, *row.derivatives.values())
+    parts = [part for text in texts for part in _statements(text, "")]
+    nodes = (node for _, part in parts for node in ast.walk(ast.parse(part)))
+    used = {name for name, _ in parts} | {node.id for node in nodes if isinstance(node, ast.Name)}
+    return [meaning for name, meaning in MEANINGS.items() if name in used]
+
+
+def _of_pass(row: Pass) -> _Writer:
+    """The names of its arrays have indices where elements of a row are summed."""
+    following = {name: f"{name}'" for name in "ch" if f"{name}_next =" in row.formula}
+    states = {f"d{name}": _barred(following.get(name, name)) for name in "ch"}
+    return _Writer({"x", "mask"} if "sum(" in row.formula else set(), {**NAMES, **OF_PASSES, **states})
+
+
+def _barred(letter: str) -> str:
+    """The gradient of what a letter stands for: the bar is its own, not that of a prime or an index."""
+    return rf"\bar{{{letter[0]}}}{letter[1:]}"
+
+
+def _statements(text: str, unnamed: str) -> Iterator[tuple[str, str]]:
+    """The expressions of a text that commas part, each with the name that it is given there."""
+    for part in re.split(r", (?:with )?(?=\w+ = )", text):
+        name, given, expression = part.partition(" = ")
+        yield (name, expression) if given else (unnamed, part)
+
+
 def _letter(name: str) -> str:
     if name == "sigmoid":
         return r"\sigma(z)"
     if name == "sparse_threshold":
         return r"\tau(z)"
-    return _name(name)
+    return _Writer(set()).name(name)
 
 
-def _name(name: str) -> str:
-    if name in GREEK:
-        return GREEK[name]
-    return NAMES.get(name) or (name if len(name) == 1 else rf"\text{{{name}}}")
+def _of_row(row: Row) -> _Writer:
+    """The writer of an activation's texts: in rows and groups the names of arrays have an index."""
+    return _Writer({"x", "y", "dy", "noise"} if row.shape.by_row or row.kind == "pieces" else set())
 
 
 class _Writer:
-    """Writes the texts of one row: in rows, names of arrays have an index, i outside of sums and j within."""
+    """Writes texts, with letters for names; what is `indexed` has i outside of sums, j within."""
 
-    def __init__(self, row: Row) -> None:
-        self.indexed = {"x", "y", "dy", "noise"} if row.shape.by_row or row.kind == "pieces" else set()
-        self.index = "i"
+    def __init__(self, indexed: set[str], letters: Mapping[str, str] = NAMES) -> None:
+        self.indexed, self.letters, self.depth = indexed, letters, 0
+
+    def name(self, name: str) -> str:
+        if name in self.letters:
+            return self.letters[name]
+        if name in GREEK:
+            return GREEK[name]
+        return name if re.fullmatch("[a-z](_[a-z])?", name) else rf"\text{{{name}}}"
 
     def text(self, text: str) -> str:
         return self.write(ast.parse(text, mode="eval").body)[0]
@@ -104,8 +200,12 @@ class _Writer:
             case ast.Constant(value=value):
                 return _number(value), ATOM
             case ast.Name(id=name):
-                letter = _name(name)
-                return (f"{{{letter}}}_{self.index}" if name in self.indexed else letter), ATOM
+                letter = self.name(name)
+                return (f"{{{letter}}}_{INDICES[self.depth]}" if name in self.indexed else letter), ATOM
+            case ast.Subscript(value=ast.Name(id=name), slice=ast.Name(id=place)):
+                return f"{{{self.name(name)}}}_{self.name(place)}", ATOM
+            case ast.BinOp(op=ast.Pow(), left=base, right=ast.Constant(value=int(exponent))):
+                return self.power(base, exponent), POWER
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return self.negative(operand)
             case ast.BinOp(op=ast.Add() | ast.Sub() as op, left=left, right=right):
@@ -164,18 +264,28 @@ class _Writer:
             tall = r"\frac" in argument
             power = rf"\exp\left({argument}\right)" if tall else f"e^{{{argument}}}"
             return (power, POWER) if name == "exp" else (f"{power} - 1", SUM)
+        if name in BARE:
+            return self.bare(name, args[0])
         if name in FUNCTIONS:
             return rf"{FUNCTIONS[name]}\left({self.write(args[0])[0]}\right)", POWER
         return OTHERS[name](self, *args)
 
     def reduction(self, name: str, argument: ast.expr) -> Term:
-        outer, self.index = self.index, "j"
+        if not self.indexed:
+            # Over rows, or over all of a channel: there is no index to tell them by.
+            return rf"\sum {self.at_least(argument, PRODUCT)}", PRODUCT
+        self.depth += 1
         try:
-            if name == "max":
-                return rf"\max_j\,{self.at_least(argument, PRODUCT)}", PRODUCT
-            return rf"\sum_j {self.at_least(argument, PRODUCT)}", PRODUCT
+            sign = rf"\max_{INDICES[self.depth]}\," if name == "max" else rf"\sum_{INDICES[self.depth]}"
+            return f"{sign} {self.at_least(argument, PRODUCT)}", PRODUCT
         finally:
-            self.index = outer
+            self.depth -= 1
+
+    def bare(self, function: str, argument: ast.expr) -> Term:
+        """A function of a whole row, or an element of it: what it is of has no index."""
+        of_row = _Writer(set(), self.letters).write(argument)[0]
+        index = f"_{INDICES[self.depth]}" if self.indexed else ""
+        return rf"\operatorname{{{function}}}\left({of_row}\right){index}", POWER
 
     def where(self, condition: ast.expr, chosen: ast.expr, other: ast.expr) -> Term:
         test, then, otherwise = (self.write(node)[0] for node in (condition, chosen, other))
@@ -220,4 +330,5 @@ OTHERS: dict[str, Callable[..., Term]] = {
     "float64": lambda writer, a: writer.write(a),
     "sparse_threshold": lambda writer, a: (rf"\tau\left({writer.write(a)[0]}\right)", POWER),
     "x_minus_tanh": _Writer.minus_tanh,
+    "one_hot": lambda writer, a: (rf"\left[i = {writer.write(a)[0]}\right]", ATOM),
 }

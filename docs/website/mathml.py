@@ -21,10 +21,14 @@ LETTERS = [
     "U+391-3C9",
     "U+2000-206F",
     "U+2200-22FF",
+    "U+210E",
     "U+27E8-27E9",
     "U+1D400-1D7FF",
 ]
-"""Latin, Greek and their mathematical forms, accents, operators: all that formulas of the pages use."""
+"""Latin, Greek and their mathematical forms, accents, operators: all that formulas of the pages use.
+
+An italic h is Planck's constant.
+"""
 
 
 def _mathml(node: nodes.Element, display: str) -> str:
@@ -49,7 +53,7 @@ def _block(translator: Any, node: nodes.math_block) -> None:
 def write(docs: Path) -> None:
     """Write the font below `docs`."""
     target = docs / "generated" / "static" / "math.woff"
-    if target.exists():
+    if target.exists() and target.stat().st_mtime > Path(__file__).stat().st_mtime:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     source = files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"

@@ -34,7 +34,7 @@ passes = (
             Convention(
                 "keras", "LSTMCell(units)", "the same order of gates: i, f, c, o; the cell's g is called c"
             ),
-            Convention("onnx", "LSTM(W, R, B)", "another order of gates: i, o, f, c"),
+            Convention("onnx", "LSTM(hidden_size)", "another order of gates: i, o, f, c"),
         ),
     ),
     Pass(
@@ -42,7 +42,8 @@ passes = (
         made_by="cells.GruCell",
         formula="n = tanh(x_n + sigmoid(x_r + h_r) * h_n), z = sigmoid(x_z + h_z), h_next = n + z * (h - n)",
         derivatives={
-            "n": "dh * (1 - z) * (1 - n**2), for h_n times r",
+            "x_n": "dh * (1 - z) * (1 - n**2)",
+            "h_n": "dh * (1 - z) * (1 - n**2) * r",
             "z": "dh * (h - n) * z * (1 - z)",
             "r": "dh * (1 - z) * (1 - n**2) * h_n * r * (1 - r)",
             "h": "dh * z",

@@ -7,9 +7,9 @@ import argparse
 import fastact as fa
 
 from ..measure import record
-from ..measure.accuracy import errors, reference
+from ..measure.accuracy import chosen, errors, reference
 from . import ending
-from .arguments import add_activations, new_file
+from .arguments import add_names, new_file
 from .screen import Screen, progress, styled
 from .table import FEW, Column, Table
 
@@ -30,7 +30,8 @@ def markdown(measurements: list[errors.Measurement], exhaustive: bool) -> str:
         "",
         f"Written by `fastact accuracy{' --exhaustive' if exhaustive else ''} --markdown FILE`, not by hand.",
         f"Inputs: {what}. fastact {built['version']}, level {built['level']}, compiler {built['compiler']}.",
-        "float32 is judged by float64, float64 by long double, both from the formulas of the catalog.",
+        "float32 is judged by float64, float64 by long double, both from the formulas of the catalog; passes",
+        "from their definitions in `fastact/measure/accuracy/passes.py`, halves in their own ULP by float64.",
         "",
         *(f"- {unit}: {meaning}" for unit, meaning in errors.UNIT_MEANINGS.items()),
         "",
@@ -43,8 +44,9 @@ def markdown(measurements: list[errors.Measurement], exhaustive: bool) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastact accuracy``."""
-    add_activations(parser)
-    parser.add_argument("--dtype", choices=[str(dtype) for dtype in errors.DTYPES], help="only this one")
+    add_names(parser, fa.passes)
+    dtypes = [*map(str, errors.DTYPES), *chosen.HALVES]
+    parser.add_argument("--dtype", choices=dtypes, help="only this one; those of half precision of passes")
     parser.add_argument(
         "--exhaustive", action="store_true", help="all 2^32 float32 inputs, and 10^8 of float64: minutes each"
     )
@@ -57,11 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, show, write; 1 where an error is larger than allowed."""
-    chosen = errors.cases(
-        args.activation or list(fa.activations),
-        [dtype for dtype in errors.DTYPES if args.dtype in (None, str(dtype))],
-    )
-    work = [batch for case in chosen for batch in errors.batches(case, args.exhaustive)]
+    names = args.activation or [*fa.activations, *fa.passes]
+    work = chosen.batches(names, args.dtype or "", args.exhaustive)
     found = errors.Found()
     with ending.until_interrupted() as watch, progress(len(work)) as advance:
         errors.measure(work, lambda batch: advance(str(batch.case), 1), found)

@@ -21,12 +21,13 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20}
 
 
 class Joined(argparse.Action):
-    """Several lists as one, each value once."""
+    """Several lists, and those of other arguments of the same name, as one, each value once."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: Any = None
     ) -> None:
-        setattr(namespace, self.dest, list(dict.fromkeys(chain.from_iterable(values))))
+        before = getattr(namespace, self.dest) or ()
+        setattr(namespace, self.dest, list(dict.fromkeys(chain(before, *values))))
 
 
 def add_activations(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,24 @@ def add_activations(parser: argparse.ArgumentParser) -> None:
         "--activation", type=list_of(one_of(fa.activations)), nargs="+", action=Joined, default=(),
         metavar="NAME[,NAME]", help="only these; 'fastact list' shows all",
     )  # fmt: skip
+
+
+def add_names(parser: argparse.ArgumentParser, passes: Iterable[str]) -> None:
+    """What chooses activations and these passes: names, or the option that is also for activations alone."""
+    read = list_of(one_of([*fa.activations, *passes], "'fastact list' and 'fastact list --passes' show all"))
+    parser.add_argument(
+        "activation", type=read, nargs="*", action=Joined, default=(), metavar="NAME",
+        help="only these activations and passes; 'fastact list' and 'fastact list --passes' show all",
+    )  # fmt: skip
+    parser.add_argument(
+        "--activation", type=read, nargs="+", action=Joined, default=(), metavar="NAME[,NAME]",
+        help="the same, among other options",
+    )  # fmt: skip
+
+
+def activation_or_pass(name: str) -> Any:
+    """The pass of a name, or what `activation` makes of it."""
+    return fa.passes[name] if name in fa.passes else activation(name)
 
 
 def activation(name: str) -> Any:

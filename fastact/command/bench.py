@@ -8,6 +8,7 @@ import fastact as fa
 
 from ..core.threads import MOST
 from ..measure import busy, work
+from ..measure.passes.forms import FORMS
 from ..measure.peers import libraries, turns
 from . import arguments as read
 from . import peers_picture
@@ -17,17 +18,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastact bench``."""
     parser.description = (
         "Measure every activation, forward and backward, in place, against the best NumPy calls for the "
-        "same and against the machine's bandwidth. Input is restored before every timed repetition."
+        "same and against the machine's bandwidth. Input is restored before every timed repetition. Passes "
+        "around activations are measured alike where they are named, or with --passes, and so are "
+        f"{', '.join(name for name in FORMS if '+' in name)}."
     )
     sizes = ",".join(map(read.size_text, work.SIZES))
-    read.add_activations(parser)
+    read.add_names(parser, FORMS)
+    parser.add_argument(
+        "--passes", action="store_true", help="all passes, instead of the activations where none is named"
+    )
     parser.add_argument(
         "--dtype", type=read.list_of(read.dtype), metavar="DTYPE[,DTYPE]",
         help="float32, float64 (both by default), float16, bfloat16 (the package ml_dtypes has it)",
     )  # fmt: skip
     parser.add_argument(
         "--size", type=read.list_of(read.size), metavar="N[,N]",
-        help=f"numbers of elements, K and M for 2^10 and 2^20 (default: {sizes})",
+        help="numbers of elements, of passes those of the scores, logits or gates, K and M for 2^10 and 2^20 "
+        f"(default: {sizes})",
     )  # fmt: skip
     parser.add_argument(
         "--threads", type=read.list_of(read.whole(1, MOST)),
@@ -78,6 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.refuse(f"argument --{option}: not allowed with --busy")
     if arguments.plot and not arguments.peers:
         arguments.refuse("argument --plot: allowed with --peers only")
+    if arguments.passes:
+        arguments.activation = [*arguments.activation, *FORMS]
     # Each imports rich, which may be missing.
     if arguments.busy is not None:
         from . import busy_report as report

@@ -8,6 +8,7 @@ from typing import Any
 import fastact as fa
 
 from ..measure import work
+from ..measure.passes.forms import FORMS
 from ..measure.peers import libraries
 from .properties import PROPERTIES
 
@@ -16,11 +17,14 @@ SHELLS = ("bash", "zsh", "tcsh")
 WORDS = {
     "activation": fa.activations,
     "names": fa.activations,
+    "show names": (*fa.activations, *fa.passes),
+    "bench activation": (*fa.activations, *FORMS),
+    "accuracy activation": (*fa.activations, *fa.passes),
     "dtype": (*work.DTYPES, *work.HALVES),
     "peers": libraries.PEERS,
     "sort": [known.name for known in PROPERTIES],
 }
-"""What values an option or argument has, by its name; of lists the first is completed."""
+"""What values an option or argument has, by its name or command and name; of lists the first is completed."""
 FILES = ("json", "markdown", "plot", "output")
 FOLDERS = ("folder",)
 
@@ -41,19 +45,20 @@ def run(arguments: argparse.Namespace) -> int:
     from .main import COMMANDS, parsers
 
     parser, commands = parsers(list(COMMANDS))
-    for command in commands.values():
+    for name, command in commands.items():
         for action in command._actions:
-            _suggest(action, shtab)
+            _suggest(name, action, shtab)
     print(shtab.complete(parser, shell=arguments.shell))
     return 0
 
 
-def _suggest(action: Any, shtab: Any) -> None:
+def _suggest(command: str, action: Any, shtab: Any) -> None:
     """Have the values of an option completed; those that take none keep to themselves."""
     if action.nargs == 0:
         return
-    if action.dest in WORDS and not action.choices:
-        action.choices = list(WORDS[action.dest])
+    words = WORDS.get(f"{command} {action.dest}", WORDS.get(action.dest))
+    if words and not action.choices:
+        action.choices = list(words)
     elif action.dest in FILES:
         action.complete = shtab.FILE
     elif action.dest in FOLDERS:

@@ -34,12 +34,13 @@ COMMANDS = {
             "list --smoothness C1 --sort lipschitz",
             "list --convex yes --sort mean --reverse",
             "list --kind rows --sort name --json",
+            "list --passes",
         ),
     ),
     "show": Command(
         "show",
         "print all that is known of an activation",
-        ("show gelu", "show SiLU --measure", "show keras:leaky_relu --json"),
+        ("show gelu", "show SiLU --measure", "show keras:leaky_relu --json", "show layer_norm"),
     ),
     "plot": Command(
         "plot",
@@ -54,12 +55,17 @@ COMMANDS = {
     "bench": Command(
         "bench",
         "measure speed, beside NumPy's and memory's",
-        ("bench --quick", "bench --activation silu,gelu --dtype float32 --details", "bench --peers torch"),
+        (
+            "bench --quick",
+            "bench silu gelu --dtype float32 --details",
+            "bench layer_norm gelu+bias --peers torch",
+            "bench --passes --quick",
+        ),
     ),
     "accuracy": Command(
         "accuracy_report",
-        "measure the largest error of every activation",
-        ("accuracy --activation tanh", "accuracy --json accuracy.json"),
+        "measure the largest errors, in ULP",
+        ("accuracy tanh layer_norm", "accuracy --json accuracy.json"),
     ),
     "info": Command(
         "info",

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..catalog import rows
 from ..measure.machine import threads_text
+from ..measure.passes.forms import FORMS
 from ..measure.peers.turns import Measurement
 from ..measure.work import Cell
 from .arguments import size_text
@@ -134,7 +135,7 @@ def _draw_panel(axis: Any, title: str, series: Sequence[Measurement], scale: Map
 
 def _limit(m: Measurement, gb_per_s: float) -> float:
     """G elements/s that memory allows this call."""
-    row = next(row for row in rows if row.name == m.activation)
+    row = FORMS.get(m.activation) or next(row for row in rows if row.name == m.activation)
     return gb_per_s / Cell(row, m.direction, m.dtype, m.size).bytes_per_element
 
 

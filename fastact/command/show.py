@@ -1,4 +1,4 @@
-"""``fastact show``: all that is known of an activation; where that is asked for, its errors and speed too."""
+"""``fastact show``: all that is known of an activation or pass; where asked for, its errors and speed too."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 import fastact as fa
 
-from ..catalog import Row
+from ..catalog import Pass, Row
 from ..catalog.row import SAVED
 from ..catalog.spellings import spellings
 from . import arguments as read
+from . import passes
 from .properties import KIND, PROPERTIES, data, default, text
 from .screen import Screen
 from .table import Column, Table
@@ -20,7 +21,9 @@ from .table import Column, Table
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``fastact show``."""
-    parser.add_argument("names", nargs="+", metavar="NAME", help="here or elsewhere: silu, SiLU, keras:gelu")
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="here or elsewhere: silu, SiLU, keras:gelu, layer_norm"
+    )
     parser.add_argument("--measure", action="store_true", help="measure its errors and speed too, in seconds")
     parser.add_argument(
         "--size", type=read.list_of(read.size), metavar="N[,N]",
@@ -30,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    found = [(name, read.activation(name)) for name in arguments.names]
+    found = [(name, read.activation_or_pass(name)) for name in arguments.names]
     sizes = arguments.size or [2**10, 2**20]
     figures = [_measured(activation.row, sizes) if arguments.measure else None for _, activation in found]
     if arguments.json:
@@ -49,14 +52,16 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _measured(row: Row, sizes: list[int]) -> Any:
+def _measured(row: Row | Pass, sizes: list[int]) -> Any:
     from ..measure import one  # whose references take their time
 
     return one.measured(row, sizes)
 
 
-def record(row: Row) -> dict[str, Any]:
+def record(row: Row | Pass) -> dict[str, Any]:
     """What is shown of a row, as JSON has it."""
+    if isinstance(row, Pass):
+        return passes.record(row)
     return {
         **{known.name: data(known(row)) for known in PROPERTIES},
         "formula": row.formula,
@@ -83,6 +88,11 @@ def record(row: Row) -> dict[str, Any]:
 
 def _show(screen: Screen, name: str, activation: Any) -> None:
     row = activation.row
+    if isinstance(row, Pass):
+        screen.title(row.name)
+        _show_labelled(screen, passes.facts(row))
+        _show_differences(screen, row)
+        return
     screen.title(row.name if activation is fa.activations[row.name] else f"{name} is {activation!r}")
     _show_labelled(screen, _facts(row))
     screen.line()
@@ -98,6 +108,10 @@ def _show(screen: Screen, name: str, activation: Any) -> None:
             screen, ("parameter", "default", "allowed", "meaning"),
             [(p.name, default(p), _allowed(p), p.meaning) for p in row.parameters],
         )  # fmt: skip
+    _show_differences(screen, row)
+
+
+def _show_differences(screen: Screen, row: Row | Pass) -> None:
     differing = [c for c in row.conventions if c.differs]
     if differing:
         _show_table(
@@ -171,12 +185,17 @@ def _show_figures(screen: Screen, figures: Any) -> None:
     for m in figures.errors:
         table.add(m.direction, m.dtype, f"{m.error:.3g}", f"{m.limit:g}", m.unit, f"{m.count:,}")
     screen.table(table)
-    screen.line()
+    for name in dict.fromkeys(s.activation for s in figures.speeds):
+        screen.line()
+        _show_speeds(screen, name, [s for s in figures.speeds if s.activation == name])
+
+
+def _show_speeds(screen: Screen, name: str, speeds: list[Any]) -> None:
     table = Table([
-        Column("speed"), Column("dtype"), Column("size", right=True), Column("threads", right=True),
-        Column("ns/element", right=True), Column("× NumPy", right=True),
+        Column(f"speed of {name}" if "+" in name else "speed"), Column("dtype"), Column("size", right=True),
+        Column("threads", right=True), Column("ns/element", right=True), Column("× NumPy", right=True),
     ])  # fmt: skip
-    for s in figures.speeds:
+    for s in speeds:
         times = f"{s.speedup_over_numpy:.1f}" if s.speedup_over_numpy else "–"
         size = read.size_text(s.size)
         table.add(s.call, s.dtype, size, str(s.threads), f"{s.ns_per_element:.3f}", times)

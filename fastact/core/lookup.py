@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import NoReturn
 
-from .. import activations
+from .. import activations, passes
 from ..catalog.spellings import Meaning, meanings, spellings
 from .bound import Activation
 
@@ -35,7 +35,11 @@ def _refuse(name: str) -> NoReturn:
     library, colon, rest = name.partition(":")
     if colon and library not in spellings():
         raise ValueError(f"there is no activation {name!r}; libraries are {', '.join(spellings())}")
+    if name in passes:
+        raise ValueError(f"{name!r} is no activation but a pass around them; it is fastact.{name}")
     names = spellings()[library] if colon else activations
-    close = difflib.get_close_matches(rest if colon else name.lower(), names, n=3, cutoff=0.5)
+    others = () if colon else passes
+    close = difflib.get_close_matches(rest if colon else name.lower(), [*names, *others], n=3, cutoff=0.5)
+    close = [f"{found} (a pass, fastact.{found})" if found in others else found for found in close]
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise ValueError(f"there is no activation {name!r}; {hint}Known are {', '.join(sorted(names))}")

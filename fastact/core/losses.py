@@ -80,10 +80,10 @@ class LogSumExp(Around):
         >>> fa.logsumexp(np.array([[1000.0, 1000.0], [0.0, -np.inf]])).round(4).tolist()
         [1000.6931, 0.0]
         """
-        if out is None and not keepdims and type(scale) is float and math.isfinite(scale):
+        if out is None and type(scale) is float and math.isfinite(scale):
             result = self._kernels.forward(x, axis, scale, causal, mask)
             if result is not None:
-                return _as_stored(result, x.dtype)
+                return _as_stored(result[..., np.newaxis] if keepdims else result, x.dtype)
         elsewhere = foreign.on_memory(
             self.name,
             {"x": x, "mask": mask, "out": out},

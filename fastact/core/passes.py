@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ class Around:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        return inspect.signature(self.__call__)
+        return bare(self.__call__)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
@@ -54,6 +55,13 @@ class Around:
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return named, (self.name,)
+
+
+def bare(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature of a function without its types, which docstrings say."""
+    found = inspect.signature(function)
+    parameters = [p.replace(annotation=inspect.Parameter.empty) for p in found.parameters.values()]
+    return found.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
 
 
 def made(row: Pass) -> Around:

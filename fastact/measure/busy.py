@@ -21,7 +21,7 @@ import numpy as np
 import fastact as fa
 
 from . import work
-from .work import Cell, Measured, Workload
+from .work import Cell, Measured
 from .worker import Worker, settle
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "silu", "gelu", "softmax")
@@ -93,7 +93,7 @@ class Session:
     def prepare(self, cell: Cell) -> int:
         """Make the arrays, and say on how many threads they will be computed at most."""
         work.name_to_numpy(cell.dtype)
-        self.work = Workload(cell)
+        self.work = work.workload(cell)
         self.calls = self.work.fastact()
         return fa.get_num_threads()
 

@@ -9,7 +9,7 @@ import fastact as fa
 
 from .clock import fastest, scale_gb_per_s
 from .formulas import tree
-from .work import Cell, Measured, Workload
+from .work import Cell, Measured, workload
 
 SECONDS, QUICK_SECONDS = 0.06, 0.01
 """What the repetitions of one figure may take at most, if that is enough for `clock.REPETITIONS` of them.
@@ -42,7 +42,7 @@ class Comparison:
 
     def measure(self, cell: Cell) -> list[Measurement]:
         """One measurement per thread count."""
-        work = Workload(cell)
+        work = workload(cell)
         per_call = {}
         for threads in self.threads:
             with fa.num_threads(threads):

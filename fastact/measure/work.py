@@ -10,9 +10,9 @@ fit the first-level cache, so that the clock is read once for many calls.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,11 @@ import numpy as np
 import fastact as fa
 
 from ..catalog import Row
+from .drawn import normal
 from .formulas import numpy_calls
+from .passes import form as texts
+from .passes.form import Form
+from .passes.forms import FORMS
 
 DIRECTIONS = ("forward", "backward")
 DTYPES = ("float32", "float64")
@@ -39,9 +43,9 @@ PIECES = 4
 
 @dataclass(frozen=True)
 class Cell:
-    """What is measured: one activation in one direction on one kind of array."""
+    """What is measured: one activation or pass in one direction on one kind of array."""
 
-    row: Row
+    row: Row | Form
     direction: str
     dtype: str
     size: int
@@ -51,11 +55,20 @@ class Cell:
     @property
     def saves(self) -> str:
         """What backward is given, nothing for forward."""
-        return self.row.saves[0] if self.direction == "backward" else ""
+        return next(iter(self.row.saves), "") if self.direction == "backward" else ""
+
+    @property
+    def has_place(self) -> bool:
+        """Whether there is an array that the result may take the place of."""
+        if isinstance(self.row, Form):
+            return self.row.ways()[self.direction].in_place
+        return self.direction == "backward" or not self.row.shape.shrinks
 
     @property
     def bytes_per_element(self) -> float:
         """Memory that the call must read and write, per element of `x`."""
+        if isinstance(self.row, Form):
+            return self.row.bytes_per_element(self.direction, self.dtype)
         inputs = pieces_of(self.size) if "pieces" in self.row.needs else self.row.shape.inputs
         return np.dtype(self.dtype).itemsize * ((1 if self.direction == "forward" else 2) + 1 / inputs)
 
@@ -80,16 +93,24 @@ class Measured:
         return f"{self.direction} {self.saves}=" if self.saves else self.direction
 
 
+def names(with_passes: bool = False) -> list[str]:
+    """All that is measured: the activations that compute, which identity in place does not, or the passes."""
+    if with_passes:
+        return list(FORMS)
+    return [activation.name for activation in fa.activations.values() if activation.formula != "x"]
+
+
 def cells(
-    activations: Sequence[str] = (), dtypes: Sequence[str] = DTYPES, sizes: Sequence[int] = SIZES
+    chosen: Sequence[str] = (), dtypes: Sequence[str] = DTYPES, sizes: Sequence[int] = SIZES
 ) -> list[Cell]:
-    """The cells of a run; where none is named, of all that compute: identity in place does not."""
+    """The cells of a run over activations and passes; where none is named, over all activations."""
     for dtype in dtypes:
         name_to_numpy(dtype)
+    rows = [FORMS[name] if name in FORMS else fa.get(name).row for name in chosen or names()]
     return [
-        Cell(fa.get(name).row, direction, dtype, size)
-        for name in activations or [a.name for a in fa.activations.values() if a.formula != "x"]
-        for direction in DIRECTIONS
+        Cell(row, direction, dtype, size)
+        for row in rows
+        for direction in (row.ways() if isinstance(row, Form) else DIRECTIONS)
         for dtype in dtypes
         for size in sizes
     ]
@@ -118,11 +139,11 @@ def shape_of(row: Row, size: int) -> tuple[int, ...]:
 
 
 class Workload:
-    """The arrays of a cell, and the calls that work on them."""
+    """The arrays of an activation's cell, and the calls that work on them."""
 
     def __init__(self, cell: Cell) -> None:
         self.cell, self.activation = cell, fa.activations[cell.row.name]
-        x = _normal(shape_of(cell.row, cell.size), cell.dtype, scale=2.0)
+        x = normal(shape_of(cell.row, cell.size), cell.dtype, scale=2.0)
         self.settings: dict[str, Any] = cell.row.needs
         self.noise: np.ndarray | None = None
         self.random = np.random.default_rng(0)
@@ -134,34 +155,54 @@ class Workload:
         if "pieces" in self.settings:
             self.settings["pieces"] = pieces_of(cell.size)
         y = self.activation(x, **self.settings)
-        self.arrays = {"x": x, "y": y}
-        self.overwritten, result = "x", y.shape
+        self.arrays: dict[str, Any] = {"x": x, "y": y}
+        overwritten, result = "x", y
         if cell.direction == "backward":
-            self.arrays["dy"] = _normal(y.shape, cell.dtype)
+            self.arrays["dy"] = normal(y.shape, cell.dtype)
             # The gradient has the shape of x: maxout's and a gated one take its place, as dy is smaller.
-            self.overwritten, result = "dy" if y.shape == x.shape else "x", x.shape
-        self.original = self.arrays[self.overwritten]
-        count = min(max(1, POOL_BYTES // x.nbytes), POOL_COPIES)
-        self.out, self.copies = None, [self.original] * count
-        if cell.in_place and result == self.original.shape:
-            self.copies = [self.original.copy() for _ in range(count)]
-        else:
-            self.out = np.empty(result, x.dtype)
+            overwritten, result = "dy" if y.shape == x.shape else "x", x
+        fits = result.shape == self.arrays[overwritten].shape
+        self._place(overwritten, None if cell.in_place and fits else np.empty(result.shape, x.dtype))
+
+    def _place(self, overwritten: str, out: np.ndarray | None, also: Iterable[str] = ()) -> None:
+        """Copies of what calls in place overwrite; the result goes to the first, where there is no `out`."""
+        self.overwritten, self.original, self.out = overwritten, self.arrays[overwritten], out
+        count = min(max(1, POOL_BYTES // self.original.nbytes), POOL_COPIES)
+        own = (overwritten, *also) if out is None else ()
+        self.pool = [{name: self.arrays[name].copy() for name in own} for _ in range(count)]
+
+    @property
+    def copies(self) -> list[np.ndarray]:
+        """What is in the place of the overwritten array, for each call."""
+        return [own.get(self.overwritten, self.original) for own in self.pool]
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What texts may name beside the arrays of a call."""
+        return {"axis": -1, **self.cell.row.numbers, **self.settings}
+
+    def parts(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The parts of these arrays, or of those that another library makes of them, that texts name."""
+        if not self.cell.row.shape.halves:
+            return {}
+        middle = given["x"].shape[-1] // 2
+        return {"a": given["x"][..., :middle], "b": given["x"][..., middle:]}
 
     def restore(self) -> None:
         """Give every copy that a call has overwritten its values again."""
-        for copy in self.copies if self.out is None else ():
-            np.copyto(copy, self.original)
+        for own in self.pool:
+            for name, copy in own.items():
+                np.copyto(copy, self.arrays[name])
 
     def expected(self) -> np.ndarray:
         """The result of a call, apart from the arrays of those that are timed."""
         result = self._call(self.arrays)()
         return result[0] if isinstance(result, tuple) else result
 
-    def calls_on(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+    def calls_on(self) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
         """What each call is given, by name, and where its result goes."""
-        for copy in self.copies:
-            yield {**self.arrays, self.overwritten: copy}, copy if self.out is None else self.out
+        for own in self.pool:
+            yield self.arrays | own, own[self.overwritten] if self.out is None else self.out
 
     def _call(self, given: dict[str, np.ndarray]) -> Callable[..., Any]:
         saves = self.cell.saves
@@ -199,15 +240,87 @@ class Workload:
     def forms(self) -> tuple[str, ...]:
         return numpy_calls.forms(self.cell.row.text(self.cell.saves))
 
+    def text(self, library: str) -> str:
+        """What the row says of a library that has forward calls alone."""
+        return "" if self.cell.saves else getattr(self.cell.row, library)
 
-def _normal(shape: tuple[int, ...], dtype: str, scale: float = 1.0) -> np.ndarray:
-    """Normal values as a network has them, the same in every run; large arrays repeat a million."""
-    return _flat_normal(math.prod(shape), dtype, scale).reshape(shape)
+    @property
+    def writes(self) -> bool:
+        """Whether fastact's calls write to an array that they are given."""
+        return True
+
+    def comparable(self, found: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What another's result and the expected one are compared by."""
+        return found, expected
 
 
-@lru_cache(maxsize=16)
-def _flat_normal(size: int, dtype: str, scale: float) -> np.ndarray:
-    block = np.random.default_rng(0).normal(0, scale, min(size, 2**20)).astype(dtype)
-    values = np.resize(block, size)
-    values.flags.writeable = False  # other cells have the same
-    return values
+class PassWork(Workload):
+    """The arrays of a pass's cell, and the calls that its `Form` makes of them."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell, self.settings = cell, {}
+        self.way = way = cell.row.ways()[cell.direction]
+        self.arrays = cell.row.arrays(cell.size, cell.dtype)
+        out = None if cell.in_place and way.in_place else np.empty_like(self.arrays[way.result])
+        self._place(way.result, out, way.also.values())
+        self.also = self._empty_also()
+
+    def _empty_also(self) -> dict[str, np.ndarray]:
+        return {name: np.empty_like(self.arrays[like]) for name, like in self.way.also.items()}
+
+    @property
+    def names(self) -> dict[str, Any]:
+        return {}
+
+    def parts(self, given: dict[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def expected(self) -> np.ndarray:
+        out = np.empty_like(self.arrays[self.way.result])
+        result = texts.bound(self.way.call, self._given(out, {}, self._empty_also()))()
+        return out if self.writes else result
+
+    def calls_on(self) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+        for own in self.pool:
+            if self.out is None:
+                also = {name: own[like] for name, like in self.way.also.items()}
+                yield self._given(own[self.overwritten], own, also), own[self.overwritten]
+            else:
+                yield self._given(self.out, own, self.also), self.out
+
+    def _given(
+        self, out: np.ndarray, own: dict[str, np.ndarray], also: dict[str, np.ndarray]
+    ) -> dict[str, Any]:
+        given = {**self.arrays, **own, **also, "out": out}
+        return given | self.cell.row.views(given)
+
+    def fastact(self) -> list[Callable[[], Any]]:
+        return [texts.bound(self.way.call, given) for given, _ in self.calls_on()]
+
+    def numpy(self, form: str) -> list[Callable[[], Any]]:
+        scratch: list[np.ndarray] = []
+        return [texts.numpy_calls_of(self.way, given, scratch) for given, _ in self.calls_on()]
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        return ("expm1",)
+
+    def text(self, library: str) -> str:
+        return getattr(self.way, library)
+
+    @property
+    def writes(self) -> bool:
+        return self.way.writes
+
+    def comparable(self, found: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of what is random, the elements that both keep."""
+        if not self.way.drops:
+            return found, expected
+        dropped = self.arrays[self.way.drops].reshape(-1)
+        both = (found != dropped) & (expected != dropped)
+        return found[both], expected[both]
+
+
+def workload(cell: Cell) -> Workload:
+    """What works on a cell."""
+    return PassWork(cell) if isinstance(cell.row, Form) else Workload(cell)

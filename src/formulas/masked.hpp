@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <type_traits>
 
@@ -78,12 +79,13 @@ template <class T> struct AsGiven {
     template <class Seen> T operator()(T x, Seen seen) const { return where_seen(seen, x, minus_infinity<T>); }
 };
 
-// Times a power of two that is at most 1 in magnitude: exactly, but where that no longer matters.
+// Times a power of two that is at most 1 in magnitude, or 0: exactly, but where that no longer matters.
 template <class T> struct Shifted {
     T times;
 
     explicit Shifted(const Scaling& factor) : times(T(factor.high)) {}
     static bool fits(const Scaling& factor) {
+        if (T(factor.high) == 0) return true;
         int exponent;
         const bool power = factor.low == 0 && std::abs(std::frexp(factor.high, &exponent)) == 0.5;
         return power && exponent <= 1 && exponent > -60;
@@ -92,8 +94,8 @@ template <class T> struct Shifted {
     template <class Seen> T operator()(T x, Seen seen) const { return where_seen(seen, x * times, minus_infinity<T>); }
 };
 
-// scale x + added, and what it lost.
-template <class T> struct Biased {
+// scale x + added, and what it lost. Of a power of two the product is exact.
+template <class T, bool exact = false> struct Biased {
     T times, rest;
 
     explicit Biased(const Scaling& factor)
@@ -107,7 +109,7 @@ template <class T> struct Biased {
     T lost(T x, T added, T logit) const {
         const T product = x * times, part = logit - product;
         const T error = (product - (logit - part)) + (added - part);
-        const T low = math::fma(x, rest, error + math::product_error(x, times, product));
+        const T low = exact ? error : math::fma(x, rest, error + math::product_error(x, times, product));
         return math::keep(math::mask_if<T>(math::abs(low) < T(0.125)), low);
     }
 };
@@ -121,8 +123,8 @@ template <class T, class Op, class Logits> struct Plainly {
     explicit Plainly(const Scaling& factor) : op(&factor.temperature), logits(factor) {}
     explicit Plainly(const Op& op) : op(op), logits() {}
 
-    // The same formula of what `logit` gives.
-    using OfLogits = Plainly<T, Op, AsGiven<T>>;
+    // The same formula of what `logit` gives, with nothing that is not seen.
+    Plainly<T, Op, AsGiven<T>> of_logits() const { return Plainly<T, Op, AsGiven<T>>(op); }
 
     template <class Seen> T logit(T x, Seen seen) const { return logits(x, seen); }
     T level(T largest) const { return largest; }
@@ -160,9 +162,11 @@ template <class T> struct ScaledSoftmax : TemperedSoftmax<T> {
         sign = std::signbit(factor.high) ? math::sign_bit<T> : math::Bits<T>(0);
         times = T(0.5) * this->high, rest = T(0.5) * this->low;
     }
-    // Not seen, whatever a mask says; only where there is a scale.
-    T unseen() const { return turned(minus_infinity<T>); }
-    bool can_pad() const { return times > 0; }
+    ScaledSoftmax of_logits() const {
+        ScaledSoftmax same = *this;
+        same.sign = 0;
+        return same;
+    }
     T turned(T x) const { return math::from_bits<T>(math::bits(x) ^ sign); }
     template <class Seen> T logit(T x, Seen seen) const { return where_seen(seen, turned(x), minus_infinity<T>); }
     T level(T largest) const { return largest * times; }
@@ -183,6 +187,11 @@ template <class T> struct ScaledLogSoftmax : ScaledSoftmax<T> {
 
     using ScaledSoftmax<T>::ScaledSoftmax;
 
+    ScaledLogSoftmax of_logits() const {
+        ScaledLogSoftmax same = *this;
+        same.sign = 0;
+        return same;
+    }
     static T below(T term, T x, T largest) { return math::keep(math::mask_if<T>(x != largest), term); }
     template <class Seen> T near_term(T x, Seen seen, Peak<T> peak) const {
         return below(ScaledSoftmax<T>::near_term(x, seen, peak), this->turned(x), peak.largest);
@@ -204,7 +213,8 @@ template <class T> struct ScaledLogSoftmax : ScaledSoftmax<T> {
     }
     template <class Seen> T result(T x, Seen seen, T largest, Parts<T> log) const {
         const T d = T(0.5) * this->turned(x) - T(0.5) * largest;
-        const T y = math::fma(d, this->high, math::fma(d, this->low, -log.high)) - log.low;
+        const T finite = math::keep(math::mask_if<T>(d != minus_infinity<T>), d);  // `low` may be 0
+        const T y = math::fma(d, this->high, math::fma(finite, this->low, -log.high)) - log.low;
         return where_seen(seen, y, minus_infinity<T>);
     }
     double log_sum(double sum, double ties, T largest) const {
@@ -214,13 +224,11 @@ template <class T> struct ScaledLogSoftmax : ScaledSoftmax<T> {
 };
 
 // Of scale x + added with what that lost in rounding, which the exponential would multiply.
-template <class T> struct BiasedSoftmax : Softmax<T> {
-    Biased<T> logits;
+template <class T, bool exact = false> struct BiasedSoftmax : Softmax<T> {
+    Biased<T, exact> logits;
 
     explicit BiasedSoftmax(const Scaling& factor) : Softmax<T>(nullptr), logits(factor) {}
 
-    T unseen() const { return 0; }  // as the mask says
-    bool can_pad() const { return true; }
     T logit(T x, T added) const { return logits(x, added); }
     T level(T largest) const { return largest; }
     T near_term(T x, T added, Peak<T> peak) const {
@@ -232,7 +240,9 @@ template <class T> struct BiasedSoftmax : Softmax<T> {
         const auto [high, error] = math::difference(logit, peak.largest);
         return math::exp_sum(high, error + logits.lost(x, added, logit), raised<T>);
     }
-    T result(T kept, T, T largest, Parts<T> inverse) const { return Softmax<T>::result(kept, largest, inverse); }
+    template <class Seen> T result(T kept, Seen, T largest, Parts<T> inverse) const {
+        return Softmax<T>::result(kept, largest, inverse);
+    }
 };
 
 // A form whose results are multiplied by a number.
@@ -240,9 +250,32 @@ template <class T, class Form> struct Times : Form {
     T factor;
 
     Times(const Form& form, T factor) : Form(form), factor(factor) {}
+    auto of_logits() const
+        requires requires(const Form& form) { form.of_logits(); }
+    {
+        return Times<T, decltype(Form::of_logits())>(Form::of_logits(), factor);
+    }
     template <class Seen> T result(T kept, Seen seen, T largest, Parts<T> parts) const {
         return Form::result(kept, seen, largest, parts) * factor;
     }
+};
+
+// A form as a formula of rows.hpp, with what is added in the place of an index, or where all is seen.
+template <class T, class Form> struct AsFormula : Form {
+    explicit AsFormula(const Form& form) : Form(form) {}
+
+    template <class Index> T logit(T x, Index index) const { return Form::logit(x, told(index)); }
+    template <class Index> T near_term(T x, Peak<T> peak, Index index) const {
+        return Form::near_term(x, told(index), peak);
+    }
+    template <class Index> T term(T x, Peak<T> peak, Index index) const { return Form::term(x, told(index), peak); }
+    T result(T kept, T largest, Parts<T> parts) const {
+        return Form::result(kept, std::true_type(), largest, parts);
+    }
+
+  private:
+    static std::true_type told(std::uint64_t) { return {}; }
+    static T told(T added) { return added; }
 };
 
 // What a result is that nothing was seen of, and which forms there are.
@@ -252,6 +285,7 @@ struct AsShares {
     template <class T> using Shifted = Plainly<T, Softmax<T>, fastact::Shifted<T>>;
     template <class T> using Scaled = ScaledSoftmax<T>;
     template <class T> using Biased = BiasedSoftmax<T>;
+    template <class T> using BiasedExactly = BiasedSoftmax<T, true>;
 };
 struct AsLogarithms {
     static constexpr bool logarithm = true;
@@ -274,6 +308,8 @@ void with_form(const Scaling& factor, Size kind, const void* mask, Body body) {
         const auto added = [=](Size at) {
             return AddedMask<T>{reinterpret_cast<const T*>(static_cast<const S*>(mask) + at)};
         };
+        if constexpr (!Family::logarithm)
+            if (Shifted<T>::fits(factor)) return body(typename Family::template BiasedExactly<T>(factor), added);
         return body(typename Family::template Biased<T>(factor), added);
     }
     if constexpr (!Family::logarithm)

@@ -6,9 +6,11 @@
 #include <array>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "call.hpp"
 #include "loops/blocks.hpp"
+#include "loops/halves.hpp"
 #include "loops/scratch.hpp"
 #include "loops/streaming.hpp"
 
@@ -74,24 +76,67 @@ template <class Lines, class Body> void segments(Lines lines, Body body) {
         body(start, lines.part(start, std::min(segment, lines.length - start)));
 }
 
+// A square of as many elements a side as a register holds, as vectors (halves.hpp): what gcc makes of a loop that
+// transposes is a copy of each element by itself.
+template <class T> struct Square {
+    static constexpr Size side = width * 4 / Size(sizeof(T));
+    typedef T Vector [[gnu::vector_size(side * sizeof(T))]];
+    Vector rows[side];
+
+    // Blocks of `step` elements change places across the diagonal of each block of twice that.
+    template <Size step> void exchange() {
+        each(Known<side>(), [&](Size i) {
+            if (i & step) return;
+            [&]<std::size_t... K>(std::index_sequence<K...>) {
+                const Vector above = rows[i], below = rows[i + step];
+                rows[i] = __builtin_shufflevector(above, below, int(K & step ? side + K - step : K)...);
+                rows[i + step] = __builtin_shufflevector(above, below, int(K & step ? side + K : K + step)...);
+            }(std::make_index_sequence<side>());
+        });
+        if constexpr (step > 1) exchange<step / 2>();
+    }
+    void copy(const T* from, Size from_stride, T* to, Size to_stride) {
+        each(Known<side>(), [&](Size i) { rows[i] = load<Vector>(from + i * from_stride); });
+        exchange<side / 2>();
+        each(Known<side>(), [&](Size i) { store(rows[i], to + i * to_stride); });
+    }
+};
+
+// body(first), …, body(length - 1), without a loop where the length is known and `first` is 0.
+template <class Length, class Body> void each_other(Size first, Length length, Body body) {
+    if constexpr (std::is_same_v<Length, Size>)
+        for (Size i = first; i < length; ++i) body(i);
+    else
+        each(length, body);
+}
+
 // Copies between `tile` rows one after another and columns side by side. Where the length is
 // known, the copies of a row are written out, which lets the compiler transpose in registers.
 template <class T, class Length>
 [[gnu::flatten]] void to_columns(const T* __restrict rows, T* __restrict columns, Length length) {
-    for (Size row = 0; row < tile; ++row)
-        each(length, [&](Size i) { columns[i * tile + row] = rows[row * length + i]; });
+    Size first = 0;
+    if constexpr (std::is_same_v<Length, Size>)
+        for (constexpr Size side = Square<T>::side; first + side <= length; first += side)
+            for (Size row = 0; row < tile; row += side)
+                Square<T>().copy(rows + row * length + first, length, columns + first * tile + row, tile);
+    for (Size row = 0; row < tile && first < length; ++row)
+        each_other(first, length, [&](Size i) { columns[i * tile + row] = rows[row * length + i]; });
 }
 template <class T, class Length>
 [[gnu::flatten]] void to_rows(const T* __restrict columns, T* __restrict rows, Length length) {
-    for (Size row = 0; row < tile; ++row)
-        each(length, [&](Size i) { rows[row * length + i] = columns[i * tile + row]; });
+    Size first = 0;
+    if constexpr (std::is_same_v<Length, Size>)
+        for (constexpr Size side = Square<T>::side; first + side <= length; first += side)
+            for (Size row = 0; row < tile; row += side)
+                Square<T>().copy(columns + first * tile + row, tile, rows + row * length + first, length);
+    for (Size row = 0; row < tile && first < length; ++row)
+        each_other(first, length, [&](Size i) { rows[row * length + i] = columns[i * tile + row]; });
 }
 template <class Body> void with_known_length(Size length, Body body) {
     switch (length) {
         case 2: return body(Known<2>());
         case 4: return body(Known<4>());
         case 8: return body(Known<8>());
-        case 16: return body(Known<16>());
         default: return body(length);
     }
 }

@@ -203,7 +203,7 @@ void losses_of_rows(const Call& call, Size length, S* out, Computed<S>* losses, 
         S* to = out ? out + unit * length : nullptr;
         const T* x = logits.read(from, length);
         const T* shares = each.given() ? probabilities.read(input<S>(call, 1) + unit * length, length) : nullptr;
-        T* gradient = out ? logits.room(to) : nullptr;
+        T* gradient = out ? logits.at(to) : nullptr;
         T result = 0;
         if (!each(unit, x, gradient, dy, shares, [&](const auto& loss) { result = loss.whole(length); }) && out)
             std::fill(gradient, gradient + length, T(0));
@@ -213,12 +213,11 @@ void losses_of_rows(const Call& call, Size length, S* out, Computed<S>* losses, 
 }
 
 // A row that all threads share, as in rows.hpp: a thread's segments first <= k < last of it.
-template <class T> void share_losses(const Call& call, Size first, Size last) {
-    const Size length = call.axis.length, row = call.stage / forward_phases, begin = row * length;
-    const Size phase = call.stage % forward_phases;
+template <class T>
+void share_losses(const Call& call, Size length, T* results, T* losses, const T* dy, Size first, Size last) {
+    const Size row = call.stage / forward_phases, begin = row * length, phase = call.stage % forward_phases;
     const T* x = input<T>(call, 0) + begin;
-    T* out = output<T>(call) + begin;
-    T* losses = static_cast<T*>(call.out[1]);
+    T* const out = results ? results + begin : nullptr;
     Segment* shared = call.segments;
     const auto each_segment = [&](auto body) {
         for (Size k = first; k < last; ++k) body(k * segment, std::min(segment, length - k * segment), shared[k]);
@@ -244,11 +243,12 @@ template <class T> void share_losses(const Call& call, Size first, Size last) {
         const Entropy<T> entropy(largest, loss.value(found.total), loss.value(found.ties));
         each_segment([&](Size start, Size count, Segment&) {
             if (losses && loss.owns(start, count)) losses[row] = T(loss.loss(found, entropy));
-            loss.write(start, count, found, entropy);
+            if (out) loss.write(start, count, found, entropy);
         });
     };
-    if (!each(row, x, out, input<T>(call, 2), probabilities, run) && phase == 2) {
-        each_segment([&](Size start, Size count, Segment&) { std::fill(out + start, out + start + count, T(0)); });
+    if (!each(row, x, out, dy, probabilities, run) && phase == 2) {
+        if (out)
+            each_segment([&](Size start, Size count, Segment&) { std::fill(out + start, out + start + count, T(0)); });
         if (losses && first == 0) losses[row] = 0;
     }
 }
@@ -257,16 +257,21 @@ template <class T> void share_losses(const Call& call, Size first, Size last) {
 template <class S> void cross_entropy(const Call& call, Size first, Size last) {
     using T = Computed<S>;
     T* losses = static_cast<T*>(call.out[0]);
-    losses_of_rows<S>(call, std::max(call.axis.length, call.group), nullptr, losses, nullptr, first, last);
+    const Size length = std::max(call.axis.length, call.group);
+    if constexpr (!Half<S>)
+        if (call.segments) return share_losses<S>(call, length, nullptr, losses, nullptr, first, last);
+    losses_of_rows<S>(call, length, nullptr, losses, nullptr, first, last);
 }
 
 // The gradient, and the losses too where out[1] is there for them.
 template <class S> void cross_entropy_gradient(const Call& call, Size first, Size last) {
     using T = Computed<S>;
     T* losses = static_cast<T*>(call.out[1]);
+    const T* dy = input<T>(call, 2);
     if constexpr (!Half<S>)
-        if (call.segments) return share_losses<S>(call, first, last);
-    losses_of_rows<S>(call, call.axis.length, output<S>(call), losses, input<T>(call, 2), first, last);
+        if (call.segments)
+            return share_losses<S>(call, call.axis.length, output<S>(call), losses, dy, first, last);
+    losses_of_rows<S>(call, call.axis.length, output<S>(call), losses, dy, first, last);
 }
 
 }  // namespace fastact

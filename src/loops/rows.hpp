@@ -65,16 +65,33 @@ template <class Op, class T, class Lines>
     }
 }
 
+// At what exponent the largest term is: where a formula multiplies by a scale, not the largest itself.
+template <class Op, class T> T level_of(const Op& op, T largest) {
+    if constexpr (requires { op.level(largest); })
+        return op.level(largest);
+    else
+        return largest;
+}
+
+// The cheaper term of formulas with an anchor, some of which look at what stands in the place of an index.
+template <class Op, class T, class Index> T near_term(const Op& op, T x, Peak<T> peak, Index index) {
+    if constexpr (requires { op.near_term(x, peak, index); })
+        return op.near_term(x, peak, index);
+    else
+        return op.near_term(x, peak);
+}
+
 // What the terms of each line are relative to.
 template <class T, Size Width> struct Peaks {
     T largest[Width], floor[Width], rounder[Width];
     bool near = true;
 
-    void prepare(Size columns) {
+    template <class Op> void prepare(const Op& op, Size columns) {
         for (Size c = 0; c < columns; ++c) {
-            const math::Anchor<T> anchor(largest[c]);
+            const T level = level_of(op, largest[c]);
+            const math::Anchor<T> anchor(level);
             floor[c] = anchor.floor, rounder[c] = anchor.rounder;
-            near &= anchor.holds(largest[c]);
+            near &= anchor.holds(level);
         }
     }
     Peak<T> operator[](Size c) const { return {largest[c], {floor[c], rounder[c]}}; }
@@ -101,11 +118,13 @@ template <bool near, class Op, class T, class Lines>
         const T value = x[i * stride + c];
         T term;
         if constexpr (near) {
-            term = op.near_term(value, peaks[c]);
+            term = near_term(op, value, peaks[c], index(i, c));
         } else {
             term = op.term(value, peaks[c], index(i, c));
-            if constexpr (Op::has_anchor)
-                term = math::Anchor<T>::holds(largest[c]) ? op.near_term(value, peaks[c]) : term;
+            if constexpr (Op::has_anchor) {
+                const bool holds = math::Anchor<T>::holds(level_of(op, largest[c]));
+                term = holds ? near_term(op, value, peaks[c], index(i, c)) : term;
+            }
         }
         if constexpr (Op::keeps_terms) out[i * stride + c] = term;
         return term;
@@ -143,7 +162,7 @@ template <class Op, class T, class Lines> void normalize(const Op& op, const T* 
     Peaks<T, Lines::Width> peaks;
     Total total[Lines::Width], ties[Lines::Width];
     find_largest(op, x, peaks.largest, lines);
-    peaks.prepare(lines.columns);
+    peaks.prepare(op, lines.columns);
     segments(lines, [&](Size start, Lines part) {
         const Size offset = start * lines.stride;
         with_known_nearness<Op>(peaks.near, [&](auto near) {
@@ -300,7 +319,7 @@ template <class Op, class T> void share_forward(const Op& op, const Call& call, 
         largest = T(shared[0].largest);
         for (Size k = 1; k * segment < length; ++k)
             largest = T(shared[k].largest) > largest ? T(shared[k].largest) : largest;
-        peaks.prepare(1);
+        peaks.prepare(op, 1);
     }
     if (phase > 1)
         for (Size k = 0; k * segment < length; ++k) total.add(shared[k].total), ties.add(shared[k].count);

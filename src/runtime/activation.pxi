@@ -200,7 +200,10 @@ cdef class Kernels:
         call.group = group
         call.rows = NULL
         call.size = 0
-        call.inputs[2] = NULL
+        for i in range(INPUTS):
+            call.inputs[i] = NULL
+        for i in range(OUTPUTS):
+            call.outputs[i] = NULL
         for i, array in enumerate(inputs):
             call.inputs[i] = NULL if array is None else cnp.PyArray_DATA(array)
         for i, array in enumerate(outputs):

@@ -21,9 +21,9 @@ cdef void see_rows(Call* call, cnp.ndarray x) noexcept:
     """See a contiguous x as its rows along the last axis, each of which gives one number."""
     cdef Py_ssize_t length = cnp.PyArray_DIM(x, cnp.PyArray_NDIM(x) - 1)
     call.size = cnp.PyArray_SIZE(x)
-    call.axis.outer, call.axis.length, call.axis.inner = call.size // length, 1, 1
+    call.axis.outer, call.axis.length, call.axis.inner = call.size // length, length, 1
     call.place.index, call.place.step = 0, 1
-    call.group = length
+    call.group = 0
 
 
 cdef class LogSumExpKernels(Kernels):

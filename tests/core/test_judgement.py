@@ -56,7 +56,7 @@ void calls(int count, Size size, Time late, Time gap) {
         double none = 0;
         Call call{&none, {&none}, {&none}, {1, 1, size}, {0, 1}, size, 0, nullptr, 0};
         Plan plan;
-        if (plan.shares(work, 0, call, 2)) {
+        if (plan.shares(work, work, 0, call, 2)) {
             ++shared;
             plan.begin_stage();
             int theirs = 0;

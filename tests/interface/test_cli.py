@@ -186,6 +186,10 @@ def test_bench_leaves_the_thread_count_as_it_was():
         (["bench", "--activation", "sigmoyd"], ["--activation", "'sigmoyd'", "did you mean sigmoid"]),
         (["bench", "--activation", "silou"], ["'silou'", "did you mean silu", "fastact list"]),
         (["bench", "--activation", "SILU"], ["did you mean silu"]),
+        (["bench", "layernorm"], ["'layernorm'", "did you mean layer_norm", "fastact list --passes"]),
+        (["bench", "gelu+bais"], ["did you mean gelu+bias"]),
+        (["accuracy", "batchnorm"], ["did you mean batch_norm"]),
+        (["gallery", ".", "--activation", "layer_norm"], ["--activation", "'layer_norm'"]),
         (["bench", "--activation", "relu,"], ["--activation", "''", "fastact list"]),
         (["bench", "--dtype", "float8"], ["--dtype", "'float8'", "float32, float64, float16"]),
         (["bench", "--size", "large"], ["--size", "'large'", "16, 64K or 1M"]),
@@ -219,12 +223,20 @@ def test_wrong_arguments_get_one_line_with_the_choices(capsys, arguments, words)
 
 @pytest.mark.parametrize("words", ["relu,silu", "relu silu", "relu,silu relu"])
 @pytest.mark.parametrize("command", ["bench", "accuracy"])
-def test_names_of_activations_are_parted_by_commas_or_spaces(command, words, monkeypatch):
+@pytest.mark.parametrize("option", [[], ["--activation"]])
+def test_names_of_activations_are_parted_by_commas_or_spaces(command, option, words, monkeypatch):
     given = []
     monkeypatch.setattr(accuracy_report, "run", given.append)
     monkeypatch.setattr(bench, "run", given.append)
-    cli.main([command, "--activation", *words.split(" ")])
+    cli.main([command, *option, *words.split(" ")])
     assert [arguments.activation for arguments in given] == [["relu", "silu"]]
+
+
+def test_names_before_and_behind_an_option_are_one_list(monkeypatch):
+    given = []
+    monkeypatch.setattr(bench, "run", given.append)
+    cli.main(["bench", "relu", "--quick", "--activation", "silu,relu", "layer_norm"])
+    assert given[0].activation == ["relu", "silu", "layer_norm"]
 
 
 @pytest.mark.parametrize("size", [1, 16, 1000, 2**10, 3 * 2**16, 2**24])
@@ -292,7 +304,7 @@ def test_every_row_has_its_benchmarks():
         [sys.executable, "-m", "pytest", "--collect-only", "-o", "addopts=-q", str(folder)],
         cwd=folder.parent, capture_output=True, text=True,
     ).stdout  # fmt: skip
-    for row in catalog.rows:
+    for row in (*catalog.rows, *catalog.passes):
         if row.name == "identity":
             continue  # nothing to do in place
         for direction in ("forward", "backward"):

@@ -27,24 +27,24 @@ def sections() -> dict[str, str]:
     return dict(part.split("\n", 1) for part in conventions.page().split("\n## ")[1:])
 
 
-def test_the_page_has_every_activation_with_its_signature(sections):
-    assert list(sections) == list(fa.activations)
+def test_the_page_has_every_activation_and_pass_with_its_signature(sections):
+    assert list(sections) == [*fa.activations, *fa.passes]
     for name, text in sections.items():
-        assert f"`fastact.{name}{fa.get(name).__signature__}`" in text
+        assert f"`fastact.{name}{getattr(fa, name).__signature__}`" in text
 
 
 def test_the_page_has_one_line_for_each_library_that_has_the_activation(sections):
-    for row in catalog.rows:
+    for row in (*catalog.rows, *catalog.passes):
         lines = [line for line in sections[row.name].splitlines() if line.startswith("| ")][2:]
         shown = [line.split(" | ")[0].removeprefix("| ") for line in lines]
-        spelled = {library for library in (*LIBRARIES, "onnx") if getattr(row, library)}
+        spelled = {library for library in (*LIBRARIES, "onnx") if getattr(row, library, "")}
         assert len(shown) == len(set(shown))
         assert set(shown) == spelled | {entry.library for entry in row.conventions}
         assert bool(lines) != ("In none of them." in sections[row.name])
 
 
 def test_the_page_says_what_the_rows_say(sections):
-    for row, entry in WITH_CONVENTIONS:
+    for row, entry in (*WITH_CONVENTIONS, *OF_PASSES):
         call = f"`{entry.call}`" if entry.call else ""
         line = f"| {entry.library} | `{entry.theirs}` | {entry.differs or 'no'} | {call} |"
         assert line in sections[row.name].splitlines()

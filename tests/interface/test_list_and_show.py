@@ -14,6 +14,7 @@ import fastact as fa
 from fastact import catalog
 from fastact.catalog import Properties
 from fastact.command import main as cli
+from fastact.command import show
 from fastact.command.properties import PROPERTIES, text
 
 
@@ -248,6 +249,11 @@ def test_its_errors_and_speed_are_measured_where_that_is_asked_for(capsys):
         (["list", "--sort", "lipshitz"], ["--sort", "did you mean lipschitz"]),
         (["list", "--mean", "small"], ["--mean", "'small'"]),
         (["list", "--smoothness", "C7"], ["--smoothness", "'C7'", "'C0', 'C1'"]),
+        (["list", "--passes", "--saturates", "yes"], ["--saturates", "not allowed with --passes"]),
+        (["list", "--passes", "--sort", "mean"], ["--sort", "'mean'", "allowed is name"]),
+        (["show", "layernorm"], ["'layernorm'", "did you mean layer_norm"]),
+        (["show", "keras:layer_norm"], ["'keras:layer_norm'"]),
+        (["plot", "layer_norm"], ["'layer_norm'", "a pass"]),
     ],
     ids=lambda value: " ".join(value),
 )
@@ -256,6 +262,60 @@ def test_mistakes_are_one_line(capsys, words, said):
     assert len(err) < 300
     for word in said:
         assert word in err.replace("choose from x, y", "choose from 'x', 'y'")
+
+
+@pytest.mark.parametrize("name", fa.passes)
+def test_everything_of_a_pass_is_shown(capsys, name):
+    row = fa.passes[name].row
+    shown = printed(capsys, "show", name)
+    lines = shown.splitlines()
+    assert lines[0] == name
+    for fact in (row.formula, row.reference, row.strengths, row.weaknesses, *row.derivatives.values()):
+        assert any(line.endswith(fact) for line in lines)
+    for convention in row.conventions:
+        assert not convention.differs or convention.differs in shown
+    for word in (row.torch, f"fastact.{name}(", f"fastact.{name}.backward(", "errors allowed", "measured as"):
+        assert word in shown
+    assert ("with_gradient" in shown) == hasattr(fa.passes[name], "with_gradient")
+
+
+def test_passes_as_json(capsys):
+    found = json.loads(printed(capsys, "list", "--passes", "--json"))
+    assert [one["name"] for one in found] == list(fa.passes)
+    for one, row in zip(found, catalog.passes, strict=True):
+        assert one == json.loads(printed(capsys, "show", row.name, "--json")) == show.record(row)
+        assert (one["formula"], one["derivatives"]) == (row.formula, row.derivatives)
+        assert list(one["allowed"].values()) == list(row.allowed)
+        assert one["measured-as"][0] == row.name
+
+
+def test_passes_are_listed_where_that_is_asked_for(capsys):
+    lines = printed(capsys, "list", "--passes").splitlines()
+    blank = lines.index("")
+    assert [line.split()[0] for line in lines[1:blank]] == list(fa.passes)
+    others = {line.split()[0] for line in lines[blank + 2 :]}
+    assert {"gelu+bias", "softmax+causal", "swiglu+gate"} <= others
+    assert not others & {*fa.passes}
+    lines = printed(capsys, "list", "--passes", "--sort", "name").splitlines()
+    assert [line.split()[0] for line in lines[1:blank]] == sorted(fa.passes)
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_what_is_said_of_passes_fits_terminals(columns):
+    for words in (("list", "--passes"), ("show", "gru_cell")):
+        ended = run_in_terminal(columns, *words)
+        assert ended.status == 0
+        assert "…" not in ended.out
+        assert max(map(len, ended.out.splitlines())) <= columns
+
+
+def test_a_pass_has_its_errors_and_speed_measured(capsys):
+    shown = printed(capsys, "show", "dropout", "--measure", "--size", "64")
+    for word in ("float16", "ULP of the largest term", "speed of dropout+residual", "× NumPy"):
+        assert word in shown
+    found = json.loads(printed(capsys, "show", "dropout", "--measure", "--size", "64", "--json"))
+    assert all(m["error"] <= m["limit"] for m in found["errors"])
+    assert {m["activation"] for m in found["speeds"]} == {"dropout", "dropout+residual"}
 
 
 def test_values_are_texts():

@@ -98,12 +98,21 @@ def test_what_is_no_activation_here_is_refused_with_what_to_call():
         ("keras:leaky_rleu", ["'keras:leaky_rleu'", "did you mean leaky_relu"]),
         ("Clip", ["'Clip'"]),
         ("GumbelSoftmax", ["'GumbelSoftmax'", "gumbel_softmax"]),
+        ("LayerNorm", ["'LayerNorm'", "did you mean layer_norm (a pass, fastact.layer_norm)"]),
     ],
 )
 def test_a_name_that_none_has_is_refused_with_those_there_are(name, words):
     with pytest.raises(ValueError, match="there is no activation") as refused:
         fa.get(name)
     assert not [word for word in words if word not in str(refused.value)]
+
+
+@pytest.mark.parametrize("name", fa.passes)
+def test_a_pass_is_said_to_be_one(name):
+    with pytest.raises(
+        ValueError, match=f"'{name}' is no activation but a pass around them; .* fastact.{name}"
+    ):
+        fa.get(name)
 
 
 def test_every_other_name_leads_to_an_activation():

@@ -258,6 +258,14 @@ def test_the_command_imports_no_peer(fresh_python):
     assert not {"torch", "onnxruntime", "onnx", "scipy", "numexpr", "matplotlib"} & loaded
 
 
+def test_the_limit_of_memory_is_that_of_the_call():
+    limits = {
+        name: peers_picture._limit(measured(name, size=2**23), 16.0)
+        for name in ("relu", "layer_norm", "gelu+bias")
+    }
+    assert limits == pytest.approx(dict.fromkeys(limits, 2.0), rel=0.02)
+
+
 @pytest.mark.parametrize("ending", peers_picture.ENDINGS)
 def test_a_picture_for_each_dtype(tmp_path, ending):
     pytest.importorskip("matplotlib")

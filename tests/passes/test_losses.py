@@ -232,6 +232,46 @@ def test_long_rows(any_dtype):
     np.testing.assert_allclose(dx.astype(float), gradient.astype(float), rtol=4 * unit, atol=1e-7)
 
 
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("shape", [(64, 10), (64, 1000), (4, 16_000)])
+def test_half_precision_is_float32_rounded_once(call, shape, any_dtype):
+    if any_dtype in (np.float32, np.float64):
+        pytest.skip("computed as it is")
+    x, target, given = _drawn(call, shape, any_dtype)
+    wide = target if target.dtype.kind in "iu" else target.astype(np.float32)
+    words = {k: v.astype(np.float32) if isinstance(v, np.ndarray) else v for k, v in given.items()}
+    losses, dx = fa.cross_entropy.with_gradient(x, target, **given)
+    expected = fa.cross_entropy.with_gradient(x.astype(np.float32), wide, **words)
+    assert same_bits(losses, expected[0].astype(any_dtype))
+    assert same_bits(dx, expected[1].astype(any_dtype))
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("shape", [(1, 100_000), (3, 40_001)])
+def test_threads_share_long_rows(call, shape, dtype):
+    x, target, given = _drawn(call, shape, dtype)
+    if target.dtype.kind in "iu":
+        target[0] = 20_000
+    with fa.num_threads(1):
+        losses, dx = fa.cross_entropy.with_gradient(x, target, **given)
+    for threads in (2, 3):
+        with fa.num_threads(threads):
+            assert same_bits(fa.cross_entropy(x, target, **given), losses)
+            some, gradient = fa.cross_entropy.with_gradient(x, target, **given)
+            assert same_bits(some, losses)
+            assert same_bits(gradient, dx)
+
+
+def test_an_ignored_row_that_threads_share(dtype):
+    x = _draw((1, 100_000), dtype)
+    for threads in (1, 2):
+        with fa.num_threads(threads):
+            losses, dx = fa.cross_entropy.with_gradient(x, np.array([-100]))
+            assert losses == 0
+            assert (dx == 0).all()
+            assert fa.cross_entropy(x, np.array([-100])) == 0
+
+
 def test_what_is_infinite_or_not_a_number(dtype):
     x = np.array([[0, np.nan, 1], [0, np.inf, 1], [-np.inf] * 3, [0, -np.inf, 1]], dtype)
     losses, dx = fa.cross_entropy.with_gradient(x, np.array([0, 0, 0, 1]))

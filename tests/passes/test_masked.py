@@ -243,6 +243,80 @@ def test_threads_change_no_bit(name, any_dtype):
                 assert same_bits(getattr(fa, name)(x, **given), expected)
 
 
+@pytest.mark.parametrize("name", [*ROWS, "logsumexp"])
+@pytest.mark.parametrize("shape", [(50_000,), (3, 40_001), (2, 1, 70_000)])
+def test_threads_share_long_rows(name, shape, dtype):
+    x, keep, added = _draw(shape, dtype), _keep(shape), _draw(shape[-1:], dtype, seed=1)
+    x[..., 5] = np.nan  # hidden by each mask
+    keep[..., 5], added[5] = False, -np.inf
+    causal = shape[-1] // 2 if len(shape) > 1 else False
+    call = getattr(fa, name)
+    calls = ({"mask": keep}, {"mask": keep, "scale": 0.3}, {"mask": added, "scale": 0.3, "causal": causal})
+    for given in calls:
+        with fa.num_threads(1):
+            expected = call(x, **given)
+            assert np.isfinite(expected).any()
+            gradient = _gradient(name, expected, x, given)
+        for threads in (2, 3):
+            with fa.num_threads(threads):
+                assert same_bits(call(x, **given), expected)
+                assert same_bits(_gradient(name, expected, x, given), gradient)
+                if name != "logsumexp":
+                    target = x.copy()
+                    assert same_bits(call(target, **given, out=target), expected)
+
+
+def _gradient(name, y, x, given):
+    """That of all words, from an arbitrary dy."""
+    dy = _draw(np.shape(y), x.dtype, seed=3)
+    saved = {"x": x} if name == "logsumexp" else {"y": y}
+    return getattr(fa, name).backward(dy, **saved, **given)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_long_row_that_sees_nothing_or_not_a_number(name, dtype):
+    x, keep = _draw((4, 40_000), dtype), np.ones((4, 40_000), bool)
+    keep[0], keep[1, 30_000:], keep[2, 30_000:] = False, False, False
+    x[1, 35_000], x[2, 17_000] = np.nan, np.nan
+    for threads in (1, 3):
+        with fa.num_threads(threads):
+            y = getattr(fa, name)(x, mask=keep)
+            assert (y[0] == UNSEEN[name]).all()
+            assert np.isfinite(y[1, :30_000]).all()
+            assert np.isnan(y[2, :30_000]).all()
+            assert (y[1:3, 30_000:] == UNSEEN[name]).all()
+            assert same_bits(y[3], getattr(fa, name)(x[3]))
+
+
+@pytest.mark.parametrize("scale", [0.125, 0.1, 3.0, -3.0, 0.0])
+def test_logarithms_of_what_is_not_seen(scale, any_dtype):
+    """-inf is its logarithm at any scale: a factor's lower part may be 0."""
+    x = _draw((70, 70), any_dtype)
+    for given in ({"causal": True}, {"mask": np.tri(70, dtype=bool)}):
+        y = fa.log_softmax(x, scale=scale, **given).astype(float)
+        assert np.isfinite(y[np.tri(70, dtype=bool)]).all()
+        assert (y[~np.tri(70, dtype=bool)] == -np.inf).all()
+    seen = x.copy()
+    seen[:, 3] = -np.inf if scale > 0 else np.inf
+    if scale:
+        y = fa.log_softmax(seen, scale=scale).astype(float)
+        assert (y[:, 3] == -np.inf).all()
+        assert np.isfinite(np.delete(y, 3, axis=1)).all()
+
+
+@pytest.mark.parametrize("length", [1, 3, 15, 16, 17, 31, 32, 33, 40, 48, 63, 64, 65])
+@pytest.mark.parametrize("rows", [1, 63, 64, 65, 130])
+def test_a_row_is_the_same_beside_others(length, rows, any_dtype):
+    """Short rows are computed 64 at a time, others one by one: all have the bits of a row alone."""
+    x, keep = _draw((rows, length), any_dtype), _keep((rows, length))
+    for given in ({"scale": 0.3}, {"causal": length - rows // 2}, {"mask": keep}, {"mask": x[::-1].copy()}):
+        y = fa.softmax(x, **given)
+        for i in range(0, rows, 7):
+            words = {k: v[i : i + 1] if isinstance(v, np.ndarray) else v for k, v in given.items()}
+            words |= {"causal": words["causal"] + i} if "causal" in words else {}
+            assert same_bits(fa.softmax(x[i : i + 1], **words), y[i : i + 1]), (i, given.keys())
+
+
 def test_several_axes_are_one_row(any_dtype):
     x, keep = _draw((3, 4, 5, 6), any_dtype), _keep((4, 1, 6))
     flat = np.moveaxis(x, 1, 2).reshape(3, 5, 24)
@@ -251,6 +325,28 @@ def test_several_axes_are_one_row(any_dtype):
     assert same_bits(np.moveaxis(result, 1, 2).reshape(3, 5, 24), fa.softmax(flat, scale=0.7, mask=kept))
     assert same_bits(fa.logsumexp(x, (1, 3), mask=keep), fa.logsumexp(flat, mask=kept))
     assert fa.logsumexp(x, None).shape == ()
+
+
+@pytest.mark.parametrize("name", [*ROWS, "logsumexp"])
+@pytest.mark.parametrize("shape", [(12, 32, 32), (3, 128, 128), (2, 500, 512)])
+def test_half_precision_is_float32_rounded_once(name, shape, any_dtype):
+    if any_dtype in (np.float32, np.float64):
+        pytest.skip("computed as it is")
+    x, keep, added = _draw(shape, any_dtype), _keep(shape), _draw(shape[1:], any_dtype, seed=1)
+    call = getattr(fa, name)
+    for given in (
+        {"scale": 0.125, "causal": True},
+        {"scale": 0.3, "mask": keep},
+        {"mask": added, "causal": 3},
+    ):
+        wide = {k: v.astype(np.float32) if v is added else v for k, v in given.items()}
+        y = call(x, **given)
+        assert same_bits(y, call(x.astype(np.float32), **wide).astype(any_dtype))
+        dy = _draw(y.shape, any_dtype, seed=3)
+        kept = {"x": x} if name == "logsumexp" else {"y": y}
+        dx = call.backward(dy, **kept, **given)
+        kept = {k: v.astype(np.float32) for k, v in kept.items()}
+        assert same_bits(dx, call.backward(dy.astype(np.float32), **kept, **wide).astype(any_dtype))
 
 
 def test_half_precision_longer_than_a_buffer():

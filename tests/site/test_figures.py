@@ -18,14 +18,22 @@ pytest.importorskip("matplotlib")
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from website import figures, records, tables
+from website import figures, pass_figures, records, tables
 
 SHOWN = ("gelu", "softmax", "rrelu")
 
 
-@pytest.fixture(params=[(name, kind) for name in SHOWN for kind in figures.KINDS], ids="-".join)
+FIGURES = [(name, kind) for name in SHOWN for kind in figures.KINDS]
+FIGURES += [(name, pass_figures.KIND) for name in pass_figures.SHOWN]
+
+
+@pytest.fixture(params=FIGURES, ids="-".join)
 def figure_of(request):
     return request.param
+
+
+def write_one(name, kind, folder):
+    (pass_figures if kind == pass_figures.KIND else figures).write_one(name, kind, folder)
 
 
 def texts(figure):
@@ -49,6 +57,8 @@ def drawn_figure(monkeypatch, name, kind, path):
     kept = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *_, **__: kept.append(self))
     with mpl.rc_context(figures.STYLE):
+        if kind == pass_figures.KIND:
+            return pass_figures.drawn(name)
         figures.KINDS[kind](fa.get(name).row, path)
     return kept[0]
 
@@ -69,7 +79,7 @@ def test_texts_are_large_enough_inside_and_apart(figure_of, monkeypatch, tmp_pat
 
 def test_lines_are_told_apart_without_colour(figure_of, monkeypatch, tmp_path):
     figure = drawn_figure(monkeypatch, *figure_of, tmp_path / "figure.svg")
-    for axes in figure.axes:
+    for axes in (axes for axes in figure.axes if not axes.images):
         lines = [line for line in axes.get_lines() if len(line.get_xdata()) > 2]
         assert len({(str(line._dash_pattern), line.get_marker()) for line in lines}) == len(lines) > 0
 
@@ -77,7 +87,7 @@ def test_lines_are_told_apart_without_colour(figure_of, monkeypatch, tmp_path):
 def test_a_figure_is_for_light_and_for_dark_pages(figure_of, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # as of a glyph that the font lacks
-        figures.write_one(*figure_of, tmp_path)
+        write_one(*figure_of, tmp_path)
     light, dark = ((tmp_path / name).read_text() for name in figures.files(*figure_of))
     for colour in (figures.INK, figures.EDGE):
         assert colour in light
@@ -97,9 +107,10 @@ def test_a_figure_is_the_same_in_every_build(tmp_path):
     drawn = []
     for folder in (tmp_path / "one", tmp_path / "two"):
         folder.mkdir()
-        figures.write_one("relu", "errors", folder)
-        drawn.append((folder / figures.files("relu", "errors")[0]).read_bytes())
-    assert drawn[0] == drawn[1]
+        for figure in (("relu", "errors"), ("dropout", pass_figures.KIND)):
+            write_one(*figure, folder)
+            drawn.append((folder / figures.files(*figure)[0]).read_bytes())
+    assert drawn[:2] == drawn[2:]
 
 
 def test_figures_are_drawn_once(tmp_path, monkeypatch):
@@ -127,6 +138,15 @@ def test_alt_texts_say_what_is_there(row):
     assert all(row.name in text and text.endswith(".") and "\n" not in text for text in said)
     for panel in tables.PANELS:
         assert tables.error_words(max(record[panel]["numpy"])) in said[1] or not max(record[panel]["numpy"])
+
+
+@pytest.mark.parametrize("name", fa.passes)
+def test_alt_texts_of_passes_say_what_is_there(name):
+    text = pass_figures.alt(name)
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert re.search(r"\d", text)
+    assert "nan" not in text
 
 
 def test_the_function_that_alt_describes(row):

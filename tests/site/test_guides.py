@@ -15,7 +15,7 @@ import pytest
 import fastact as fa
 
 ROOT = Path(__file__).parents[2]
-GUIDES = "start.md", "gradients.md", "in_place.md", "float64.md", "own_activation.md"
+GUIDES = "start.md", "gradients.md", "passes.md", "in_place.md", "float64.md", "own_activation.md"
 CODE = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 
@@ -103,5 +103,11 @@ def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]*)(?:#[\w-]+)?\)|^```\{(?:figure|image)\} (\S+)", text, flags=re.MULTILINE)
     scripts = {path.stem for path in ROOT.joinpath("examples").glob("*.py")} | {"index"}
     for target in filter(None, (word or picture for word, picture in links)):
-        made = re.fullmatch(r"experiments/(\w+)\.md|generated/figures/experiments/(\w+)\.svg", target)
-        assert (made[1] or made[2]) in scripts if made else ROOT.joinpath("docs", target).exists(), target
+        made = re.fullmatch(r"(?:generated/figures/)?experiments/(\w+)\.(?:md|svg)", target)
+        written = re.fullmatch(r"(activations|passes)/(\w+)\.md", target)
+        if made:
+            assert made[1] in scripts, target
+        elif written:
+            assert written[2] in {*getattr(fa, written[1]), "index"}, target
+        else:
+            assert target == "conventions.md" or ROOT.joinpath("docs", target).exists(), target

@@ -14,7 +14,16 @@ NARROW, PAPER = {"width": 360, "height": 740}, {"width": 794, "height": 1123}
 
 KINDS = (
     *("index", "start", "choosing", "gradients", "explorer", "activations/index", "activations/gelu"),
-    *("activations/softmax", "experiments/index", "experiments/vanishing_gradients", "threads", "api"),
+    *(
+        "activations/softmax",
+        "passes",
+        "passes/layer_norm",
+        "passes/cross_entropy",
+        "experiments/index",
+        "experiments/vanishing_gradients",
+        "threads",
+        "api",
+    ),
 )
 """A page of each kind."""
 
@@ -72,6 +81,19 @@ def test_a_page_per_activation_shows_its_plots(address, page, name):
     assert len(seen) >= 3, "function and derivative, errors, speed"
     assert all(image["loaded"] and image["alt"] for image in images), images
     assert page.locator("math").count() >= 2, "the formula and a derivative"
+
+
+@pytest.mark.parametrize("name", fa.passes)
+def test_a_page_per_pass_shows_what_it_does_and_how_it_is_called(address, page, name):
+    show(page, address, f"passes/{name}")
+    assert page.locator("h1").inner_text().startswith(name)
+    images = page.evaluate(IMAGES)
+    assert len([image for image in images if image["seen"]]) == 1
+    assert all(image["loaded"] and image["alt"] for image in images), images
+    assert page.locator("div.formula math").count() >= 2, "what it gives, and a gradient"
+    calls = page.locator("dt.sig").evaluate_all("found => found.map(each => each.id)")
+    assert calls[:2] == [f"fastact.{name}", f"fastact.{name}.backward"]
+    assert "Any" not in page.locator("dt.sig").first.inner_text()
 
 
 def test_every_page_opens_and_fits_a_phone(site, address, page):

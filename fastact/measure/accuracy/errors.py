@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -301,6 +301,7 @@ class Measurement:
     """The largest error of a case in one unit."""
 
     activation: str
+    """Or pass."""
     direction: str
     dtype: str
     unit: str
@@ -324,17 +325,18 @@ class Measurement:
             for name in ("x", "y", "a", "b", "dy")
             if name in self.at and (name != "dy" or self.at[name] != 1)
         ]
-        return ", ".join(shown) + (f" ({self.at['note']})" if self.at["note"] else "")
+        note = f"({self.at['note']})" if self.at["note"] else ""
+        return f"{', '.join(shown)} {note}".strip()
 
 
 @dataclass
 class Found:
     """The worst that a run has seen of each case until now, and of how many batches."""
 
-    worst: dict[tuple[Case, str], Worst] = field(default_factory=dict)
+    worst: dict[tuple[Any, str], Worst] = field(default_factory=dict)
     batches: int = 0
 
-    def see(self, batch: Batch, found: dict[str, Worst]) -> None:
+    def see(self, batch: Any, found: dict[str, Worst]) -> None:
         self.batches += 1
         for unit, one in found.items():
             self.worst.setdefault((batch.case, unit), Worst()).join(one)
@@ -351,16 +353,16 @@ class Found:
 
 
 def measure(
-    work: list[Batch], finished: Callable[[Batch], None] = lambda batch: None, found: Found | None = None
+    work: Sequence[Any], finished: Callable[[Any], None] = lambda batch: None, found: Found | None = None
 ) -> list[Measurement]:
-    """The worst of these batches by case, on as many threads as fastact may use.
+    """The worst of these batches, of activations or passes, by case, on as many threads as fastact may use.
 
     Who gives `found` has what was seen where this is interrupted; batches that were not begun then never are.
     """
     found = Found() if found is None else found
     pool = ThreadPoolExecutor(get_num_threads())
     try:
-        for batch, seen in zip(work, pool.map(Batch.measure, work), strict=True):
+        for batch, seen in zip(work, pool.map(lambda batch: batch.measure(), work), strict=True):
             found.see(batch, seen)
             finished(batch)
     finally:

@@ -256,8 +256,8 @@ def bound(
             target, other = (halves if result is x else _halves(result, axis)).values()
     if weight is not None:
         arrays["weight"] = weight.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
-    root = _root(row.text(saves), tuple(row.names(**parameters).items()), tuple(arrays), form)
-    calls = Binder(arrays, target, axis, scratch, other).bind(root)
+    tree = root(row.text(saves), tuple(row.names(**parameters).items()), tuple(arrays), form)
+    calls = Binder(arrays, target, axis, scratch, other).bind(tree)
     if weight is not None and saves:
         first = _weight_gradient(arrays, axis, scratch)
         calls.steps, calls.lines = first.steps + calls.steps, first.lines + calls.lines
@@ -275,15 +275,16 @@ def as_defined(row: Row, saves: str, arrays: tuple[str, ...]) -> Node:
 
 
 @cache
-def _root(formula: str, constants: Constants, arrays: tuple[str, ...], form: str) -> Node:
+def root(formula: str, constants: Constants, arrays: tuple[str, ...], form: str = "expm1") -> Node:
+    """A formula as the tree that a `Binder` takes."""
     return simplify(parse(formula, dict(constants), arrays), form)
 
 
 def _weight_gradient(arrays: Mapping[str, np.ndarray], axis: int, scratch: list[np.ndarray]) -> Calls:
     others = tuple(i for i in range(arrays["x"].ndim) if i != axis % arrays["x"].ndim)
     total = np.empty_like(arrays["weight"])
-    root = _root(WEIGHT_GRADIENT, (), tuple(arrays), "expm1")
-    return Binder({**arrays, "dweight": total}, total, others, scratch).bind(root)
+    tree = root(WEIGHT_GRADIENT, (), tuple(arrays))
+    return Binder({**arrays, "dweight": total}, total, others, scratch).bind(tree)
 
 
 def _halves(x: np.ndarray, axis: int) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,8 @@ import fastact as fa
 
 from ..formulas import numpy_calls
 from ..formulas.tree import Node
-from ..work import Workload
+from ..passes.form import names_in
+from ..work import PassWork, Workload
 
 IN_PLACE, INTO_ARRAY, NEW_ARRAY = "in place", "out=", "new array"
 Form = tuple[str, list[Callable[[], Any]]]
@@ -34,26 +35,15 @@ def given_array(work: Workload) -> str:
     return IN_PLACE if work.out is None else INTO_ARRAY
 
 
-def names_of(work: Workload) -> dict[str, Any]:
-    """What the texts of a row may name beside its arrays."""
-    return {"axis": -1, **work.cell.row.numbers, **work.settings}
-
-
-def halves(work: Workload, x: Any) -> dict[str, Any]:
-    """The two halves of a gated activation's input, which its texts name."""
-    if not work.cell.row.shape.halves:
-        return {}
-    middle = x.shape[-1] // 2
-    return {"a": x[..., :middle], "b": x[..., middle:]}
-
-
 def read_call(text: str, names: dict[str, Any]) -> tuple[str, list[Any], dict[str, Any]] | None:
     """Name, arguments and keywords of a text that is a single call; None where it computes more."""
     call = ast.parse(text, mode="eval").body
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
         return None
     given = [*call.args, *(keyword.value for keyword in call.keywords)]
-    if not all(isinstance(node, ast.Name | ast.Constant | ast.Attribute) for node in given):
+    # A number below 0 is its sign and a constant.
+    plain = [node.operand if isinstance(node, ast.UnaryOp) else node for node in given]
+    if not all(isinstance(node, ast.Name | ast.Constant | ast.Attribute) for node in plain):
         return None
     keywords = {str(k.arg): value(k.value, names) for k in call.keywords}
     return call.func.id, [value(a, names) for a in call.args], keywords
@@ -85,7 +75,7 @@ class Fastact:
         fa.set_num_threads(threads)
 
     def forms(self, work: Workload) -> Iterator[Form]:
-        yield given_array(work), work.fastact()
+        yield given_array(work) if work.writes else NEW_ARRAY, work.fastact()
 
 
 class NumPy:
@@ -112,11 +102,11 @@ class SciPy(NumPy):
         self.special = special
 
     def forms(self, work: Workload) -> Iterator[Form]:
-        if not work.cell.row.scipy or work.cell.direction != "forward":
+        if not work.text("scipy"):
             return
         calls = []
         for given, out in work.calls_on():
-            call = read_call(work.cell.row.scipy, names_of(work) | given)
+            call = read_call(work.text("scipy"), work.names | given)
             if call is None:
                 return
             name, args, keywords = call
@@ -156,6 +146,8 @@ class NumExpr:
 
     def forms(self, work: Workload) -> Iterator[Form]:
         row = work.cell.row
+        if isinstance(work, PassWork):
+            return
         two_results = "weight" in work.settings and work.cell.direction == "backward"
         if row.shape.halves or two_results or work.cell.dtype not in _NUMEXPR_TYPES:
             return
@@ -203,7 +195,7 @@ class OnnxRuntime:
         self.threads = threads
 
     def forms(self, work: Workload) -> Iterator[Form]:
-        if not work.cell.row.onnx or work.cell.direction != "forward":
+        if not work.text("onnx"):
             return
         session = self.session(work)
         calls = []
@@ -217,42 +209,46 @@ class OnnxRuntime:
         yield given_array(work), calls
 
     def session(self, work: Workload) -> Any:
-        """The model of the row's text. The runtime takes out operators that do nothing, such as Div(x, 1)."""
-        helper, row = self.onnx.helper, work.cell.row
-        kind = helper.np_dtype_to_tensor_dtype(np.dtype(work.cell.dtype))
-        arrays = [name for name in ("x", "weight") if name == "x" or name in work.settings]
-        nodes: list[Any] = []
-        constants: list[Any] = []
-
-        def tensor(node: ast.expr, name: str) -> str:
-            """The name of what a text stands for, after its nodes and constants have joined the graph."""
-            if isinstance(node, ast.Name) and node.id in arrays:
-                return node.id
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                inputs = [tensor(given, f"{name}_{i}") for i, given in enumerate(node.args)]
-                attributes = {str(k.arg): value(k.value, names_of(work)) for k in node.keywords}
-                nodes.append(helper.make_node(node.func.id, inputs, [name], **attributes))
-            else:
-                constants.append(helper.make_tensor(name, kind, [], [value(node, names_of(work))]))
-            return name
-
-        tensor(ast.parse(row.onnx, mode="eval").body, "out")
-        read = [name for name in arrays if any(name in node.input for node in nodes)]
-        graph = helper.make_graph(
-            nodes, row.name, [helper.make_tensor_value_info(name, kind, None) for name in read],
-            [helper.make_tensor_value_info("out", kind, None)], constants,
-        )  # fmt: skip
-        # The oldest set of operators that has these as they are now: every runtime that has them reads that.
-        versions = [self.onnx.defs.get_schema(node.op_type).since_version for node in nodes]
-        opset = helper.make_opsetid("", max(versions))
-        model = helper.make_model(graph, opset_imports=[opset])
-        model.ir_version = helper.find_min_ir_version_for([opset])
+        """The model made ready. The runtime takes out operators that do nothing, such as Div(x, 1)."""
         options = self.runtime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         options.log_severity_level = 4
-        return self.runtime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        model = onnx_model(self.onnx, work).SerializeToString()
+        return self.runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def onnx_model(onnx: Any, work: Workload) -> Any:
+    """The model of a text: a node for each operator, an input for each array, numbers as constants."""
+    helper, text, given = onnx.helper, work.text("onnx"), work.names | work.arrays
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(work.cell.dtype))
+    arrays = [name for name in names_in(text) if isinstance(given.get(name), np.ndarray)]
+    nodes: list[Any] = []
+    constants: list[Any] = []
+
+    def tensor(node: ast.expr, name: str) -> str:
+        """The name of what a text stands for, after its nodes and constants have joined the graph."""
+        if isinstance(node, ast.Name) and node.id in arrays:
+            return node.id
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            inputs = [tensor(argument, f"{name}_{i}") for i, argument in enumerate(node.args)]
+            attributes = {str(k.arg): value(k.value, given) for k in node.keywords}
+            nodes.append(helper.make_node(node.func.id, inputs, [name], **attributes))
+        else:
+            constants.append(helper.make_tensor(name, kind, [], [value(node, given)]))
+        return name
+
+    tensor(ast.parse(text, mode="eval").body, "out")
+    kinds = {name: helper.np_dtype_to_tensor_dtype(given[name].dtype) for name in arrays}
+    graph = helper.make_graph(
+        nodes, work.cell.row.name,
+        [helper.make_tensor_value_info(name, kinds[name], None) for name in arrays],
+        [helper.make_tensor_value_info("out", kind, None)], constants,
+    )  # fmt: skip
+    # The oldest set of operators that has these as they are now: every runtime that has them reads that.
+    opset = helper.make_opsetid("", max(onnx.defs.get_schema(node.op_type).since_version for node in nodes))
+    model = helper.make_model(graph, opset_imports=[opset])
+    model.ir_version = helper.find_min_ir_version_for([opset])
+    return model
 
 
 _ATEN_NAMES = {"logsigmoid": "log_sigmoid"}
@@ -275,12 +271,23 @@ class Torch:
 
     def forms(self, work: Workload) -> Iterator[Form]:
         row = work.cell.row
-        if work.cell.direction == "forward":
-            yield from self._forward(work)
+        if isinstance(work, PassWork):
+            yield from self._of_pass(work)
+        elif work.cell.direction == "forward":
+            yield from self._called(work, row.torch) if row.torch else ()
         elif row.torch_backward:
-            yield from self._operator(work)
+            yield from self._operator(work, row.torch_backward)
         elif row.torch:
-            yield NEW_ARRAY, [self._autograd(work)] * len(work.copies)
+            leaves = [name for name in ("x", "weight") if name in work.names | work.arrays]
+            yield NEW_ARRAY, [self._autograd(work, row.torch, leaves)] * len(work.copies)
+
+    def _of_pass(self, work: PassWork) -> Iterator[Form]:
+        for text in work.way.torch:
+            yield from self._called(work, text)
+            yield from self._operator(work, text)
+        if work.way.graph:
+            make = self._autograd_anew if work.way.whole else self._autograd
+            yield NEW_ARRAY, [make(work, work.way.graph, work.way.leaves)] * len(work.copies)
 
     def tensor(self, array: np.ndarray) -> Any:
         """The array's memory as a tensor; torch does not know the bfloat16 of NumPy."""
@@ -292,9 +299,9 @@ class Torch:
         """What a text may name, as tensors over the same memory."""
         tensors = {
             name: self.tensor(value) if isinstance(value, np.ndarray) else value
-            for name, value in (names_of(work) | given).items()
+            for name, value in (work.names | given).items()
         }
-        return tensors | halves(work, tensors["x"])
+        return tensors | work.parts(tensors)
 
     def functions(self, name: str) -> list[Any]:
         """The ways to call it, the shortest first; the last takes every overload that ATen has."""
@@ -303,15 +310,13 @@ class Torch:
         found = [getattr(place, name) for place in places if hasattr(place, name)]
         return list(dict.fromkeys(found))
 
-    def _forward(self, work: Workload) -> Iterator[Form]:
-        text = work.cell.row.torch
-        if not text:
-            return
-        sets = [self.names(work, given) for given, _ in work.calls_on()]
-        outs = [self.tensor(out) for _, out in work.calls_on()]
+    def _called(self, work: Workload, text: str) -> Iterator[Form]:
+        """The calls of a text, in each form that may be had of a single one."""
+        sets = [self.names(work, given | {"out": out}) for given, out in work.calls_on()]
         calls = [read_call(text, names) for names in sets]
         if calls[0] is None:
-            yield NEW_ARRAY, [partial(self.evaluate(text, names), names) for names in sets]
+            form = given_array(work) if "out" in names_in(text) else NEW_ARRAY
+            yield form, [partial(self.evaluate(text, names), names) for names in sets]
             return
         name = calls[0][0]
         if work.out is None:
@@ -319,50 +324,67 @@ class Torch:
                 yield given_array(work), [partial(function, *args, **keywords) for _, args, keywords in calls]
         for function in self.functions(name):
             new = [partial(function, *args, **keywords) for _, args, keywords in calls]
-            yield given_array(work), [partial(call, out=out) for call, out in zip(new, outs, strict=True)]
+            yield (
+                given_array(work),
+                [partial(call, out=names["out"]) for call, names in zip(new, sets, strict=True)],
+            )
             yield NEW_ARRAY, new
 
     def evaluate(self, text: str, names: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
         """A text that computes more than one call, compiled."""
-        used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)} - set(names)
-        functions = {name: self.functions(name)[0] for name in used}
+        functions = {name: self.functions(name)[0] for name in names_in(text) if name not in names}
         return partial(eval, compile(text, text, "eval"), functions)
 
-    def _operator(self, work: Workload) -> Iterator[Form]:
-        calls, overload, result = [], None, ""
+    def _operator(self, work: Workload, text: str) -> Iterator[Form]:
+        """The call of a text by ATen's operator, whose first result goes to the array that is given."""
+        calls, overload, results = [], None, []
         for given, out in work.calls_on():
-            call = read_call(work.cell.row.torch_backward, self.names(work, given))
+            call = read_call(text, self.names(work, given))
             if call is None:
                 return
             name, args, keywords = call
             if overload is None:
-                overload, result = self._overload(name)
-            if result:
-                keywords[result] = self.tensor(out)
+                overload, results = self._overload(name)
+            # Those behind the first take the shapes that they have to in the first call.
+            keywords |= {result: self.torch.empty(0, dtype=args[0].dtype) for result in results[1:]}
+            keywords |= {result: self.tensor(out) for result in results[:1]}
             calls.append(partial(overload, *args, **keywords))
-        yield given_array(work) if result else NEW_ARRAY, calls
+        yield given_array(work) if results else NEW_ARRAY, calls
 
-    def _overload(self, name: str) -> tuple[Any, str]:
-        """The operator's overload that writes into a given tensor, and the name of that argument."""
+    def _overload(self, name: str) -> tuple[Any, list[str]]:
+        """The operator's overload that writes into given tensors, and the names of these arguments."""
         operator = getattr(self.torch.ops.aten, name)
         for overload in (getattr(operator, kind) for kind in operator.overloads()):
-            for argument in overload._schema.arguments:
-                if argument.is_out:
-                    return overload, argument.name
-        return operator.default, ""
+            results = [argument.name for argument in overload._schema.arguments if argument.is_out]
+            if results:
+                return overload, results
+        return operator.default, []
 
-    def _autograd(self, work: Workload) -> Callable[[], Any]:
-        """The gradient through a graph that is kept; it includes that of prelu's weight."""
-        leaves = {
-            name: self.tensor(array).requires_grad_()
-            for name, array in {**work.arrays, **work.settings}.items()
-            if name in ("x", "weight")
-        }
+    def _autograd(self, work: Workload, text: str, leaves: Sequence[str]) -> Callable[[], Any]:
+        """The gradient through a graph that is kept, with respect to all of these."""
+        tensors = self._leaves(work, leaves)
         with self.torch.enable_grad():
-            names = self.names(work, work.arrays) | leaves | halves(work, leaves["x"])
-            y = self.evaluate(work.cell.row.torch, names)(names)
-        wanted = tuple(leaves.values())
+            names = self.names(work, work.arrays) | tensors
+            names |= work.parts(names)
+            y = self.evaluate(text, names)(names)
+        wanted = tuple(tensors.values())
         return partial(self.torch.autograd.grad, y, wanted, names["dy"], retain_graph=True)
+
+    def _autograd_anew(self, work: Workload, text: str, leaves: Sequence[str]) -> Callable[[], Any]:
+        """The value and its gradient, each time through a new graph, as in a step of training."""
+        tensors = self._leaves(work, leaves)
+        names = self.names(work, work.arrays) | tensors
+        value, wanted = self.evaluate(text, names), tuple(tensors.values())
+
+        def step() -> Any:
+            with self.torch.enable_grad():
+                return self.torch.autograd.grad(value(names), wanted)
+
+        return step
+
+    def _leaves(self, work: Workload, names: Sequence[str]) -> dict[str, Any]:
+        given = work.names | work.arrays
+        return {name: self.tensor(given[name]).requires_grad_() for name in names}
 
 
 LIBRARIES: dict[str, Any] = {

@@ -12,7 +12,7 @@ import numpy as np
 import fastact as fa
 
 from ..clock import fastest
-from ..work import Cell, Workload, name_to_numpy
+from ..work import Cell, name_to_numpy, workload
 from ..worker import settle
 from .libraries import LIBRARIES, NEW_ARRAY, as_array
 
@@ -61,7 +61,7 @@ class Session:
         name_to_numpy(cell.dtype)
         if cell != self.cell:
             self.forms.clear()
-            self.cell, self.work = cell, Workload(cell)
+            self.cell, self.work = cell, workload(cell)
             self.expected = self.work.expected()
         self.forms, wrong, reason = [], "", "it has no such form"
         try:
@@ -97,8 +97,8 @@ class Session:
         if (out.shape, out.dtype) != (self.expected.shape, self.expected.dtype):
             return f"{out.dtype}{list(out.shape)} is not {self.expected.dtype}{list(self.expected.shape)}"
         eps = float(np.spacing(out.dtype.type(1)))
-        got, expected = out.reshape(-1), self.expected.reshape(-1)
-        for part in (slice(i, i + CHECKED) for i in range(0, out.size, CHECKED)):
+        got, expected = self.work.comparable(out.reshape(-1), self.expected.reshape(-1))
+        for part in (slice(i, i + CHECKED) for i in range(0, got.size, CHECKED)):
             wide = got[part].astype(np.float64), expected[part].astype(np.float64)
             close = np.isclose(*wide, rtol=max(SAME, 4 * eps), atol=64 * eps)
             if not close.all():

@@ -50,7 +50,7 @@ def cells(
         Cell(cell.row, cell.direction, cell.dtype, cell.size, in_place)
         for cell in work.cells(activations, dtypes, sizes)
         for in_place in (True, False)
-        if not in_place or cell.direction == "backward" or not cell.row.shape.shrinks
+        if not in_place or cell.has_place
     ]
 
 
