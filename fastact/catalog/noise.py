@@ -27,7 +27,7 @@ passes = (
                 "dropout(x, p=0.5, training=True)",
                 "what is left out comes from torch's generator and is stored; here it comes from the seed "
                 "alone. A dropped infinity is NaN there and 0 here",
-                "dropout(x, p, seed=seed), in evaluation dropout(x, p, seed=None)",
+                "dropout(x, p, seed=seed if training else None)",
             ),
         ),
         shape=Shape(by_element=True),

@@ -37,5 +37,5 @@ class Pass:
     """The same in ``torch.nn.functional``, over the names of the arguments."""
     conventions: tuple[Convention, ...] = ()
     """Where other libraries differ."""
-    shape: Shape = field(default_factory=Shape)
+    shape: Shape = field(default_factory=Shape, compare=False)
     """What an element of its result comes from, for arrays of other libraries."""

@@ -260,7 +260,15 @@ dweight : numpy.ndarray or scalar
 
     def _forward_added(self, x: Any, weight: Any, axis: int, out: Any, words: tuple[Any, ...]) -> Any:
         bias, bias_axis, residual, dropout = words
-        added.refuse_others(self.name, x=x, out=out, weight=weight, bias=bias, residual=residual)
+        elsewhere = foreign.on_memory(
+            self.name,
+            {"x": x, "weight": weight, "out": out, "bias": bias, "residual": residual},
+            lambda x, weight, out, bias, residual: self._forward_added(
+                x, weight, axis, out, (bias, bias_axis, residual, dropout)
+            ),
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
         source = arrays.as_input(x, "x")
         other = None if residual is None else arrays.as_input(residual, "residual")
         dtype = arrays.result_dtype(*[a for a in (source, other) if a is not None])
@@ -278,7 +286,15 @@ dweight : numpy.ndarray or scalar
         self, dy: Any, weight: Any, axis: int, x: Any, out: Any, words: tuple[Any, ...]
     ) -> tuple[Any, ...]:
         bias, bias_axis, residual, dropout, bias_grad = words
-        added.refuse_others(self.name, dy=dy, x=x, out=out, weight=weight, bias=bias, residual=residual)
+        elsewhere = foreign.on_memory(
+            f"{self.name}.backward",
+            {"dy": dy, "x": x, "weight": weight, "out": out, "bias": bias, "residual": residual},
+            lambda dy, x, weight, out, bias, residual: self._backward_added(
+                dy, weight, axis, x, out, (bias, bias_axis, residual, dropout, bias_grad)
+            ),
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
         gradient, source = arrays.as_gradient(dy, x, "x")
         other = None if residual is None else arrays.as_input(residual, "residual")
         dtype = arrays.result_dtype(*[a for a in (gradient, source, other) if a is not None])
@@ -334,6 +350,7 @@ dweight : numpy.ndarray or scalar
 
     def _weights(self, weight: Any, x: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
         """The slopes as a 1-d array, and the axis they belong to."""
+        foreign.refuse(self.name, weight=weight)
         slopes = arrays.as_input(weight, "weight")
         if slopes.size == 1 and slopes.ndim <= 1:
             # The default is for a weight per channel; one weight is for an x without channels, too.
@@ -461,8 +478,10 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         if gate is not None:
             return self._of_two(x, gate, axis, out, (bias, bias_axis, dropout) if adds else None)
         if adds:
-            added.refuse_others(self.name, x=x, out=out, bias=bias)
-        elsewhere = foreign.compute(self, {"x": x}, out, {"axis": axis})
+            call = partial(self._forward, axis=axis, gate=None, bias_axis=bias_axis, dropout=dropout)
+            elsewhere = foreign.on_memory(self.name, {"x": x, "out": out, "bias": bias}, call)
+        else:
+            elsewhere = foreign.compute(self, {"x": x}, out, {"axis": axis})
         if elsewhere is not NotImplemented:
             return elsewhere
         source = arrays.as_input(x, "x")
@@ -495,8 +514,18 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
             words = (bias, bias_axis, dropout, bias_grad) if adds else None
             return self._gradients_of_two(dy, x, gate, axis, out, words)
         if adds:
-            added.refuse_others(self.name, dy=dy, x=x, out=out, bias=bias)
-        elsewhere = foreign.compute(self, {"dy": dy, "x": x}, out, {"axis": axis})
+            given = {"dy": dy, "x": x, "out": out, "bias": bias}
+            more = {
+                "y": None,
+                "gate": None,
+                "bias_axis": bias_axis,
+                "dropout": dropout,
+                "bias_grad": bias_grad,
+            }
+            call = partial(self._backward, axis=axis, **more)
+            elsewhere = foreign.on_memory(f"{self.name}.backward", given, call)
+        else:
+            elsewhere = foreign.compute(self, {"dy": dy, "x": x}, out, {"axis": axis})
         if elsewhere is not NotImplemented:
             return elsewhere
         gradient, source = arrays.as_input(dy, "dy"), arrays.as_input(x, "x")
@@ -548,7 +577,14 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
 
     def _of_two(self, x: Any, gate: Any, axis: Any, out: Any, words: Any) -> Any:
         """Forward on arrays of their own in place of the halves of one."""
-        added.refuse_others(self.name, x=x, gate=gate, out=out, **({"bias": words[0]} if words else {}))
+        bias, *others = words or (None,)
+        elsewhere = foreign.on_memory(
+            self.name,
+            {"x": x, "gate": gate, "out": out, "bias": bias},
+            lambda x, gate, out, bias: self._of_two(x, gate, axis, out, words and (bias, *others)),
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
         a, b = self._pair(x, gate, axis)
         dtype = arrays.result_dtype(a, b)
         result = arrays.as_output(out, a.shape, dtype, like=a)
@@ -569,8 +605,16 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         arrays.write(arrays.along_axis(self, direction, read, written, results[0].ndim, dtypes))
 
     def _gradients_of_two(self, dy: Any, x: Any, gate: Any, axis: Any, out: Any, words: Any) -> Any:
-        bias = {"bias": words[0]} if words else {}
-        added.refuse_others(self.name, dy=dy, x=x, gate=gate, out=out, **bias)
+        bias, *others = words or (None,)
+        elsewhere = foreign.on_memory(
+            f"{self.name}.backward",
+            {"dy": dy, "x": x, "gate": gate, "out": out, "bias": bias},
+            lambda dy, x, gate, out, bias: self._gradients_of_two(
+                dy, x, gate, axis, out, words and (bias, *others)
+            ),
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
         a, b = self._pair(x, gate, axis)
         gradient = arrays.as_input(dy, "dy")
         if gradient.shape != a.shape:

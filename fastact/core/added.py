@@ -125,7 +125,15 @@ def forward(
 ) -> Any:
     """An activation of x with what goes with it."""
     bias, bias_axis, residual, dropout = words
-    refuse_others(row.name, x=x, out=out, bias=bias, residual=residual)
+    elsewhere = foreign.on_memory(
+        row.name,
+        {"x": x, "out": out, "bias": bias, "residual": residual},
+        lambda x, out, bias, residual: forward(
+            kernels, row, x, out, parameters, (bias, bias_axis, residual, dropout)
+        ),
+    )
+    if elsewhere is not NotImplemented:
+        return elsewhere
     source = arrays.as_input(x, "x")
     other = None if residual is None else arrays.as_input(residual, "residual")
     dtype = arrays.result_dtype(*[a for a in (source, other) if a is not None])
@@ -147,7 +155,20 @@ def backward(
     """
     dy, direction, kept, out = arrays_given
     bias, bias_axis, residual, dropout, bias_grad = words
-    refuse_others(row.name, dy=dy, out=out, bias=bias, residual=residual, **{direction: kept})
+    elsewhere = foreign.on_memory(
+        f"{row.name}.backward",
+        {"dy": dy, direction: kept, "out": out, "bias": bias, "residual": residual},
+        lambda dy, out, bias, residual, **saved: backward(
+            kernels,
+            row,
+            (dy, direction, saved[direction], out),
+            parameters,
+            (bias, bias_axis, residual, dropout, bias_grad),
+            learnt,
+        ),
+    )
+    if elsewhere is not NotImplemented:
+        return elsewhere
     if direction == "y" and dropout is not None and not row.sign_will_do:
         raise TypeError(
             f"{row.name}.backward with dropout= takes x=: what is left of y was divided by 1 - p, and does "
@@ -273,14 +294,3 @@ def is_number(words: tuple[Any, ...]) -> bool:
     """Whether what goes with an element is the same, wherever it is."""
     bias, _, *others = words
     return arrays.is_number(bias) and all(other is None or other is False for other in others)
-
-
-def refuse_others(name: str, **given: Any) -> None:
-    """TypeError where an array of another library comes with an array that is added."""
-    for word, value in given.items():
-        if value is not None and not foreign.is_memory(value):
-            kind = f"{type(value).__module__}.{type(value).__qualname__}"
-            raise TypeError(
-                f"{name}: {word} is a {kind}; beside bias= of several numbers, residual=, dropout= and "
-                "bias_grad=True allowed are numpy.ndarray and what lends its memory"
-            )

@@ -119,7 +119,19 @@ def is_number(value: Any) -> bool:
     """Whether `float` of it is what it says: text is no number, and a complex one has another part."""
     if isinstance(value, np.ndarray | np.generic):
         return value.ndim == 0 and (value.dtype.kind in "biuf" or is_half(value.dtype))
+    if getattr(value, "shape", ()):  # an array of another library, which has a float if it is of one number
+        return False
     return hasattr(type(value), "__float__") or hasattr(type(value), "__index__")
+
+
+def number(called: str, name: str, value: Any) -> float:
+    """A parameter as a number; what is allowed of it is for the call to say."""
+    if not is_number(value):
+        raise TypeError(f"{called}: {given(name, value)}; allowed is a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{called}: {given(name, value)}; allowed is a number in float64's range") from None
 
 
 def is_whole(value: Any) -> bool:

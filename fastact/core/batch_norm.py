@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _dispatch
 from ..catalog import Pass
-from . import arrays
+from . import arrays, foreign
 from .norms import as_residual, as_weights, checked_eps
 from .passes import Around
 
@@ -109,6 +109,21 @@ class BatchNorm(Around):
         if plain is not None:
             y, stats = plain
             return (y, stats[:, 0], stats[:, 1]) if return_stats else y
+        kept = {"running_mean": running_mean, "running_var": running_var}
+        elsewhere = foreign.on_memory(
+            self.name,
+            {"x": x, **kept, "weight": weight, "bias": bias, "residual": residual, "out": out},
+            partial(
+                self,
+                training=training,
+                momentum=momentum,
+                eps=eps,
+                axis=axis,
+                return_stats=return_stats,
+            ),
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
         given = _Channels(self.name, x, weight, bias, axis, eps)
         added = as_residual(self.name, residual, given.x.shape)
         if added is not None:
@@ -243,6 +258,14 @@ class BatchNorm(Around):
         )
         if plain is not None:
             return plain
+        kept = {"running_mean": running_mean, "running_var": running_var, "mean": mean, "rstd": rstd}
+        elsewhere = foreign.on_memory(
+            f"{self.name}.backward",
+            {"dy": dy, "x": x, "weight": weight, "bias": bias, **kept, "out": out},
+            partial(self.backward, training=training, eps=eps, axis=axis),
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
         gradient, source = arrays.as_gradient(dy, x, "x")
         given = _Channels(self.name, source, weight, bias, axis, eps)
         given.dtype = arrays.result_dtype(gradient, source)
@@ -277,11 +300,10 @@ class BatchNorm(Around):
 
 
 def _checked_momentum(name: str, momentum: Any) -> float:
-    if not arrays.is_number(momentum):
-        raise TypeError(f"{name}: {arrays.given('momentum', momentum)}; allowed is a number")
-    if not 0 <= float(momentum) <= 1:
+    number = arrays.number(name, "momentum", momentum)
+    if not 0 <= number <= 1:
         raise ValueError(f"{name}: {arrays.given('momentum', momentum)}; allowed is 0 <= momentum <= 1")
-    return float(momentum)
+    return number
 
 
 class _Channels:
@@ -293,7 +315,8 @@ class _Channels:
         self.channels = self.x.shape[self.axis]
         self.count = math.prod(self.x.shape[: self.axis]) * math.prod(self.x.shape[self.axis + 1 :])
         self.dtype = arrays.result_dtype(self.x)
-        self._given = {"weight": weight, "bias": bias}
+        given = {"weight": weight, "bias": bias}
+        self._given = {word: None if a is None else arrays.as_input(a, word) for word, a in given.items()}
         self.weights()
 
     def weights(self, *written: np.ndarray) -> tuple[np.ndarray | None, ...]:

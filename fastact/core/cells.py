@@ -24,22 +24,31 @@ class Step(NamedTuple):
     """Results that a call returns, which come before those that are wanted if they are given."""
 
 
-class Cell(Around, _dispatch.CellKernels):
+class Cell(Around):
     """What all cells do with arrays that kernels cannot take as they are."""
 
     def __init__(self, row: Pass) -> None:
-        _dispatch.CellKernels.__init__(self, row.name)
-        Around.__init__(self, row)
+        super().__init__(row)
+        self._kernels = _dispatch.CellKernels(row.name)
 
     def _take(self, step: Step, inputs: tuple[Any, ...], outputs: list[Any]) -> list[Any]:
-        if not self.run_rows(step.direction, inputs, outputs, step.parts, step.needed):
-            self._take_any(step, inputs, outputs)
+        if self._kernels.run_rows(step.direction, inputs, outputs, step.parts, step.needed):
+            return outputs
+        called = self.name if step.direction == "forward" else f"{self.name}.backward"
+
+        def on_memory(**lent: Any) -> tuple[Any, ...]:
+            taken = list(lent.values())
+            return tuple(self._take(step, tuple(taken[: len(inputs)]), taken[len(inputs) :]))
+
+        given = dict(zip(step.names, (*inputs, *outputs), strict=True))
+        elsewhere = foreign.on_memory(called, given, on_memory)
+        if elsewhere is not NotImplemented:
+            return list(elsewhere)
+        self._take_any(called, step, inputs, outputs)
         return outputs
 
-    def _take_any(self, step: Step, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
+    def _take_any(self, called: str, step: Step, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
         """The same with any arrays, brought to the kernel row by row; new ones take the place of outputs."""
-        called = self.name if step.direction == "forward" else f"{self.name}.backward"
-        foreign.refuse(called, (*inputs, *outputs))
         names, parts = step.names[: len(inputs)], step.parts[: len(inputs)]
         sources = [
             None if a is None and part < 0 else arrays.as_input(a, name)
@@ -63,7 +72,7 @@ class Cell(Around, _dispatch.CellKernels):
             if outputs[k] is None:
                 outputs[k] = results[k]
         dtypes = [dtype] * (len(sources) + len(results))
-        arrays.write(arrays.along_axis(self, step.direction, sources, results, len(lead), dtypes))
+        arrays.write(arrays.along_axis(self._kernels, step.direction, sources, results, len(lead), dtypes))
 
 
 def _rows_of(called: str, name: str, array: np.ndarray, parts: int) -> tuple[tuple[int, ...], int]:

@@ -283,14 +283,7 @@ class Described(Activation):
         value = none if value is None else value
         if value is REQUIRED:
             raise TypeError(f"{self.name} needs the parameter {name}")
-        if not arrays.is_number(value):
-            raise TypeError(f"{self.name}: {arrays.given(name, value)}; allowed is a number")
-        try:
-            number = float(value)
-        except OverflowError:
-            raise ValueError(
-                f"{self.name}: {arrays.given(name, value)}; allowed is a number in float64's range"
-            ) from None
+        number = arrays.number(self.name, name, value)
         if math.isnan(number):
             raise ValueError(f"{self.name}: {name}={value!r}; allowed is a number that is not NaN")
         return number

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from ..catalog import OUT, REQUIRED, Argument, Row
+from ..catalog import OUT, REQUIRED, Argument, Pass, Row
 
 KEYWORD, EITHER = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
 
@@ -87,17 +87,27 @@ def _notes(row: Row) -> str:
     facts = "\n".join(f"* {name}: {text}" for name, text in row.properties.facts().items())
     at = f" at {row.held_at}" if row.held_at else ""
     range_and_source = f"Range ``{row.range}``. Source: [1]_."
-    strengths, weaknesses = (
-        textwrap.fill(f"{title}: {text}", 100, break_on_hyphens=False)
-        for title, text in (("Strengths", row.strengths), ("Weaknesses", row.weaknesses))
-    )
     return "\n\n".join(
         [
             f"{derivatives}{condition}\n{range_and_source}",
-            *(strengths, weaknesses),
+            *_strengths_and_weaknesses(row),
             *(f"Properties{at}:", facts),
         ]
     )
+
+
+def _strengths_and_weaknesses(row: Row | Pass) -> Iterator[str]:
+    for title, text in (("Strengths", row.strengths), ("Weaknesses", row.weaknesses)):
+        yield textwrap.fill(f"{title}: {text}", 100, break_on_hyphens=False)
+
+
+def of_pass(row: Pass, signature: inspect.Signature, text: str | None) -> str:
+    """The docstring of a pass: the text of its call, and in it what the catalog says."""
+    before, title, behind = inspect.cleandoc(text or "").partition("References\n")
+    derivatives = [f"Derivative with respect to ``{of}``: ``{d}``." for of, d in row.derivatives.items()]
+    notes = [f"``{row.formula}``", "\n".join(derivatives), *_strengths_and_weaknesses(row)]
+    sections = [f"{row.name}{signature}", before.rstrip(), _section("Notes", "\n\n".join(notes))]
+    return "\n\n".join([*sections, f"{title}{behind}"]) + "\n"
 
 
 def _example(row: Row) -> str:

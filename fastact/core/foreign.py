@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,19 @@ INTEGRATIONS = {
     "numpy": "masked",
 }
 """The module of `fastact.integrations` for the package that a type comes from; of two, the first."""
+
+AS_NDARRAY = {
+    "xarray": ".to_numpy()",
+    "pandas": ".to_numpy()",
+    "polars": ".to_numpy()",
+    "dask": ".compute()",
+    "pint": ".magnitude",
+    "astropy": ".value",
+    "sparse": ".todense()",
+    "scipy_sparse": ".toarray()",
+    "masked": ".filled(number)",
+}
+"""What gives an ndarray of the numbers in an array, by the module for its library."""
 
 OF_PYTHON = (type(None), np.ndarray, np.generic, bool, int, float, complex, str, list, tuple)
 OF_TABLES = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
@@ -157,35 +171,64 @@ def compute(activation: Any, arrays: dict[str, Any], out: Any, parameters: dict[
             return result
     for other in others:
         if _refuses(other):
-            raise TypeError(_refusal(operation.__name__, other))
+            raise TypeError(_refusal(f"{operation.__name__} does not take a", other))
     if any(_overrides(a) for a in others):
         if operation.by_element:
             return through_protocol(operation, inputs, out)
-        raise TypeError(_refusal(operation.__name__, next(a for a in others if _overrides(a))))
+        overriding = next(a for a in others if _overrides(a))
+        raise TypeError(_refusal(f"{operation.__name__} does not take a", overriding))
     wrapping = [a for a in others if hasattr(type(a), "__array_wrap__")]
     return _wrapped(operation, inputs, out, wrapping) if wrapping else NotImplemented
 
 
-def refuse(called: str, arrays: tuple[Any, ...]) -> None:
-    """TypeError where one is of a library and would lose in an ndarray what it holds beside numbers.
+def on_memory(called: str, given: dict[str, Any], call: Callable[..., Any]) -> Any:
+    """What a call makes of memory that tensors lend; NotImplemented where none is of a tensor.
 
-    For what is called on ndarrays alone.
+    For calls of several arrays, of which labels, masks or units would fit one and not the others.
+
+    Parameters
+    ----------
+    called : str
+        What the call is named in an error.
+    given : dict
+        Its arrays, and those of its results, by name: each one, None, or a tuple of them.
+    call : callable
+        Takes them by name, gives an array or a tuple of them. What is new of these comes back as a tensor,
+        what was given as itself.
+
+    Raises
+    ------
+    TypeError
+        If an array holds more than numbers.
     """
-    for array in arrays:
-        if not _is_own(array) and (
-            _overrides(array) or _refuses(array) or isinstance(array, np.ma.MaskedArray)
-        ):
-            raise TypeError(_refusal(called, array))
+    refuse(called, **given)
+    if not any(_integration(array) == "torch" for value in given.values() for array in _each(value)):
+        return NotImplemented
+    return importlib.import_module("fastact.integrations.torch").on_memory(given, call)
 
 
-def is_memory(array: Any) -> bool:
-    """Whether it is NumPy's or Python's own, or lends memory that no library sees more in."""
-    if type(array) is tuple:
-        return all(map(is_memory, array))
-    if _is_own(array):
-        return True
+def refuse(called: str, **given: Any) -> None:
+    """TypeError where an array would lose in an ndarray what it holds beside numbers."""
+    for name, value in given.items():
+        for array in _each(value):
+            if _holds_more(array):
+                raise TypeError(_refusal(f"{called}: {name} is a", array))
+
+
+def _each(value: Any) -> Iterator[Any]:
+    """The arrays of an argument: itself, or those of a tuple."""
+    if type(value) is tuple:
+        yield from value
+    else:
+        yield value
+
+
+def _holds_more(array: Any) -> bool:
+    """Whether an ndarray in its place would lose anything: not one of Python, nor memory alone."""
+    if _is_own(array) or type(array) is np.memmap or _integration(array) == "torch":
+        return False
     wraps = _overrides(array) or _refuses(array) or hasattr(type(array), "__array_wrap__")
-    return not (wraps or _integrations([array]))
+    return wraps or bool(_integration(array))
 
 
 def through_protocol(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
@@ -209,15 +252,18 @@ def _is_own(array: Any) -> bool:
     return type(array) in OF_PYTHON or isinstance(array, np.generic)
 
 
+def _integration(array: Any) -> str:
+    """The module of `fastact.integrations` for an array; empty where there is none."""
+    for base in type(array).__mro__:
+        name = INTEGRATIONS.get(base.__module__.partition(".")[0])
+        if name and (name != "masked" or base.__module__.startswith("numpy.ma")):
+            return name
+    return ""
+
+
 def _integrations(arrays: list[Any]) -> list[Any]:
     """The modules of those arrays that have one, in their order of precedence."""
-    names = set()
-    for array in arrays:
-        for base in type(array).__mro__:
-            name = INTEGRATIONS.get(base.__module__.partition(".")[0])
-            if name and (name != "masked" or base.__module__.startswith("numpy.ma")):
-                names.add(name)
-                break
+    names = set(map(_integration, arrays))
     ordered = [name for name in INTEGRATIONS.values() if name in names]
     return [importlib.import_module(f"fastact.integrations.{name}") for name in ordered]
 
@@ -235,12 +281,11 @@ def _refuses(array: Any) -> bool:
     return not _overrides(array) and any(inspect.getattr_static(array, name, None) for name in OF_TABLES)
 
 
-def _refusal(called: str, array: Any) -> str:
+def _refusal(words: str, array: Any) -> str:
     kind = f"{type(array).__module__}.{type(array).__qualname__}"
-    return (
-        f"{called} does not take a {kind}: an ndarray would lose what it holds beside numbers; "
-        "pass one that is made of it"
-    )
+    instead = AS_NDARRAY.get(_integration(array))
+    made = f"its {instead}" if instead else "one that is made of it"
+    return f"{words} {kind}: an ndarray would lose what it holds beside numbers; pass {made}"
 
 
 def _wrapped(operation: Operation, inputs: tuple[Any, ...], out: Any, wrapping: list[Any]) -> Any:

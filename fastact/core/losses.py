@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _dispatch
 from ..catalog import Pass
-from . import arrays, buffers, layouts, masked
+from . import arrays, buffers, foreign, layouts, masked
 from .passes import Around
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -84,7 +84,15 @@ class LogSumExp(Around):
             result = self._kernels.forward(x, axis, scale, causal, mask)
             if result is not None:
                 return _as_stored(result[..., np.newaxis] if keepdims else result, x.dtype)
+        elsewhere = foreign.on_memory(
+            self.name,
+            {"x": x, "mask": mask, "out": out},
+            partial(self, axis=axis, keepdims=keepdims, scale=scale, causal=causal),
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
         words = _words(scale, causal, mask)
+        out = _dispatch.single(out)
         source = arrays.as_input(x, "x")
         seen = masked.read(self.name, words, source, axis)
         dtype = arrays.result_dtype(source)
@@ -140,7 +148,15 @@ class LogSumExp(Around):
         TypeError, ValueError
             As the forward call; and if `dy` is not of the shape of its result.
         """
+        elsewhere = foreign.on_memory(
+            f"{self.name}.backward",
+            {"dy": dy, "x": x, "mask": mask, "out": out},
+            partial(self.backward, axis=axis, keepdims=keepdims, scale=scale, causal=causal),
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
         source, gradient = arrays.as_input(x, "x"), arrays.as_input(dy, "dy")
+        out = _dispatch.single(out)
         seen = masked.read(self.name, _words(scale, causal, mask), source, axis)
         kept = tuple(1 if k in seen.axes else n for k, n in enumerate(source.shape))
         shape = kept if keepdims else tuple(n for k, n in enumerate(source.shape) if k not in seen.axes)
@@ -202,6 +218,8 @@ class Task(NamedTuple):
 
 class CrossEntropy(Around):
     """The loss of logits and their target."""
+
+    own_names = ("with_gradient",)
 
     def __init__(self, row: Pass) -> None:
         super().__init__(row)
@@ -351,9 +369,8 @@ class CrossEntropy(Around):
         TypeError, ValueError
             As the forward call; and if shapes do not fit or `out` cannot take the gradient.
         """
-        gradient = arrays.as_input(dy, "dy")
         return self._run(
-            x, target, axis, weight, ignore_index, label_smoothing, reduction, gradient, out, True, False
+            x, target, axis, weight, ignore_index, label_smoothing, reduction, dy, out, True, False
         )[1]
 
     def _run(
@@ -365,7 +382,7 @@ class CrossEntropy(Around):
         ignored: Any,
         smoothing: Any,
         reduction: Any,
-        dy: np.ndarray | None,
+        dy: Any,
         out: Any,
         gradient: bool,
         losses: bool,
@@ -378,8 +395,25 @@ class CrossEntropy(Around):
             )
             if plain is not None:
                 return _as_stored(plain[0], x.dtype), plain[1]
+        elsewhere = foreign.on_memory(
+            self.name,
+            {"x": x, "target": target, "weight": weight, "dy": dy, "out": out},
+            partial(
+                self._run,
+                axis=axis,
+                ignored=ignored,
+                smoothing=smoothing,
+                reduction=reduction,
+                gradient=gradient,
+                losses=losses,
+            ),
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
+        out = _dispatch.single(out)
         task = self._task(x, target, axis, weight, ignored, smoothing, reduction)
-        by, scale = self._gradient_of_losses(dy, task, reduction)
+        of_losses = None if dy is None else arrays.as_input(dy, "dy")
+        by, scale = self._gradient_of_losses(of_losses, task, reduction)
         numbers, dx = self._on_any(task, by, scale, out, gradient, losses)
         if not losses:
             return None, dx
@@ -485,12 +519,9 @@ class CrossEntropy(Around):
         if not isinstance(reduction, str) or reduction not in REDUCTIONS:
             allowed = ", ".join(map(repr, REDUCTIONS))
             raise ValueError(f"{self.name}: {arrays.given('reduction', reduction)}; allowed are {allowed}")
-        if not arrays.is_number(smoothing):
-            raise TypeError(f"{self.name}: {arrays.given('label_smoothing', smoothing)}; allowed is a number")
-        if not 0 <= float(smoothing) <= 1:
-            raise ValueError(
-                f"{self.name}: label_smoothing={smoothing!r}; allowed is 0 <= label_smoothing <= 1"
-            )
+        spread = arrays.number(self.name, "label_smoothing", smoothing)
+        if not 0 <= spread <= 1:
+            raise ValueError(f"{self.name}: label_smoothing={spread}; allowed is 0 <= label_smoothing <= 1")
         if not arrays.is_whole(ignored):
             raise TypeError(
                 f"{self.name}: {arrays.given('ignore_index', ignored)}; allowed is a whole number"
@@ -503,7 +534,7 @@ class CrossEntropy(Around):
         if reduction == "mean":
             with np.errstate(all="ignore"):
                 factor = float(1 / self._weight_of(array, weights, left_out, source.shape, dim))
-        return Task(source, dim, array, weights, float(smoothing), left_out, factor)
+        return Task(source, dim, array, weights, spread, left_out, factor)
 
     def _weights(self, weight: Any, classes: int, dtype: np.dtype) -> np.ndarray:
         weights = arrays.as_input(weight, "weight")
@@ -511,7 +542,8 @@ class CrossEntropy(Around):
             raise ValueError(
                 f"{self.name}: weight has shape {weights.shape}; allowed is ({classes},), one for each class"
             )
-        return np.ascontiguousarray(arrays.cast(weights, arrays.computing_dtype(dtype), copy=False))
+        read = arrays.cast(weights, arrays.computing_dtype(dtype), copy=False)
+        return np.require(read, requirements=["C", "ALIGNED"])
 
     def _target(self, target: Any, shape: tuple[int, ...], axis: int, ignored: int) -> np.ndarray:
         """Classes as int64, or probabilities of x's shape."""

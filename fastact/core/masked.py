@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _dispatch
-from . import arrays, buffers, layouts
+from . import arrays, buffers, foreign, layouts
 
 WORDS = ("scale", "causal", "mask", "where")
 """What says it in a call."""
@@ -57,10 +57,8 @@ def read(name: str, words: dict[str, Any], x: np.ndarray, axis: Any) -> Seen:
         If one of them is not what is allowed.
     """
     axes = arrays.row_axes(axis, x.ndim)
-    scale = words.get("scale", 1.0)
-    if not arrays.is_number(scale):
-        raise TypeError(f"{name}: {arrays.given('scale', scale)}; allowed is a number")
-    if not math.isfinite(float(scale)):
+    scale = arrays.number(name, "scale", words.get("scale", 1.0))
+    if not math.isfinite(scale):
         raise ValueError(f"{name}: scale={scale!r}; allowed is a finite number")
     causal = _offset(name, words.get("causal", False), x.shape, axes)
     where, mask = words.get("where"), words.get("mask")
@@ -72,7 +70,7 @@ def read(name: str, words: dict[str, Any], x: np.ndarray, axis: Any) -> Seen:
     if kept is not None and added is not None:
         both = added.dtype == np.bool_
         added = kept & added if both else np.where(kept, added, added.dtype.type(-np.inf))
-    return Seen(float(scale), causal, kept if added is None else added, axes)
+    return Seen(scale, causal, kept if added is None else added, axes)
 
 
 def _offset(name: str, causal: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> int | None:
@@ -98,6 +96,7 @@ def _boolean(name: str, where: Any) -> np.ndarray:
 
 
 def _mask(name: str, mask: Any, dtype: np.dtype) -> np.ndarray:
+    foreign.refuse(name, mask=mask)
     array = np.asarray(buffers.read(mask, "mask"))
     if array.dtype == np.bool_:
         return array

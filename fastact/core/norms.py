@@ -10,17 +10,16 @@ import numpy as np
 
 from .. import _dispatch
 from ..catalog import Pass
-from . import arrays, layouts
+from . import arrays, foreign, layouts
 from .passes import Around
 
 
 def checked_eps(name: str, eps: Any) -> float:
     """What is added to a variance, as a number."""
-    if not arrays.is_number(eps):
-        raise TypeError(f"{name}: {arrays.given('eps', eps)}; allowed is a number")
-    if not 0 <= float(eps) < math.inf:
+    number = arrays.number(name, "eps", eps)
+    if not 0 <= number < math.inf:
         raise ValueError(f"{name}: {arrays.given('eps', eps)}; allowed is 0 <= eps < inf")
-    return float(eps)
+    return number
 
 
 def as_residual(name: str, residual: Any, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -46,7 +45,8 @@ def as_weights(
         raise ValueError(
             f"{name}: {word} has shape {weights.shape}; allowed is {shape}, one for each position"
         )
-    flat = np.ascontiguousarray(arrays.cast(weights, arrays.computing_dtype(dtype), copy=False)).reshape(-1)
+    read = arrays.cast(weights, arrays.computing_dtype(dtype), copy=False)
+    flat = np.require(read, requirements=["C", "ALIGNED"]).reshape(-1)
     return flat.copy() if any(np.may_share_memory(flat, out) for out in written) else flat
 
 
@@ -74,6 +74,14 @@ class Rows:
         if plain is not None:
             y, stats = plain
             return y, (stats[..., :1], stats[..., 1:]) if wanted else ()
+        given = {"x": x, "weight": weight, "bias": bias, "residual": residual}
+        elsewhere = foreign.on_memory(
+            self.name,
+            {**given, "residual_out": residual_out, "out": out},
+            partial(self.forward, axis=axis, eps=eps, wanted=wanted),
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
         source = arrays.as_input(x, "x")
         added = as_residual(self.name, residual, source.shape)
         if added is None and residual_out is not None:
@@ -120,6 +128,16 @@ class Rows:
         plain = self.kernels.plain_gradients(dy, x, weight, bias, axis, eps, mean, rstd, out)
         if plain is not None:
             return plain
+        given = {"dy": dy, "x": x, "weight": weight, "bias": bias, "out": out}
+        elsewhere = foreign.on_memory(
+            f"{self.name}.backward",
+            {**given, "mean": mean, "rstd": rstd},
+            lambda mean, rstd, **others: self.backward(
+                **others, axis=axis, eps=eps, known=None if rstd is None else (mean, rstd)
+            ),
+        )
+        if elsewhere is not NotImplemented:
+            return elsewhere
         gradient, source = arrays.as_gradient(dy, x, "x")
         dtype = arrays.result_dtype(gradient, source)
         order, shape = self._rows_last(axis, source)

@@ -5,18 +5,28 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..catalog import Pass
+from . import docstring
 from .described import WhenAsked
+
+PUBLIC = ("name", "row", "formula", "reference", "backward")
+"""What a pass's object has for its user."""
 
 
 class Around:
     """A pass: called on arrays, with a `backward`; its class says in its signatures what both take."""
 
+    own_names: tuple[str, ...] = ()
+    """Public names beside `PUBLIC`."""
+
     def __init_subclass__(cls) -> None:
         # A class has a text of its own, which would hide that of its objects.
-        lazily = WhenAsked(lambda self: type(self).__call__.__doc__, cls.__doc__)
+        lazily = WhenAsked(
+            lambda self: docstring.of_pass(self.row, self.__signature__, type(self).__call__.__doc__),
+            cls.__doc__,
+        )
         lazily.__set_name__(cls, "__doc__")
         cls.__doc__ = lazily  # type: ignore[assignment]
 
@@ -31,6 +41,14 @@ class Around:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError
+
+    if TYPE_CHECKING:
+
+        def backward(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def __dir__(self) -> list[str]:
+        """Public names alone: what a session completes."""
+        return sorted((*PUBLIC, *self.own_names))
 
     def __repr__(self) -> str:
         return f"<fastact pass {self.name}{self.__signature__}>"

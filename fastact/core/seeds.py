@@ -20,9 +20,7 @@ def seed_as_parameter(name: str, seed: Any, otherwise: str = "") -> float:
 
 def probability(name: str, p: Any) -> float:
     """The probability of being left out."""
-    if not arrays.is_number(p):
-        raise TypeError(f"{name}: {arrays.given('p', p)}; allowed is a number")
-    number = float(p)
+    number = arrays.number(name, "p", p)
     if not 0 <= number <= 1:
         raise ValueError(f"{name}: {arrays.given('p', p)}; allowed is 0 <= p <= 1")
     return number

@@ -17,6 +17,8 @@ def compute(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
     a distribution (as with ``where=``) or in the largest of its group; a gated element is masked where either
     of its halves is.
     """
+    if not any(isinstance(a, np.ma.MaskedArray) for a in (*inputs, out)):
+        return NotImplemented  # among the parameters, of which no result has the mask
     if operation.row.shape.by_element:
         mask = _union(inputs)
         # What is summed over is 0 there.

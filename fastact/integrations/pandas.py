@@ -49,7 +49,7 @@ def _by_element(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
         return _of_family(operation(*map(_masked, inputs)), arrow[0].dtype)
     frames = [a for a in inputs if isinstance(a, pd.DataFrame)]
     dtypes = {dtype for frame in frames for dtype in frame.dtypes}
-    if operation.forward or not frames or (len(dtypes) == 1 and isinstance(*dtypes, np.dtype)):
+    if operation.nin == 1 or not frames or (len(dtypes) == 1 and isinstance(*dtypes, np.dtype)):
         return through_protocol(operation, inputs, out)
     # pandas would bring two of them to one array, of objects where dtypes are of its own.
     return _written(_by_column(operation, inputs, frames), out)

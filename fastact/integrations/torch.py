@@ -5,6 +5,7 @@ Nothing is recorded for a gradient: that is `fastact.torch`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,45 @@ def compute(operation: Operation, inputs: tuple[Any, ...], out: Any) -> Any:
     return (first, *map(as_tensor, second)) if second else first
 
 
+def on_memory(given: dict[str, Any], call: Callable[..., Any]) -> Any:
+    """The result of a call on the arrays that have the tensors' memory; see `core.foreign.on_memory`."""
+    owners: dict[int, Any] = {}  # what was given, by the array that stands for it
+
+    def lent(value: Any, name: str) -> Any:
+        if type(value) is tuple:
+            return tuple(lent(one, name) for one in value)
+        if not isinstance(value, torch.Tensor):
+            owners[id(value)] = value
+            return value
+        # A view of its own, which is found again among the results.
+        array = of_tensor(value, name)[...]
+        array.flags.writeable &= not _is_expanded(value)
+        owners[id(array)] = value
+        return array
+
+    def back(result: Any) -> Any:
+        if isinstance(result, tuple):
+            return tuple(map(back, result))
+        if result is None or id(result) in owners:
+            return owners.get(id(result))
+        return as_tensor(np.asarray(result))
+
+    arrays = {name: lent(value, name) for name, value in given.items()}
+    return back(call(**arrays))
+
+
+def _is_expanded(tensor: Any) -> bool:
+    """Whether elements share a place."""
+    return any(n > 1 and step == 0 for n, step in zip(tensor.shape, tensor.stride(), strict=True))
+
+
 def _lent(value: Any, name: str) -> Any:
     return of_tensor(value, name) if isinstance(value, torch.Tensor) else value
 
 
 def _place(out: Any) -> Any:
     array = _lent(out, "out")
-    tensors = [out] if isinstance(out, torch.Tensor) else []
-    if any(n > 1 and step == 0 for t in tensors for n, step in zip(t.shape, t.stride(), strict=True)):
+    if isinstance(out, torch.Tensor) and _is_expanded(out):
         raise ValueError("out is an expanded tensor; allowed is one with a place for each element")
     return array
 

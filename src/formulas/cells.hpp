@@ -12,28 +12,36 @@
 
 namespace fastact {
 
-// What the denominator lost in rounding goes back into the quotient (1.1 ULP for Sigmoid's 1.6): a gate is the first
-// of several factors.
-template <class T> T gate(T x) {
+// sigma(x) in two parts, with what the denominator and the quotient lose in rounding: a gate is the first of several
+// factors. Their sum is within 1.2 ULP, for Sigmoid's 1.7.
+template <class T> Pair<T> gate(T x) {
     const T inside = math::at_most(-math::exp_negligible<T>, math::at_least(-math::one_scale_limit<T>, x));
     const auto [d, scale, low] = math::one_plus_exp_at_one_scale(-inside);
-    const T y = scale / d;
-    return math::fma(-y, low * (y * math::inverse_power(scale)), y);
+    return Pair<T>{scale, T(0)} / Pair<T>{d, low};
 }
+
+// What a product of two numbers in two parts is beside that of their first ones.
+template <class T> T beside(Pair<T> a, Pair<T> b) { return math::fma(a.high, b.low, a.low * b.high); }
 
 // From the activated gates, each rounded once.
 template <class T> T sigmoid_slope(T y) { return math::accurate_fma(-y, y, y); }
 template <class T> T tanh_slope(T y) { return math::accurate_fma(-y, y, T(1)); }
 
 // From the gates, the state and the gates' bias: the output, the next state and the activated gates.
+// Factors are in two parts: with each rounded first, the output lost up to 5.5 ULP (float) and the state 4.7; so 3.8
+// and 2.6 over 8 * 10^7 numbers (double over 4 * 10^6: 3.9 and 2.3). The gate that c is multiplied by is rounded, since
+// c may be infinite.
 template <class T> struct LstmCell {
     static constexpr std::array inputs{4, 1, 4}, outputs{1, 1, 4};
 
     static std::array<T, 6> step(const std::array<T, 9>& given) {
         const auto [xi, xf, xg, xo, c, bi, bf, bg, bo] = given;
-        const T i = gate(xi + bi), f = gate(xf + bf), g = math::tanh(xg + bg), o = gate(xo + bo);
-        const T next = math::fma(f, c, i * g);
-        return {o * math::tanh(next), next, i, f, g, o};
+        const auto i = gate(xi + bi), g = math::tanh_pair(xg + bg), o = gate(xo + bo);
+        const T f = gate(xf + bf).value();
+        const T next = math::accurate_fma(f, c, math::accurate_fma(i.high, g.high, beside(i, g)));
+        const auto t = math::tanh_pair(next);
+        const T h = math::accurate_fma(o.high, t.high, beside(o, t));
+        return {h, next, i.value(), f, g.value(), o.value()};
     }
 };
 
@@ -57,8 +65,9 @@ template <class T> struct GruCell {
 
     static std::array<T, 5> step(const std::array<T, 13>& given) {
         const auto [xr, xz, xn, hr, hz, hn, h, bxr, bxz, bxn, bhr, bhz, bhn] = given;
-        const T r = gate((xr + bxr) + (hr + bhr)), z = gate((xz + bxz) + (hz + bhz)), hidden = hn + bhn;
-        const T n = math::tanh(math::fma(r, hidden, xn + bxn));
+        const T r = gate((xr + bxr) + (hr + bhr)).value(), z = gate((xz + bxz) + (hz + bhz)).value();
+        const T hidden = hn + bhn;
+        const T n = math::tanh_pair(math::fma(r, hidden, xn + bxn)).value();
         return {math::fma(z, h - n, n), r, z, n, hidden};
     }
 };

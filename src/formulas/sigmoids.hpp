@@ -22,6 +22,7 @@
 namespace fastact {
 
 using math::OnePlusExp;
+using math::Pair;
 
 // dy * sigma'(u) = dy * sigma(-a)(1 - sigma(-a)) with a = |u|: sigma(a) would round to 1.
 // The power of two comes last, so that a large dy finds sigma(-a) not yet underflown.
@@ -49,16 +50,6 @@ T gated_backward(T dy, T u, OnePlusExp<T> sum, T growth, Low... low) {
 // The same for u sigma(u); `a_low` is what |u| lost in rounding.
 template <class T, class... Low> T times_sigmoid_backward(T dy, T u, OnePlusExp<T> sum, Low... a_low) {
     return gated_backward(dy, u, sum, math::at_most(math::exp_limit<T>, math::abs(u)), a_low...);
-}
-
-// A number in two parts, and the quotient of two such.
-template <class T> struct Pair {
-    T high, low;
-};
-template <class T> Pair<T> operator/(Pair<T> a, Pair<T> b) {
-    const T inverse = 1 / b.high, quotient = a.high * inverse;
-    const T error = math::accurate_fma(-quotient, b.high, a.high);
-    return {quotient, (error + (a.low - quotient * b.low)) * inverse};
 }
 
 // factor * x in an exponential, for a parameter.

@@ -85,6 +85,18 @@ template <class T> T accurate_fma(T a, T b, T c) {
 #endif
 }
 
+// A number in two parts, and the quotient of two such.
+template <class T> struct Pair {
+    T high, low;
+
+    T value() const { return high + low; }
+};
+template <class T> Pair<T> operator/(Pair<T> a, Pair<T> b) {
+    const T inverse = 1 / b.high, quotient = a.high * inverse;
+    const T error = accurate_fma(-quotient, b.high, a.high);
+    return {quotient, (error + (a.low - quotient * b.low)) * inverse};
+}
+
 template <class T> T sqrt(T x) {
     if constexpr (sizeof(T) == 4)
         return __builtin_sqrtf(x);

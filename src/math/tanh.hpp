@@ -19,6 +19,28 @@ template <class T> T one_minus_tanh(T a) {
     return 2 / (1 + from_bits<T>(bits(exp_reduced(r)) + (exponent << mantissa_bits<T>)));
 }
 
+// tanh(x) = above / below for |x| <= 20, its sign with `above`.
+// Method: with e^-2|x| = s (1 + p), s a power of two, (1 - s - s p) / (1 + s + s p); s p is exact, so that what
+// both sums lose in rounding can be told (Fast2Sum, Dekker 1971).
+template <class T> struct TanhQuotient {
+    Pair<T> above, below;
+};
+template <class T> TanhQuotient<T> tanh_quotient(T x) {
+    const T a = at_most(T(20), abs(x));
+    // -2a = n ln 2 + 2r: nothing waits for the doubled number.
+    const T shifted = fma(a, -2 * log2_e<T>, rounder<T>(whole<T>)), n = shifted - rounder<T>(whole<T>);
+    const T r = fma(n, T(-0.5) * (ln2_high<T> + ln2_low<T>), -a);
+    const T s = power<T>(bits(shifted)), p = expm1_reduced(r + r, polynomial(r + r, exp_tail<T>));
+    const T less = 1 - s, more = 1 + s, above = fma(-s, p, less), below = fma(s, p, more);
+    return {{with_sign(above, x), with_sign_of(fma(-s, p, less - above), x)}, {below, fma(s, p, more - below)}};
+}
+
+// tanh(x) for every x in two parts, whose sum is within 1.5 ULP; what is left is the rounding of p.
+template <class T> Pair<T> tanh_pair(T x) {
+    const auto [above, below] = tanh_quotient(x);
+    return above / below;
+}
+
 // tanh(x) for every x; never beyond 1, and 1 from |x| = 8.5 (19.1) on.
 // Method for a float: with e^-2|x| = s (1 + p), s a power of two, (1 - s - s p) / (1 + s + s p). Both
 // sums are rounded once (where s is lost beside 1, twice: 1.83 ULP there), and as one rises the other

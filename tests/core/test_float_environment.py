@@ -26,6 +26,7 @@ EVERYTHING_COMPUTED = """if True:
 
     import numpy as np
     before = mode()
+    from around import EXAMPLES
     from cases import CASES
     assert mode() == before, "importing changed it"
     for case in CASES:
@@ -33,6 +34,11 @@ EVERYTHING_COMPUTED = """if True:
             for shape in ((3, 8), (500, 800)):
                 case(*case.draw(shape, dtype))
                 assert mode() == before, f"{case} changed it"
+    for example in EXAMPLES:
+        for dtype in (np.float32, np.float64):
+            for lead, n in (((3,), 8), ((500,), 800)):
+                example(example.draw(dtype, lead, n))
+                assert mode() == before, f"{example} changed it"
     for dtype in (np.float32, np.float64):
         tiny = np.full(100_000, np.finfo(dtype).tiny)
         assert ((tiny * dtype(0.5)) * dtype(2) == tiny).all(), "subnormal numbers are flushed"
@@ -100,3 +106,34 @@ def test_the_callers_mode_holds_on_all_threads(fresh_python, first):
         print(one == three, np.frombuffer(only, np.float32).any() == (not on))"""
     run = fresh_python(FLUSHING + code)
     assert run.stdout.split() == ["True"] * 6, run.stderr
+
+
+PASSES_IN_MODES = """
+    from around import EXAMPLES
+    from cases import same_bits
+    # Subnormal numbers become 0, or results are rounded up, or both.
+    for on, rounding in ((True, 0), (False, 0x800), (True, 0x800)):
+        for example in EXAMPLES:
+            arrays = example.draw(np.float32, (400,), 700)
+            arrays |= {name: a * np.float32(1e-38) for name, a in arrays.items() if a.ndim > 1}
+            flush(on)
+            libm.fesetround(rounding)
+            with fa.num_threads(1):
+                one = example(arrays)
+            with fa.num_threads(3):
+                three = example(arrays)
+            kept = libm.fegetround() == rounding
+            libm.fesetround(0)
+            flush(False)
+            assert kept, f"{example} changed the mode"
+            assert all(map(same_bits, one, three)), f"{example} depends on threads where {on}, {rounding}"
+    print("kept")"""
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64") or sys.platform != "linux",
+    reason="sets glibc's x86-64 fenv_t",
+)
+def test_a_pass_keeps_the_callers_mode_and_heeds_it_on_all_threads(fresh_python):
+    run = fresh_python(FLUSHING + PASSES_IN_MODES)
+    assert run.stdout.split() == ["kept"], run.stderr

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from around import EXAMPLES
 from cases import Case
 
 import fastact as fa
@@ -68,6 +69,15 @@ def test_no_kernel_keeps_the_gil(case: Case, nobody_asks_for_the_gil):
     out = np.empty_like(arrays[-1] if case.saved else np.asarray(case(*arrays)))
     fa.set_num_threads(1)
     assert parts_with_others(lambda: case(*arrays, out=out)) == set(range(PARTS))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_no_pass_keeps_the_gil(example, nobody_asks_for_the_gil):
+    arrays = example.draw(np.float32, (512,), 4096)
+    fa.set_num_threads(1)
+    results = example(arrays)
+    words = {"out": tuple(results[k] for k in example.out)} if example.out else {}
+    assert parts_with_others(lambda: example(arrays, **words)) == set(range(PARTS))
 
 
 def test_who_keeps_the_gil_is_seen(nobody_asks_for_the_gil):

@@ -7,8 +7,10 @@ import pytest
 INTERRUPTED = """if True:
     import signal
     import time
+    from functools import partial
     import numpy as np
     import fastact as fa
+    from around import EXAMPLES
 
     random = np.random.default_rng(0)
 
@@ -48,6 +50,11 @@ INTERRUPTED = """if True:
         weight = draw(columns)
         yield "weights", lambda: fa.prelu(f, weight, out=f), f
         yield "a gradient of weights", lambda: fa.prelu.backward(f, x=c, weight=weight, out=f), f
+        for example in EXAMPLES:
+            for place, (name, *_) in example.in_place.items():
+                arrays = example.draw(np.float32, (rows,), columns // 4)
+                written = arrays[name] = np.asfortranarray(arrays[name])
+                yield f"{example} over {name}", partial(example.into, arrays, {place: written}), written
 
     def interrupted(call, delay):
         # Whether a handler that raises, as Ctrl-C's, came into the call.

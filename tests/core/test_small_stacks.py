@@ -21,11 +21,16 @@ THREAD = """if True:
     import threading
     import numpy as np
     import fastact as fa
+    from around import EXAMPLES
     from cases import CASES, DTYPES
 
     fa.set_num_threads(1)
     SHAPES = (4, 16), (70, 48), (2, 12_000), (1, 20_000)
     calls = [(case, case.draw(shape, dtype)) for case in CASES for dtype in DTYPES for shape in SHAPES]
+    LENGTHS = 16, 48, 20_000
+    passes = [
+        (example, example.draw(dtype, (3,), n)) for example in EXAMPLES for dtype in DTYPES for n in LENGTHS
+    ]
     done = []
 
     def work():
@@ -33,15 +38,20 @@ THREAD = """if True:
             case(*arrays)
             case(*map(np.asfortranarray, arrays))
             done.append(case)
+        for example, arrays in passes:
+            example(arrays)
+            example({name: np.asfortranarray(array) for name, array in arrays.items()})
+            done.append(example)
 
     threading.stack_size(64 << 10)
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    print(len(done) == len(calls))"""
+    print(len(done) == len(calls) + len(passes))"""
 
 WORKERS = """if True:
     import fastact as fa
+    from around import EXAMPLES
     from cases import CASES, DTYPES, same_bits
 
     for case in CASES:
@@ -51,6 +61,13 @@ WORKERS = """if True:
             alone = case(*arrays)
             fa.set_num_threads(2)
             assert same_bits(case(*arrays), alone), f"{case} {dtype}"
+    for example in EXAMPLES:
+        for dtype in DTYPES:
+            arrays = example.draw(dtype, (32,), 4096)
+            fa.set_num_threads(1)
+            alone = example(arrays)
+            fa.set_num_threads(2)
+            assert all(map(same_bits, example(arrays), alone)), f"{example} {dtype}"
     print(True)"""
 
 TURNS = r"""

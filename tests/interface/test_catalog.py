@@ -90,6 +90,32 @@ FORMULAS = "".join(path.read_text() for path in sorted((ROOT / "src" / "formulas
 STRUCTS = re.findall(r"template <class T> struct (\w+)", FORMULAS)
 
 
+@pytest.mark.parametrize("row", catalog.passes, ids=NAME)
+def test_a_pass_is_complete(row):
+    one = fa.passes[row.name]
+    assert one.row is row
+    for text in (row.formula, row.strengths, row.weaknesses, row.reference, *row.derivatives.values()):
+        assert text.strip()
+    assert row.derivatives
+    assert all(0 < allowed <= 4 for allowed in row.allowed), "more than the contract allows"
+    for text in (row.strengths, row.weaknesses):
+        assert all(one[0].isupper() or one[0] == "l" for one in _sentences(text)), text
+        assert text.endswith(".")
+        assert len(_sentences(text)) <= 3
+        assert not re.search(r"\s\s|- ", text), "joined wrongly"
+
+
+def test_names_of_passes_are_none_of_activations_and_all_of_them_are_objects():
+    names = [row.name for row in catalog.passes]
+    assert len({*names, *fa.activations}) == len(names) + len(fa.activations)
+    assert list(fa.passes) == names
+
+
+@pytest.mark.parametrize("row", catalog.passes, ids=NAME)
+def test_a_pass_is_the_same_in_another_process(row):
+    assert pickle.loads(pickle.dumps(row)) == row
+
+
 def _lacks(row: catalog.Row) -> list[str]:
     """What an elementwise activation needs and this one has not, in the order of CONTRIBUTING.md."""
     struct = DECLARED.get(row.name)

@@ -109,3 +109,21 @@ def test_onnx_defaults_that_differ_are_said_to():
                 if not same and row.name not in said:
                     silent.append(f"{row.name}: {keyword.arg}={value} there, {ours} here")
     assert not silent
+
+
+@pytest.mark.parametrize(("row", "entry"), [(r, e) for r, e in OF_PASSES if e.call], ids=_id)
+def test_what_to_call_for_the_pass_of_another_library_is_a_call_of_ours(row, entry):
+    calls = [node for node in ast.walk(ast.parse(entry.call)) if isinstance(node, ast.Call)]
+    (call, *_) = [node for node in calls if isinstance(node.func, ast.Name) and node.func.id == row.name]
+    given = [ast.Name("given")] * len(call.args), {keyword.arg: None for keyword in call.keywords}
+    fa.passes[row.name].__signature__.bind(*given[0], **given[1])
+
+
+@pytest.mark.parametrize("row", [row for row in catalog.passes if row.torch], ids=_id)
+def test_torchs_text_of_a_pass_is_a_call_of_its_function(row):
+    functional = pytest.importorskip("torch.nn.functional")
+    call = ast.parse(row.torch, mode="eval").body
+    assert isinstance(call, ast.Call)
+    assert callable(
+        getattr(functional, ast.unparse(call.func), None) or getattr(functional.torch, ast.unparse(call.func))
+    )

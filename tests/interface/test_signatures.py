@@ -70,3 +70,19 @@ def test_help_of_backward_begins_with_its_signature(row):
 def test_backward_survives_pickle(row):
     backward = fa.get(row.name).backward
     assert pickle.loads(pickle.dumps(backward)) == backward
+
+
+@pytest.mark.parametrize("name", fa.passes)
+def test_a_pass_names_its_parameters_and_backward_takes_them_by_name(name):
+    one = fa.passes[name]
+    for method in ("__call__", *(public for public in dir(one) if callable(getattr(one, public)))):
+        given = _parameters(getattr(one, method))
+        assert not [p for p in given.values() if p.kind in ANY_NUMBER]
+        by_name = inspect.Parameter.KEYWORD_ONLY
+        assert "out" not in given or given["out"].kind is by_name or name == "logsumexp"
+        if method == "backward":
+            behind = [p for p in given.values() if p.kind is not by_name]
+            assert all(parameter.name.startswith("d") for parameter in behind)
+            for other, parameter in _parameters(one).items():
+                if other in given and parameter.default is not inspect.Parameter.empty:
+                    assert given[other].default == parameter.default, other

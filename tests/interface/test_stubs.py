@@ -109,6 +109,18 @@ def test_its_names_are_those_of_the_package():
     assert sorted(ast.literal_eval(listed)) == sorted(fa.__all__)
 
 
+def test_a_pass_has_its_class():
+    imported = {
+        alias.asname: f"{node.module}.{alias.name}"
+        for node in TREE.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    typed = {n.target.id: ast.unparse(n.annotation) for n in TREE.body if isinstance(n, ast.AnnAssign)}
+    for name, one in fa.passes.items():
+        assert imported[typed[name]] == f"core.{type(one).__module__.rpartition('.')[2]}.{type(one).__name__}"
+
+
 def test_its_attributes_are_those_of_the_objects(row):
     source = ast.parse((PACKAGE / "core" / "bound.py").read_text())
     (base,) = (n for n in source.body if isinstance(n, ast.ClassDef) and n.name == "Activation")

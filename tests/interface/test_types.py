@@ -86,6 +86,15 @@ def calls_of_the_catalog() -> str:
         for parameter in row.parameters:
             others = "".join(f", {n}={v}" for n, v in row.needs.items() if n != parameter.name)
             lines += [f"{name}(x{others}, {parameter.name}='steep')  # error"]
+    for row in catalog.passes:
+        name, methods = (
+            f"fa.{row.name}",
+            [m for m in dir(fa.passes[row.name]) if m in ("backward", "with_gradient")],
+        )
+        lines += [f"print({name}.name, {name}.formula, {name}.reference, {name}.row.allowed)"]
+        for call in (name, *(f"{name}.{method}" for method in methods)):
+            lines += [f"{call}()  # error", f"{call}(x, steepness=3)  # error"]
+        lines += [f"{name}.forward(x)  # error"]
     return "\n".join(lines) + "\n"
 
 

@@ -94,3 +94,17 @@ fa.set_num_threads("2")  # error
 threads: str = fa.get_num_threads()  # error
 with fa.num_threads():  # error
     pass
+
+# passes
+fa.layer_norm(x, dim=-1)  # error
+fa.layer_norm(x, eps="1e-5")  # error
+fa.layer_norm.backward(x, x)  # error
+fa.batch_norm(x, training=True, momentum="0.1")  # error
+fa.cross_entropy(x)  # error
+fa.cross_entropy(x, y, reduction=1)  # error
+fa.cross_entropy.gradient(x, y)  # error
+fa.dropout(x)  # error
+fa.lstm_cell(x)  # error
+fa.lstm_cell.backward(x, gates=x, c=x, c_next=x)  # error
+fa.gru_cell.backward(x, gates=(x, x))  # error
+fa.logsumexp(x, scale="2")  # error

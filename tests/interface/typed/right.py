@@ -85,3 +85,18 @@ def of_names(name: str) -> None:
         fa.set_num_threads(1)
     fa.show_config()
     assert_type(fa.__version__, str)
+
+
+def of_passes(x: NDArray[np.float32], target: NDArray[np.int64], w: NDArray[np.float32]) -> None:
+    fa.layer_norm(x, w, w, axis=(-2, -1), residual=x, out=x)
+    dx, dweight, dbias = fa.layer_norm.backward(x, x=x, weight=w)
+    fa.rms_norm(x, w, eps=None, return_stats=True)
+    fa.batch_norm(x, w, w, training=True, momentum=0.2)
+    fa.logsumexp(x, None, True, scale=0.5, causal=True)
+    losses, _ = fa.cross_entropy.with_gradient(x, target, label_smoothing=0.1, out=x)
+    fa.dropout(x, 0.5, seed=None, residual=x)
+    h, c = fa.lstm_cell(x, x, bias=w, out=(x, None), gates_out=x)
+    fa.gru_cell(x, x, x, gates_out=(x, x))
+    print(
+        fa.passes["layer_norm"].backward(x, x=x), fa.layer_norm.row.allowed, dweight, dbias, losses, h, c, dx
+    )
