@@ -96,7 +96,8 @@ enum class Units {
     states,    // elements of the states of recurrent cells, `outer` rows of `length`
 };
 
-// A range of all channels is of rows, in tiles of so many channels side by side, or of pieces of runs, channel by channel.
+// A range of all channels is of rows, in tiles of so many channels side by side, or of pieces of runs, channel by
+// channel.
 inline constexpr Size channels_at_once = 1024;
 
 inline Size positions_of(Axis axis) {

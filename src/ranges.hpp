@@ -35,9 +35,10 @@ inline Size range_of(Axis axis, Size size) {
 inline Size sums_of(Axis axis, bool twofold) { return axis.length * (twofold ? 2 : 1); }
 
 // Rows whose weights' gradients have their sums together: a few that are added at once, enough to be worth the sums,
-// in not more bundles than `most_ranges`.
+// in not more bundles than half of `most_ranges`: their sums are read and written again.
 inline Size rows_of_bundle(Size rows, Size length) {
-    const Size least = std::max({(segment + length - 1) / length, (rows + most_ranges - 1) / most_ranges, Size(32)});
+    constexpr Size most_bundles = most_ranges / 2;
+    const Size least = std::max({(segment + length - 1) / length, (rows + most_bundles - 1) / most_bundles, Size(32)});
     return (least + rows_at_once - 1) / rows_at_once * rows_at_once;
 }
 

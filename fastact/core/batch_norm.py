@@ -105,7 +105,8 @@ class BatchNorm(Around):
         [[0.763, 9.487], [2.67, 9.487]]
         """
         plain = self._plain(
-            *(x, running_mean, running_var, weight, bias, training, momentum, eps, axis, residual, return_stats, out)
+            *(x, running_mean, running_var, weight, bias, training, momentum, eps, axis, residual),
+            *(return_stats, out),
         )
         if plain is not None:
             return plain

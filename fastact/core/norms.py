@@ -151,7 +151,7 @@ class Rows:
         eps: float,
         stats: np.ndarray | None,
     ) -> np.ndarray | None:
-        """Write the gradient of x and give those of weight and bias, one after another, where they are wanted.
+        """Write the gradient of x and give those of weight and bias, one after another, where they are given.
 
         `rows` are dy, x and where the gradient of x goes, rows last.
         """
@@ -160,9 +160,7 @@ class Rows:
             return self.kernels.plain_backward(dy, x, weights, biases, -1, eps, stats, target)[1]
         columns = 2 * length if self.kernels.centred else length
         total = None if weights is None and biases is None else np.zeros(2 * columns)
-        step = partial(
-            self.kernels.backward_in_slabs, *rows, kind, length, weights, eps, stats, total
-        )
+        step = partial(self.kernels.backward_in_slabs, *rows, kind, length, weights, eps, stats, total)
         with np.errstate(all="ignore"):
             arrays.write(step)
         return None if total is None else _dispatch.whole_totals(total)

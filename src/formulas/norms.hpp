@@ -74,7 +74,8 @@ template <class T> struct Centre {
 inline constexpr std::ptrdiff_t most_samples = 16;
 
 template <class T, class Value> T sampled_mean(std::ptrdiff_t length, Value value) {
-    const std::ptrdiff_t count = std::min(most_samples, length), step = std::max(length / most_samples, std::ptrdiff_t(1));
+    const std::ptrdiff_t count = std::min(most_samples, length);
+    const std::ptrdiff_t step = std::max(length / most_samples, std::ptrdiff_t(1));
     T sums[4] = {};
     for (std::ptrdiff_t k = 0; k < count; ++k) sums[k % 4] += value(k * step);
     return ((sums[0] + sums[1]) + (sums[2] + sums[3])) / T(count);
@@ -96,8 +97,8 @@ template <class T> struct Standard {
     T operator()(T value) const { return math::fma(value - high, rstd, shift); }
 };
 
-// What an element of a channel becomes with its weights: (x - mean) * factor + shift. What the mean loses in the dtype is
-// in the shift.
+// What an element of a channel becomes with its weights: (x - mean) * factor + shift. What the mean loses in the dtype
+// is in the shift.
 template <class T> struct ChannelForm {
     T mean, factor, shift;
 

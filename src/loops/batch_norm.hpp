@@ -129,8 +129,8 @@ void sum_rows(Axis axis, Size row, Size rows, Size tile, Make make, PairedSums<T
     const Size channels = axis.length, times = rows_side_by_side(axis), width = times * channels;
     if (times == 1) {
         const Size c = tile * channels_at_once, count = std::min(channels_at_once, channels - c);
-        return sum_columns(make(row * channels + c, [=](const T* numbers) { return numbers + c; }), rows, count, channels,
-                           sums.from(c));
+        const auto of_tile = [=](const T* numbers) { return numbers + c; };
+        return sum_columns(make(row * channels + c, of_tile), rows, count, channels, sums.from(c));
     }
     const Scratch<double, 4 * widest_repeated> memory;
     std::fill_n(static_cast<double*>(memory), 4 * width, 0.0);
@@ -267,14 +267,15 @@ template <class T> class Wrapped {
 
 // make(numbers) gives the elements, of whose channels `numbers` finds the numbers.
 template <class T, class Make, class... Inputs>
-[[gnu::flatten]] void each_channel_element(const Call& call, Size first, Size last, Make make, const Inputs*... inputs) {
+[[gnu::flatten]] void each_channel_element(const Call& call, Size first, Size last, Make make,
+                                           const Inputs*... inputs) {
     const Axis axis = call.axis;
-    T* const out = output<T>(call) + first;
+    T* const out = output<T>(call);
     if (axis.inner == 1 && axis.length <= Wrapped<T>::most && last - first >= std::max(8 * block, 4 * axis.length)) {
         Wrapped<T> wrapped(axis.length);
         const auto elements = make(wrapped);
         blocks(
-            out, last - first,
+            out + first, last - first,
             [&](Size start, Size stop, T* to) {
                 for (Size from = start, end; from < stop; from = end) {
                     end = std::min(from + block, stop);
@@ -289,7 +290,6 @@ template <class T, class Make, class... Inputs>
     }
     const auto elements = make([](const T* numbers) { return numbers; });
     channels(axis, first, last, [&](Size at, Size stop, Size channel) {
-        T* const out = output<T>(call);
         if (axis.inner == 1) {
 #pragma GCC ivdep
             for (Size i = at; i < stop; ++i) out[i] = elements.of(channel + i - at)(i);
@@ -329,7 +329,8 @@ template <class T> void channel_gradient_elements(const Call& call, Size first, 
     const T *dy = input<T>(call, 0), *x = input<T>(call, 1), *table = input<T>(call, 2);
     if (call.parameters[0] == 0)
         return each_channel_element<T>(
-            call, first, last, [=](auto&& numbers) { return ScaledGradients<T>{dy, numbers(table + 3 * channels)}; }, dy);
+            call, first, last,
+            [=](auto&& numbers) { return ScaledGradients<T>{dy, numbers(table + 3 * channels)}; }, dy);
     each_channel_element<T>(
         call, first, last,
         [=](auto&& numbers) {

@@ -226,10 +226,21 @@ template <class T> bool asks_ahead(Size length, Size bytes) {
     return bytes > 1 << 20 && length * Size(sizeof(T)) <= 1 << 13;
 }
 
+// How the rows of an array go through memory, whoever works on which of them.
+struct Passing {
+    bool asks, streams;  // for what comes; past the caches
+
+    template <class T> static Passing of(const Call& call, bool in_place) {
+        const Size bytes = call.axis.outer * call.axis.length * Size(sizeof(T));
+        return {asks_ahead<T>(call.axis.length, bytes), bytes > cached && !in_place};
+    }
+};
+
 template <bool centred, class T> using StandardOf = std::conditional_t<centred, Standard<T>, Scaled<T>>;
 
 // Of a row whose spread is beyond what the dtype divides by: the row and what is known of it at another scale.
-template <class T> [[gnu::noinline, gnu::cold]] Moments brought_to_scale(const T* x, T* out, Size length, Moments found) {
+template <class T>
+[[gnu::noinline, gnu::cold]] Moments brought_to_scale(const T* x, T* out, Size length, Moments found) {
     const T scale = found.rstd > 1 ? Range<T>::up : Range<T>::down;
     for (Size i = 0; i < length; ++i) out[i] = x[i] * scale;
     return found.scaled(double(scale));
@@ -248,9 +259,7 @@ template <bool centred, class T> void norm_rows(const Call& call, Size first, Si
     T* const out = output<T>(call);
     T* const sums = residual && call.out[2] ? static_cast<T*>(call.out[2]) : out;
     double* stats = static_cast<double*>(call.out[1]);
-    const Size bytes = (last - first) * length * Size(sizeof(T));
-    const bool prefetches = asks_ahead<T>(length, bytes);
-    const bool streams = bytes > cached && out != call.in[0] && !residual;
+    const auto passing = Passing::of<T>(call, out == call.in[0] || residual);
     for (Size begin = first, end; begin < last; begin = end) {
         end = std::min(begin + (length <= 1024 ? rows_at_once : 1), last);
         Standard standards[rows_at_once];
@@ -258,8 +267,8 @@ template <bool centred, class T> void norm_rows(const Call& call, Size first, Si
         for (Size row = begin; row < end; ++row) {
             const Size at = row * length;
             const T* x = input<T>(call, 0) + at;
-            if (prefetches) prefetch(x + length, length);
-            if (prefetches && residual) prefetch(residual + at + length, length);
+            if (passing.asks) prefetch(x + length, length);
+            if (passing.asks && residual) prefetch(residual + at + length, length);
             Moments found = residual ? moments<centred>(x, length, eps, residual + at, sums + at)
                                      : moments<centred>(x, length, eps);
             if (stats) stats[2 * row] = found.mean(), stats[2 * row + 1] = found.rstd;
@@ -273,10 +282,10 @@ template <bool centred, class T> void norm_rows(const Call& call, Size first, Si
         with_known_weights(weight, bias, [&](auto weighted, auto biased) {
             for (Size row = begin; row < end; ++row)
                 write_normalized<weighted.value, biased.value>(from[row - begin], weight, bias, out + row * length,
-                                                               length, streams, standards[row - begin]);
+                                                               length, passing.streams, standards[row - begin]);
         });
     }
-    if (streams) end_of_stream();
+    if (passing.streams) end_of_stream();
 }
 
 template <bool centred, Half H> void staged_norm_rows(const Call& call, Size first, Size last) {
@@ -368,31 +377,42 @@ template <bool weighted, class Row, class T>
 // such a distance, and waits for it.
 template <bool centred, bool weighted, class Rows, class Row, class T>
 [[gnu::flatten, gnu::noinline]] void write_norm_gradients(Rows rows, const T* dy, const T* x, const T* weight, T* out,
-                                                          Size length, const Row* known, PairedSums<T> sums) {
+                                                          Size length, bool streams, const Row* known,
+                                                          PairedSums<T> sums) {
     std::array<Row, Rows::value> row;
     std::copy_n(known, Rows::value, row.begin());
+    const auto write = [=](Size start, Size stop, T* to, Size step) {
 #pragma GCC ivdep
-    for (Size i = 0; i < length; ++i) {
-        T product = 0, total = 0, results[Rows::value];
-        each(rows, [&](Size k) {
-            const T slope = dy[k * length + i], value = row[k].standard(x[k * length + i]);
-            results[k] = row[k].gradient(weighted ? slope * weight[i] : slope, value);
-            product = math::fma(slope, value, product), total += slope;
-        });
-        sums.template add<centred>(i, double(product), double(total));
-        each(rows, [&](Size k) { out[k * length + i] = results[k]; });
+        for (Size i = start; i < stop; ++i) {
+            T product = 0, total = 0, results[Rows::value];
+            each(rows, [&](Size k) {
+                const T slope = dy[k * length + i], value = row[k].standard(x[k * length + i]);
+                results[k] = row[k].gradient(weighted ? slope * weight[i] : slope, value);
+                product = math::fma(slope, value, product), total += slope;
+            });
+            sums.template add<centred>(i, double(product), double(total));
+            each(rows, [&](Size k) { to[k * step + i] = results[k]; });
+        }
+    };
+    if (!streams) return from_line(out, length, [=](Size start, Size stop) { write(start, stop, out, length); });
+    alignas(line) T buffer[Rows::value * block];
+    const Size lead = to_next_line(out);
+    for (Size start = 0, stop = std::min(lead ? lead : block, length); start < length;
+         start = stop, stop = std::min(stop + block, length)) {
+        write(start, stop, buffer - start, block);
+        each(rows, [&](Size k) { stream(buffer + k * block, out + k * length + start, stop - start); });
     }
 }
 
 // `rows_at_once` rows or fewer.
 template <bool centred, bool weighted, class T>
 void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const double* stats, T* out, Size rows,
-                                Size length, double eps, bool prefetches, PairedSums<T> sums) {
+                                Size length, double eps, Passing passing, PairedSums<T> sums) {
     using Standard = StandardOf<centred, T>;
     RowGradient<Standard, T> known[rows_at_once];
     for (Size row = 0; row < rows; ++row) {
         const Size at = row * length;
-        if (prefetches) prefetch(dy + at + length, length), prefetch(x + at + length, length);
+        if (passing.asks) prefetch(dy + at + length, length), prefetch(x + at + length, length);
         double rstd;
         if (stats) {
             rstd = stats[2 * row + 1];
@@ -408,24 +428,25 @@ void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const 
     }
     if (!sums.first) return;
     if (rows == rows_at_once)
-        return write_norm_gradients<centred, weighted>(Known<rows_at_once>(), dy, x, weight, out, length, known, sums);
+        return write_norm_gradients<centred, weighted>(Known<rows_at_once>(), dy, x, weight, out, length,
+                                                             passing.streams, known, sums);
     for (Size row = 0; row < rows; ++row) {
         const Size at = row * length;
-        write_norm_gradients<centred, weighted>(Known<1>(), dy + at, x + at, weight, out + at, length, known + row,
-                                                sums);
+        write_norm_gradients<centred, weighted>(Known<1>(), dy + at, x + at, weight, out + at, length,
+                                                passing.streams, known + row, sums);
     }
 }
 
 // `stats` has the mean and rstd of each row, or is null: then they are found again.
 template <bool centred, class T>
 void norm_gradient_rows(const T* dy, const T* x, const T* weight, const double* stats, T* out, Size rows, Size length,
-                        double eps, bool prefetches, PairedSums<T> sums) {
+                        double eps, Passing passing, PairedSums<T> sums) {
     for (Size row = 0; row < rows; row += rows_at_once) {
         const Size at = row * length, count = std::min(rows_at_once, rows - row);
         const double* known = stats ? stats + 2 * row : nullptr;
         const auto some = weight ? norm_gradient_rows_at_once<centred, true, T>
                                  : norm_gradient_rows_at_once<centred, false, T>;
-        some(dy + at, x + at, weight, known, out + at, count, length, eps, prefetches, sums);
+        some(dy + at, x + at, weight, known, out + at, count, length, eps, passing, sums);
     }
 }
 
@@ -445,13 +466,14 @@ template <bool centred, class T, class Body> void each_range(const Call& call, S
 template <bool centred, class T> void norm_rows_backward(const Call& call, Size first, Size last) {
     const Size length = call.axis.length;
     const double* stats = input<double>(call, 3);
-    const bool prefetches = asks_ahead<T>(length, call.axis.outer * length * Size(sizeof(T)));
+    const auto passing = Passing::of<T>(call, call.out[0] == call.in[0] || call.out[0] == call.in[1]);
     each_range<centred, T>(call, first, last, [&](Size row, Size rows, PairedSums<T> sums) {
         const Size at = row * length;
         norm_gradient_rows<centred>(input<T>(call, 0) + at, input<T>(call, 1) + at, input<T>(call, 2),
                                     stats ? stats + 2 * row : nullptr, output<T>(call) + at, rows, length,
-                                    call.parameters[0], prefetches, sums);
+                                    call.parameters[0], passing, sums);
     });
+    if (passing.streams) end_of_stream();
 }
 
 template <bool centred, Half H> void staged_norm_rows_backward(const Call& call, Size first, Size last) {
@@ -467,7 +489,7 @@ template <bool centred, Half H> void staged_norm_rows_backward(const Call& call,
             widen(input<H>(call, 1) + at, values, size);
             norm_gradient_rows<centred, float>(gradients, values, input<float>(call, 2),
                                                stats ? stats + 2 * row : nullptr, gradients, some, length,
-                                               call.parameters[0], false, sums);
+                                               call.parameters[0], {}, sums);
             narrow<H>(gradients, output<H>(call) + at, size);
         }
     });

@@ -32,12 +32,14 @@ template <class T> void set_centres(const T* samples, Size taken, Size channels,
 // Whether sums are to be made again; otherwise every channel's moments are in `stats`.
 // `total` is of all distances, then of all squares, then what these lost.
 template <class T>
-bool move_centres(T* centres, char* moved, Size channels, const double* total, double count, double eps, double* stats) {
+bool move_centres(T* centres, char* moved, Size channels, const double* total, double count, double eps,
+                  double* stats) {
     bool again = false;
     for (Size c = 0; c < channels; ++c) {
         Centre<T> centre{centres[c], centres[channels + c], moved[c] != 0};
         Moments found;
-        const double distances = total_of(total, 2 * channels, c), squares = total_of(total, 2 * channels, channels + c);
+        const double distances = total_of(total, 2 * channels, c);
+        const double squares = total_of(total, 2 * channels, channels + c);
         again |= centre.moves(distances, squares, count, eps, found);
         centres[c] = centre.at, centres[channels + c] = centre.scale, moved[c] = centre.moved;
         found.keep(stats + kept_moments * c);
