@@ -105,9 +105,9 @@ class BatchNorm(Around):
         [[0.763, 9.487], [2.67, 9.487]]
         """
         plain = self._plain(
-            *(x, running_mean, running_var, weight, bias, training, momentum, eps, axis, residual),
-            *(return_stats, out),
-        )
+            x, running_mean, running_var, weight, bias, training, momentum, eps, axis, residual, return_stats,
+            out,
+        )  # fmt: skip
         if plain is not None:
             return plain
         given = _Channels(self.name, x, weight, bias, axis, eps)
