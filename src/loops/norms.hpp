@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <type_traits>
-#include <utility>
 
 #include "call.hpp"
 #include "formulas/norms.hpp"
