@@ -94,9 +94,21 @@ enum class Units {
     columns,   // outer * inner of them, each of `length` elements
     ranges,    // of `group` elements in C order, each with sums of its own
     bundles,   // of `group` rows, likewise
+    tiles,     // of ranges of `group` rows, or pieces of runs, each with sums of its own for every channel
     channels,  // `length` of them, each of outer * inner elements
     states,    // elements of the states of recurrent cells, `outer` rows of `length`
 };
+
+// A range of all channels is of rows, in tiles of so many channels side by side, or of pieces of runs, channel by
+// channel.
+inline constexpr Size channels_at_once = 1024;
+
+inline Size positions_of(Axis axis) {
+    return axis.inner == 1 ? axis.outer : axis.outer * ((axis.inner + segment - 1) / segment);
+}
+inline Size tiles_of(Axis axis) {
+    return axis.inner == 1 ? (axis.length + channels_at_once - 1) / channels_at_once : axis.length;
+}
 
 // float32, float64, float16 and bfloat16 index the kernels. Null where a formula has no such
 // direction, and where half precision is brought as float32 (fastact/core/arrays.py).
@@ -123,6 +135,7 @@ struct Work {
         if (units == Units::columns) return call.axis.outer * call.axis.inner;
         if (units == Units::ranges) return (call.size + call.group - 1) / call.group;
         if (units == Units::bundles) return (call.axis.outer + call.group - 1) / call.group;
+        if (units == Units::tiles) return (positions_of(call.axis) + call.group - 1) / call.group * tiles_of(call.axis);
         if (units == Units::channels) return call.axis.length;
         return call.axis.outer * call.axis.length * call.axis.inner;
     }

@@ -8,6 +8,7 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
     struct Segment:
         pass
     Py_ssize_t segment, longest_half_row, rows_at_once
+    Py_ssize_t positions_of(Axis) noexcept
     cppclass Call
     cppclass Runs
     ctypedef void (*Kernel)(const Call&, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -46,6 +47,28 @@ cdef extern from "ranges.hpp" namespace "fastact" nogil:
     Py_ssize_t sums_of(Axis, bint) noexcept
     void add_ranges(const double*, Py_ssize_t, Py_ssize_t, bint, double*) noexcept
     double total_of(const double*, Py_ssize_t, Py_ssize_t) noexcept
+    Py_ssize_t rows_of_bundle(Py_ssize_t, Py_ssize_t) noexcept
+    bint takes_whole_channels(Axis) noexcept
+    Py_ssize_t channel_range(Axis) noexcept
+    Py_ssize_t rows_side_by_side(Axis) noexcept
+    Py_ssize_t chained_rows
+
+cdef extern from "runtime/moments.hpp" namespace "fastact" nogil:
+    Py_ssize_t kept_moments
+    struct Numbers:
+        const void* data
+        bint wide
+        double otherwise
+    Py_ssize_t samples_of(Py_ssize_t) noexcept
+    void take_samples[T](const T*, const T*, Axis, T*) noexcept
+    void set_centres[T](const T*, Py_ssize_t, Py_ssize_t, T*) noexcept
+    bint move_centres[T](T*, char*, Py_ssize_t, const double*, double, double, double*) noexcept
+    bint any_scaled[T](const T*, Py_ssize_t) noexcept
+    void set_forms[T](T*, Py_ssize_t, const double*, Numbers, Numbers) noexcept
+    void set_running_forms[T](T*, Py_ssize_t, Numbers, Numbers, double, Numbers, Numbers, double*) noexcept
+    void set_standards[T](T*, Py_ssize_t, const double*, Py_ssize_t) noexcept
+    void set_gradients[T](
+        T*, Py_ssize_t, const double*, Py_ssize_t, Numbers, const double*, double, double*) noexcept
 
 cdef extern from "runtime/runs.hpp" namespace "fastact" nogil:
     cppclass Runs:

@@ -144,17 +144,27 @@ template <bool centred, class... H> constexpr Entry norm_of(const char* name) {
 
 constexpr Entry batch_norm_of(const char* name) {
     return {name,
-            {{batch_norm<float>, batch_norm<double>}, Units::channels, 16},
-            {{batch_norm_backward<float>, batch_norm_backward<double>}, Units::channels, 16},
+            {{batch_norm<float>, batch_norm<double>}, Units::channels, 1},
+            {{batch_norm_backward<float>, batch_norm_backward<double>}, Units::channels, 1},
             {},
             {},
             2};
 }
 
-template <class... H> constexpr Entry batch_norm_inference_of(const char* name) {
+constexpr Entry channel_sums_of(const char* name) {
     return {name,
-            elements_of<NotServed, batch_norm_inference<float>, batch_norm_inference<double>,
-                        staged_batch_norm_inference<H>...>()};
+            {{channel_sums<float>, channel_sums<double>}, Units::tiles, 1},
+            {{channel_gradient_sums<float>, channel_gradient_sums<double>}, Units::tiles, 1}};
+}
+
+template <class... H> constexpr Entry channel_elements_of(const char* name) {
+    return {name,
+            elements_of<NotServed, channel_elements<float>, channel_elements<double>, staged_channel_elements<H>...>(),
+            elements_of<NotServed, channel_gradient_elements<float>, channel_gradient_elements<double>,
+                        staged_channel_gradient_elements<H>...>(),
+            {},
+            {},
+            1};
 }
 
 template <template <class> class Forward, template <class> class Backward, class... T>
@@ -272,7 +282,8 @@ inline constinit Entry entries[] = {
     norm_of<true, Float16, BFloat16>("layer_norm"),
     norm_of<false, Float16, BFloat16>("rms_norm"),
     batch_norm_of("batch_norm"),
-    batch_norm_inference_of<Float16, BFloat16>("batch_norm_inference"),
+    channel_sums_of("channel_sums"),
+    channel_elements_of<Float16, BFloat16>("channel_elements"),
     dropout_of<float, double, Float16, BFloat16>("dropout"),
     residual_dropout_of<float, double, Float16, BFloat16>("residual_dropout"),
     cell<LstmCell, LstmCellBackward>("lstm_cell"),

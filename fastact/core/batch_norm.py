@@ -21,6 +21,7 @@ class BatchNorm(Around):
     def __init__(self, row: Pass) -> None:
         super().__init__(row)
         self._kernels = _dispatch.BatchNormKernels(row.name)
+        self._plain = self._kernels.plain_forward
 
     def __call__(
         self,
@@ -103,12 +104,12 @@ class BatchNorm(Around):
         >>> fa.batch_norm(x, mean, var, eps=0.0).round(3).tolist()
         [[0.763, 9.487], [2.67, 9.487]]
         """
-        plain = self._kernels.plain_forward(
-            *(x, running_mean, running_var, weight, bias, training, momentum, eps, axis, residual, out)
-        )
+        plain = self._plain(
+            x, running_mean, running_var, weight, bias, training, momentum, eps, axis, residual, return_stats,
+            out,
+        )  # fmt: skip
         if plain is not None:
-            y, stats = plain
-            return (y, stats[:, 0], stats[:, 1]) if return_stats else y
+            return plain
         kept = {"running_mean": running_mean, "running_var": running_var}
         elsewhere = foreign.on_memory(
             self.name,
@@ -137,7 +138,7 @@ class BatchNorm(Around):
             raise TypeError(f"{self.name} without training=True needs running_mean= and running_var=")
         else:
             mean, rstd = given.known(*running)
-            self._infer(given, added, mean, rstd, result)
+            self._write(given, added, mean, rstd, result)
         y = arrays.finish(result, out)
         return (y, mean, rstd) if return_stats else y
 
@@ -153,41 +154,46 @@ class BatchNorm(Around):
         given.refuse_one_element()
         written = [np.asarray(result), *(running or [])]
         weights, biases = given.weights(*written)
-        stats = np.full((given.channels, 3), np.nan)
+        stats = np.full((given.channels, _dispatch.KEPT_MOMENTS), np.nan)
         if given.x.size:
             call = given.x, weights, biases, given.axis, given.eps, added, result
             found = self._kernels.plain_training(*call)
-            if found is None:
+            if found is not None:
+                stats = found[1]
+            elif given.whole(self._kernels):
                 inputs = [given.x, added, weights, biases]
                 given.run(self._kernels, "forward", inputs, [result, stats], (given.eps,))
             else:
-                stats = found[1]
+                stats = self._kernels.ordered_moments(given.in_order(given.x, added), given.eps)
+                self._write(given, added, stats[:, 0], stats[:, 1], result, stats[:, 3])
             given.move(running, stats, momentum)
         return stats[:, 0].copy(), stats[:, 1].copy()
 
-    def _infer(
+    def _write(
         self,
         given: _Channels,
         added: np.ndarray | None,
         mean: np.ndarray,
         rstd: np.ndarray,
         result: np.ndarray,
+        lost: np.ndarray | float = 0.0,
     ) -> None:
-        table = given.table(mean, rstd)
-        if not given.x.size:
-            return
-        y = self._kernels.plain_inference(given.x, table, given.axis, added, result)
-        if y is None:
-            target = np.asarray(result)
-            call = (
-                self._kernels.inference,
-                "forward",
-                [given.x, added],
-                [target],
-                given.axis,
-                [given.dtype] * 3,
-            )
-            arrays.write(arrays.along_axis(*call, weight=(table,)))
+        """Write the result for known statistics, of which the means may have lost something."""
+        self._write_elements(given, "forward", [given.x, added], given.table(mean, rstd, lost), result)
+
+    def _write_elements(
+        self,
+        given: _Channels,
+        direction: str,
+        inputs: list[np.ndarray | None],
+        table: np.ndarray,
+        result: np.ndarray,
+        parameters: tuple[float, ...] = (),
+    ) -> None:
+        """Run what looks at each element for itself, with a table of numbers of the channels."""
+        if given.x.size:
+            call = self._kernels.elements, direction, inputs, [np.asarray(result)], given.axis
+            arrays.write(arrays.along_axis(*call, [given.dtype] * 3, parameters, weight=(table,)))
 
     def backward(
         self,
@@ -287,11 +293,17 @@ class BatchNorm(Around):
             weights, _ = given.weights(np.asarray(result))
             call = gradient, source, weights, given.axis, given.eps, bool(training), stats, result
             found = self._kernels.plain_backward(*call)
-            if found is None:
+            if found is not None:
+                sums = found[1]
+            elif given.whole(self._kernels):
                 inputs = [gradient, source, weights, stats]
                 given.run(self._kernels, "x", inputs, [result, sums], (given.eps, float(bool(training))))
             else:
-                sums = found[1]
+                if stats is None:
+                    stats = self._kernels.ordered_moments(given.in_order(source), given.eps)
+                ordered = given.in_order(gradient, source)
+                sums, table = self._kernels.ordered_slopes(ordered, stats, weights)
+                self._write_elements(given, "x", [gradient, source], table, result, (float(bool(training)),))
         dweight, dbias = (
             None if kept is None else arrays.cast(sums[:, k], given.dtype)
             for k, kept in enumerate((weight, bias))
@@ -362,7 +374,7 @@ class _Channels:
         with np.errstate(all="ignore"):
             return mean.astype(np.float64), 1 / np.sqrt(var.astype(np.float64) + self.eps)
 
-    def table(self, mean: np.ndarray, rstd: np.ndarray) -> np.ndarray:
+    def table(self, mean: np.ndarray, rstd: np.ndarray, lost: np.ndarray | float) -> np.ndarray:
         """What inference subtracts, multiplies with and adds, where what the mean loses in the dtype is."""
         weight, bias = self._given.values()
         dtype = arrays.computing_dtype(self.dtype)
@@ -370,9 +382,21 @@ class _Channels:
         with np.errstate(all="ignore"):
             factor = rstd if weight is None else rstd * np.asarray(weight, np.float64)
             table[0] = mean
-            shift = (table[0].astype(np.float64) - mean) * factor
+            shift = ((table[0].astype(np.float64) - mean) - lost) * factor
             table[1], table[2] = factor, shift if bias is None else shift + np.asarray(bias, np.float64)
         return table
+
+    @property
+    def split(self) -> tuple[int, int, int]:
+        return arrays.split_axis(self.x.shape, self.axis)
+
+    def whole(self, kernels: _dispatch.BatchNormKernels) -> bool:
+        """Whether each channel is summed and written before the next one."""
+        return kernels.takes_whole(self.split)
+
+    def in_order(self, *read: np.ndarray | None) -> _dispatch.OrderedSums:
+        """The sums of arrays of any layout."""
+        return _dispatch.OrderedSums(self.split, arrays.computing_dtype(self.dtype), *read)
 
     def refuse_one_element(self) -> None:
         if self.count == 1 and self.channels:

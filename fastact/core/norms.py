@@ -65,20 +65,14 @@ class Rows:
         eps: Any,
         residual: Any,
         residual_out: Any,
-        wanted: bool,
         out: Any,
-    ) -> tuple[Any, tuple[np.ndarray, np.ndarray]]:
-        """The result, with mean and rstd of each row where they are `wanted`."""
-        wanted = bool(wanted)
-        plain = self.kernels.plain_forward(x, weight, bias, axis, eps, residual, residual_out, wanted, out)
-        if plain is not None:
-            y, stats = plain
-            return y, (stats[..., :1], stats[..., 1:]) if wanted else ()
+    ) -> tuple[Any, np.ndarray, np.ndarray]:
+        """The result, with mean and rstd of each row, of arrays of any layout."""
         given = {"x": x, "weight": weight, "bias": bias, "residual": residual}
         elsewhere = foreign.on_memory(
             self.name,
             {**given, "residual_out": residual_out, "out": out},
-            partial(self.forward, axis=axis, eps=eps, wanted=wanted),
+            partial(self.forward, axis=axis, eps=eps),
         )
         if elsewhere is not NotImplemented:
             return elsewhere
@@ -117,7 +111,7 @@ class Rows:
             )
         back = np.argsort(order)
         mean, rstd = stats[..., :1].transpose(back), stats[..., 1:].transpose(back)
-        return arrays.finish(result, out), (mean, rstd)
+        return arrays.finish(result, out), mean, rstd
 
     def backward(
         self, dy: Any, x: Any, weight: Any, bias: Any, axis: Any, eps: Any, known: Any, out: Any
@@ -153,10 +147,12 @@ class Rows:
         length = math.prod(shape)
         total = np.zeros(2 * length)
         if source.size:
-            kind = layouts.dtype_along(length, dtype)
-            total = self._differentiate(
-                gradient, source, target, order, kind, length, weights, biases, number, stats, total
+            read = [a.copy() if arrays.overlap_partly(a, target) else a for a in (gradient, source)]
+            rows = [a.transpose(order) for a in (*read, target)]
+            found = self._differentiate(
+                rows, layouts.dtype_along(length, dtype), length, weights, biases, number, stats
             )
+            total = total if found is None else found
         dweight, dbias = (
             None if kept is None else arrays.cast(total[k * length : (k + 1) * length], dtype).reshape(shape)
             for k, kept in enumerate((weights, biases))
@@ -165,36 +161,27 @@ class Rows:
 
     def _differentiate(
         self,
-        dy: np.ndarray,
-        x: np.ndarray,
-        target: np.ndarray,
-        order: tuple[int, ...],
+        rows: list[np.ndarray],
         kind: np.dtype,
         length: int,
         weights: np.ndarray | None,
         biases: np.ndarray | None,
         eps: float,
         stats: np.ndarray | None,
-        total: np.ndarray,
-    ) -> np.ndarray:
-        """Write the gradient of x into `target` and give those of weight and bias, one after the other.
+    ) -> np.ndarray | None:
+        """Write the gradient of x and give those of weight and bias, one after another, where they are given.
 
-        Arrays whose rows are not one after another in memory are copied as a whole: the sums are those of
-        rows in C order.
+        `rows` are dy, x and where the gradient of x goes, rows last.
         """
-        moved = target.transpose(order)
-        rows = [
-            (a if arrays.is_ready(a, kind) else a.astype(kind, order="C")).reshape(-1, length)
-            for a in (dy.transpose(order), x.transpose(order))
-        ]
-        apart = not any(arrays.overlap_partly(a, target) for a in (dy, x))
-        direct = apart and arrays.is_ready(moved, kind)
-        written = moved.reshape(-1, length) if direct else np.empty_like(rows[0])
-        found = self.kernels.plain_backward(*rows, weights, biases, -1, eps, stats, written)
-        if not direct:
-            with np.errstate(all="ignore"):
-                arrays.write(partial(moved.__setitem__, ..., written.reshape(moved.shape)))
-        return total if found[1] is None else found[1]
+        if all(arrays.is_ready(a, kind) for a in rows):
+            dy, x, target = (a.reshape(-1, length) for a in rows)
+            return self.kernels.plain_backward(dy, x, weights, biases, -1, eps, stats, target)[1]
+        columns = 2 * length if self.kernels.centred else length
+        total = None if weights is None and biases is None else np.zeros(2 * columns)
+        step = partial(self.kernels.backward_in_slabs, *rows, kind, length, weights, eps, stats, total)
+        with np.errstate(all="ignore"):
+            arrays.write(step)
+        return None if total is None else _dispatch.whole_totals(total)
 
     def _rows_last(self, axis: Any, x: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The order of axes in which those of a row come last, and the shape of a row."""
@@ -232,6 +219,7 @@ class LayerNorm(Around):
     def __init__(self, row: Pass) -> None:
         super().__init__(row)
         self._rows = Rows(row.name)
+        self._plain = self._rows.kernels.plain_forward
 
     def __call__(
         self,
@@ -301,8 +289,11 @@ class LayerNorm(Around):
         >>> fa.layer_norm(x, eps=0.0).round(3).tolist()
         [[-1.225, 0.0, 1.225], [-0.707, -0.707, 1.414]]
         """
-        y, stats = self._rows.forward(x, weight, bias, axis, eps, residual, residual_out, return_stats, out)
-        return (y, *stats) if return_stats else y
+        plain = self._plain(x, weight, bias, axis, eps, residual, residual_out, return_stats, out)
+        if plain is not None:
+            return plain
+        found = self._rows.forward(x, weight, bias, axis, eps, residual, residual_out, out)
+        return found if return_stats else found[0]
 
     def backward(
         self,
@@ -371,6 +362,7 @@ class RmsNorm(Around):
     def __init__(self, row: Pass) -> None:
         super().__init__(row)
         self._rows = Rows(row.name)
+        self._plain = self._rows.kernels.plain_forward
 
     def __call__(
         self,
@@ -430,8 +422,11 @@ class RmsNorm(Around):
         >>> fa.rms_norm(np.array([[3.0, 4.0, 0.0, 0.0]])).round(3).tolist()
         [[1.2, 1.6, 0.0, 0.0]]
         """
-        y, stats = self._rows.forward(x, weight, None, axis, eps, residual, residual_out, return_stats, out)
-        return (y, stats[1]) if return_stats else y
+        plain = self._plain(x, weight, None, axis, eps, residual, residual_out, return_stats, out)
+        if plain is not None:
+            return plain
+        y, _, rstd = self._rows.forward(x, weight, None, axis, eps, residual, residual_out, out)
+        return (y, rstd) if return_stats else y
 
     def backward(
         self,

@@ -1,6 +1,8 @@
-// Norms of channels: each position along an axis has a mean and a spread over all other axes. Where elements of a
-// channel follow each other they are taken run by run, otherwise many channels side by side, row after row. A thread
-// goes over its channels as often as needed, so what fits into its cache comes from memory once.
+// Norms of channels: each position along an axis has a mean and a spread over all other axes.
+//
+// Channels of which each lies in runs and fits into a cache are taken whole, one after another, so that what is summed
+// comes from memory once (`batch_norm`, `batch_norm_backward`). All others are summed in ranges of all channels, which
+// threads share (`channel_sums`); the caller adds the ranges up in order, and a second kernel goes over the elements.
 #pragma once
 
 #include <algorithm>
@@ -9,279 +11,457 @@
 #include "formulas/norms.hpp"
 #include "loops/blocks.hpp"
 #include "loops/channels.hpp"
-#include "loops/lines.hpp"
 #include "loops/norms.hpp"
 #include "loops/scratch.hpp"
 #include "loops/strips.hpp"
 #include "loops/sums.hpp"
+#include "ranges.hpp"
 
 namespace fastact {
 
-// So many channels that lie side by side are worked on together: 1 KiB of each row in float32, of which fewer would be
-// read from pages that are forgotten before the next pass.
-inline constexpr Size channels_at_once = 256;
+// -- Sums -------------------------------------------------------------------------------------
 
-// As NormSums, of `channels_at_once` columns or fewer side by side: add(row, column, first, second).
-template <int count, class T> class ColumnSums {
-  public:
-    template <class Columns, class Add> ColumnSums(Size rows, Columns columns, Add add) {
-        Size row = 0;
-        for (; row + deep <= rows; row += deep) add_rows<deep>(row, columns, add);
-        for (; row < rows; ++row) add_rows<1>(row, columns, add);
+// What is added up of channel c is of(c)(i, first, second) of its elements i in memory.
+
+// Distances from a centre and their squares.
+template <class T> struct Distances {
+    const T *x, *centre;
+
+    void ask(Size at, Size size) const { prefetch(x + at, size); }
+
+    auto of(Size c) const {
+        return [x = x, centre = centre[c]](Size i, T& distances, T& squares) {
+            const T distance = x[i] - centre;
+            distances += distance;
+            squares = math::fma(distance, distance, squares);
+        };
     }
-    double first(Size column) const { return value(0, column); }
-    double second(Size column) const { return value(count - 1, column); }
+};
+template <class T> struct DistancesOfSums {
+    const T *x, *residual, *centre;
 
-  private:
-    static constexpr Size deep = 8;
-    static constexpr bool carries = sizeof(T) == 8;
+    void ask(Size at, Size size) const { prefetch(x + at, size), prefetch(residual + at, size); }
+    auto of(Size c) const {
+        return [x = x, residual = residual, centre = centre[c]](Size i, T& distances, T& squares) {
+            const T distance = (x[i] + residual[i]) - centre;
+            distances += distance;
+            squares = math::fma(distance, distance, squares);
+        };
+    }
+};
+// At a scale of each channel, its centre too; `residual` may be null.
+template <class T> struct ScaledDistances {
+    const T *x, *residual, *centre, *scale;
 
-    alignas(line) double sums[count][channels_at_once] = {};
-    alignas(line) double errors[count][carries ? channels_at_once : 1] = {};
+    void ask(Size, Size) const {}
+    auto of(Size c) const {
+        return [x = x, residual = residual, centre = centre[c], scale = scale[c]](Size i, T& distances, T& squares) {
+            const T distance = (residual ? x[i] + residual[i] : x[i]) * scale - centre;
+            distances += distance;
+            squares = math::fma(distance, distance, squares);
+        };
+    }
+};
 
-    double value(int k, Size column) const { return sums[k][column] + (carries ? errors[k][column] : 0.0); }
+// The gradient times the normalised value, and the gradient.
+template <class T> struct Slopes {
+    const T *dy, *x, *high, *rstd, *shift;
 
-    template <Size depth, class Columns, class Add> void add_rows(Size row, Columns columns, Add add) {
-        const Size width = columns;
+    void ask(Size at, Size size) const { prefetch(dy + at, size), prefetch(x + at, size); }
+    auto of(Size c) const {
+        return [dy = dy, x = x, standard = Standard<T>{high[c], rstd[c], shift[c]}](Size i, T& products, T& total) {
+            products = math::fma(dy[i], standard(x[i]), products);
+            total += dy[i];
+        };
+    }
+};
+
+// Rows of `width` columns side by side: `chain` rows add what they have in the dtype before it joins a float64 sum.
+template <class T, class Terms>
+[[gnu::flatten, gnu::noinline]] void sum_columns(Terms terms, Size rows, Size width, Size step, PairedSums<T> sums) {
+    Size row = 0;
+    for (; row + chained_rows <= rows; row += chained_rows)
 #pragma GCC ivdep
-        for (Size column = 0; column < width; ++column) {
+        for (Size c = 0; c < width; ++c) {
             T first = 0, second = 0;
-            each(Known<depth>(), [&](Size piece) { add(row + piece, column, first, second); });
-            join(0, column, double(first));
-            if constexpr (count > 1) join(1, column, double(second));
+            const auto add = terms.of(c);
+            each(Known<chained_rows>(), [&](Size k) { add((row + k) * step + c, first, second); });
+            sums.add(c, double(first), double(second));
         }
-    }
-    void join(int k, Size column, double term) {
-        const double before = sums[k][column], sum = before + term, part = sum - before;
-        if constexpr (carries) errors[k][column] += (before - (sum - part)) + (term - part);
-        sums[k][column] = sum;
-    }
-};
-
-// How a kernel sees its channels: `width` of them, of `rows` runs of `length` elements, a `step` apart.
-template <class T> struct Channels {
-    Size width, rows, length, step;
-
-    // What is done with an element is given as of(channel), of which runs have one for all of their elements.
-    // What of(channel)(element, first, second) adds up of every channel, by result(channel, first, second).
-    template <int count, class Of, class Result> void sum(Of of, Result result) const {
-        if (length > 1)
-            sum_runs<count>(of, result);
-        else
-            sum_columns<count>(width, of, result);
-    }
-
-    // of(channel)(element) for all elements.
-    template <class Of> [[gnu::flatten]] void each_element(const T* out, Of of) const {
-        for (Size row = 0; row < rows; ++row)
-            if (length > 1)
-                for (Size channel = 0; channel < width; ++channel) {
-                    const Size at = row * step + channel * length;
-                    const auto body = of(channel);
-                    from_line(out + at, length, [=](Size start, Size stop) {
+    for (; row < rows; ++row)
 #pragma GCC ivdep
-                        for (Size i = start; i < stop; ++i) body(at + i);
-                    });
-                }
-            else
-#pragma GCC ivdep
-                for (Size channel = 0; channel < width; ++channel) of(channel)(row * step + channel);
+        for (Size c = 0; c < width; ++c) {
+            T first = 0, second = 0;
+            terms.of(c)(row * step + c, first, second);
+            sums.add(c, double(first), double(second));
+        }
+}
+
+// A run of one channel.
+template <class T, class Terms>
+[[gnu::flatten, gnu::noinline]] void sum_run(Terms terms, Size at, Size length, Size channel, PairedSums<T> sums) {
+    const auto add = terms.of(channel);
+    const NormSums<2, T> found(length, [=](Size i, T& first, T& second) { add(at + i, first, second); });
+    sums.add(channel, found.first(), found.second());
+}
+
+// Numbers of each channel, repeated until a row of them fills vectors.
+template <class T> class Repeated {
+  public:
+    Repeated(Size channels, Size times) : channels(channels), times(times) {}
+    const T* operator()(const T* numbers) {
+        if (times == 1) return numbers;
+        T* const to = memory + used;
+        for (Size k = 0; k < times; ++k) std::copy_n(numbers, channels, to + k * channels);
+        used += channels * times;
+        return to;
     }
 
   private:
-    template <int count, class Of, class Result> [[gnu::flatten]] void sum_runs(Of of, Result result) const {
-        for (Size channel = 0; channel < width; ++channel) {
-            const auto add = of(channel);
-            Total first, second;
-            for (Size row = 0; row < rows; ++row) {
-                const Size at = row * step + channel * length;
-                const NormSums<count, T> sums(length, [=](Size i, T& one, T& other) { add(at + i, one, other); });
-                first.add(sums.first()), second.add(sums.second());
-            }
-            result(channel, first.high + first.low, second.high + second.low);
-        }
-    }
-    template <int count, class Columns, class Of, class Result>
-    [[gnu::flatten]] void sum_columns(Columns columns, Of of, Result result) const {
-        const ColumnSums<count, T> sums(rows, columns, [=, step = step](Size row, Size channel, T& one, T& other) {
-            of(channel)(row * step + channel, one, other);
-        });
-        for (Size channel = 0; channel < width; ++channel) result(channel, sums.first(channel), sums.second(channel));
-    }
+    const Size channels, times;
+    Size used = 0;
+    const Scratch<T, 4 * widest_repeated> memory;
 };
 
-// What is known of the channels that are worked on together.
-template <class T> struct Standards {
-    T high[channels_at_once], low[channels_at_once], factor[channels_at_once], shift[channels_at_once];
-    double mean[channels_at_once], rstd[channels_at_once], variance[channels_at_once];
-
-    void set(Size channel, double of_mean, double of_rstd) {
-        mean[channel] = of_mean, rstd[channel] = of_rstd;
-        high[channel] = T(of_mean), low[channel] = T(of_mean - double(high[channel]));
+// The rows of a range, of which several are taken as one where channels are few.
+template <class T, class Make>
+void sum_rows(Axis axis, Size row, Size rows, Size tile, Make make, PairedSums<T> sums) {
+    const Size channels = axis.length, times = rows_side_by_side(axis), width = times * channels;
+    if (times == 1) {
+        const Size c = tile * channels_at_once, count = std::min(channels_at_once, channels - c);
+        const auto of_tile = [=](const T* numbers) { return numbers + c; };
+        return sum_columns(make(row * channels + c, of_tile), rows, count, channels, sums.from(c));
     }
-    Standard<T> of(Size channel) const { return {high[channel], low[channel], T(rstd[channel])}; }
-};
-
-// The corrected two-pass algorithm (norms.hpp).
-template <class T>
-[[gnu::noinline]] void find_standards(const Channels<T>& channels, const T* x, double eps, Standards<T>& known) {
-    const double count = double(channels.rows * channels.length);
-    T* const centre = known.high;
-    channels.template sum<1>([=](Size) { return [=](Size i, T& sum, T&) { sum += x[i]; }; },
-                             [&](Size channel, double sum, double) { centre[channel] = T(sum / count); });
-    channels.template sum<2>(
-        [=](Size channel) {
-            return [=, centre = centre[channel]](Size i, T& distances, T& squares) {
-                const T distance = x[i] - centre;
-                distances += distance;
-                squares = math::fma(distance, distance, squares);
-            };
-        },
-        [&](Size channel, double sum, double squares) {
-            const double offset = sum / count, variance = squares / count - offset * offset;
-            known.variance[channel] = variance < 0 ? 0 : variance;
-            known.rstd[channel] = 1 / math::sqrt(known.variance[channel] + eps);
-            known.mean[channel] = double(centre[channel]) + offset;
-            known.low[channel] = T(offset);
-        });
+    const Scratch<double, 4 * widest_repeated> memory;
+    std::fill_n(static_cast<double*>(memory), 4 * width, 0.0);
+    const auto wide = PairedSums<T>::at(memory, width, 2 * width);
+    Repeated<T> repeated(channels, times);
+    const Size rest = rows % times;
+    sum_columns(make(row * channels, repeated), rows / times, width, width, wide);
+    for (Size c = 0; c < width; ++c) {
+        sums.add(c % channels, wide.first[c], wide.second[c]);
+        if (wide.twofold) sums.add(c % channels, wide.lost_first[c], wide.lost_second[c]);
+    }
+    const auto as_they_are = [](const T* numbers) { return numbers; };
+    sum_columns(make((row + rows - rest) * channels, as_they_are), rest, channels, channels, sums);
 }
 
-// body(first, channels) for channels first..last of an array, as many at a time as are worked on together: one
-// whose elements follow each other, otherwise those side by side.
-template <class T, class Body> void each_channels(Axis axis, Size first, Size last, Body body) {
-    const auto [outer, length, inner] = axis;
-    for (Size channel = first, count; channel < last; channel += count) {
-        count = inner > 1 ? 1 : std::min(channels_at_once, last - channel);
-        body(channel, Channels<T>{count, outer, inner, length * inner});
+// make(at, numbers) gives the terms of elements from `at` on, of whose channels `numbers` finds the numbers.
+// out[1]: of each range the sums of all channels, to which its elements are added. There are `place.step` channels in
+// all, of which these are some from `place.index` on.
+template <class T, class Make> void each_channel_range(const Call& call, Size first, Size last, Make make) {
+    using Sums = PairedSums<T>;
+    const auto [outer, channels, inner] = call.axis;
+    const Size tiles = tiles_of(call.axis), columns = 2 * call.place.step, positions = positions_of(call.axis);
+    for (Size unit = first; unit < last; ++unit) {
+        const Size range = unit / tiles, tile = unit % tiles, from = range * call.group;
+        const Size count = std::min(call.group, positions - from);
+        double* partial = static_cast<double*>(call.out[1]) + range * (Sums::twofold ? 2 : 1) * columns;
+        const Sums sums = Sums::at(partial, call.place.step, columns).from(call.place.index);
+        if (inner == 1) {
+            sum_rows<T>(call.axis, from, count, tile, make, sums);
+            continue;
+        }
+        const auto terms = make(0, [](const T* numbers) { return numbers; });
+        const Size pieces = (inner + segment - 1) / segment;
+        for (Size piece = from; piece < from + count; ++piece) {
+            const Size row = piece / pieces, start = piece % pieces * segment;
+            sum_run<T>(terms, (row * channels + tile) * inner + start, std::min(segment, inner - start), tile, sums);
+        }
     }
 }
 
-// in: x, residual, weight, bias; out: the result, of each channel its mean, rstd and variance.
-template <class T> void batch_norm(const Call& call, Size first, Size last) {
-    const T* weight = input<T>(call, 2);
-    const T* bias = input<T>(call, 3);
-    double* stats = static_cast<double*>(call.out[1]);
-    const Scratch<Standards<T>, 1> memory;
-    Standards<T>& known = *memory;
-    each_channels<T>(call.axis, first, last, [&](Size channel, Channels<T> channels) {
-        const Size at = channel * channels.length;
-        const T* x = input<T>(call, 0) + at;
-        T* out = output<T>(call) + at;
-        if (const T* residual = input<T>(call, 1)) {
-            residual += at;
-            channels.each_element(out, [=](Size) { return [=](Size i) { out[i] = x[i] + residual[i]; }; });
-            x = out;
-        }
-        find_standards(channels, x, call.parameters[0], known);
-        for (Size c = 0; c < channels.width; ++c) {
-            known.factor[c] = T(known.rstd[c] * (weight ? double(weight[channel + c]) : 1.0));
-            known.shift[c] = bias ? bias[channel + c] : T(0);
-            double* kept = stats + 3 * (channel + c);
-            kept[0] = known.mean[c], kept[1] = known.rstd[c], kept[2] = known.variance[c];
-        }
-        const auto* standards = &known;
-        channels.each_element(out, [=](Size c) {
-            const T high = standards->high[c], low = standards->low[c];
-            return [=, factor = standards->factor[c], shift = standards->shift[c]](Size i) {
-                out[i] = math::fma((x[i] - high) - low, factor, shift);
-            };
-        });
-    });
-}
-
-// in: dy, x, weight, the mean and rstd of each channel, or null: then they are found again; out: dx, of each
-// channel the gradients of its weight and bias. The second parameter says whether the statistics are those of x.
-template <class T> void batch_norm_backward(const Call& call, Size first, Size last) {
-    const T* weight = input<T>(call, 2);
-    const double* stats = input<double>(call, 3);
-    double* gradients = static_cast<double*>(call.out[1]);
-    const bool training = call.parameters[1] != 0;
-    const Scratch<Standards<T>, 1> memory;
-    Standards<T>& known = *memory;
-    const Scratch<T, 2 * channels_at_once> more;
-    T *const mean = more, *const product = mean + channels_at_once;
-    each_channels<T>(call.axis, first, last, [&](Size channel, Channels<T> channels) {
-        const Size at = channel * channels.length;
-        const T *dy = input<T>(call, 0) + at, *x = input<T>(call, 1) + at;
-        T* out = output<T>(call) + at;
-        if (!stats) find_standards(channels, x, call.parameters[0], known);
-        for (Size c = 0; c < channels.width; ++c) {
-            if (stats) known.set(c, stats[2 * (channel + c)], stats[2 * (channel + c) + 1]);
-            known.factor[c] = T(known.rstd[c] * (weight ? double(weight[channel + c]) : 1.0));
-        }
-        const auto* standards = &known;
-        const double count = double(channels.rows * channels.length);
-        channels.template sum<2>(
-            [=](Size c) {
-                return [=, standard = standards->of(c)](Size i, T& total, T& products) {
-                    total += dy[i];
-                    products = math::fma(dy[i], standard(x[i]), products);
-                };
-            },
-            [&](Size c, double total, double products) {
-                gradients[2 * (channel + c)] = products, gradients[2 * (channel + c) + 1] = total;
-                mean[c] = training ? T(total / count) : T(0), product[c] = training ? T(products / count) : T(0);
-            });
-        channels.each_element(out, [=](Size c) {
-            const NormGradient<T> gradient{mean[c], product[c], standards->factor[c]};
-            return [=, standard = standards->of(c)](Size i) { out[i] = gradient(dy[i], standard(x[i])); };
-        });
-    });
-}
-
-// With known statistics: (x + residual - mean) * factor + shift.
-// in: x, residual, the means of all channels, their factors and their shifts one after another.
-template <class T>
-[[gnu::flatten]] void batch_norm_inference(const Call& call, Size first, Size last) {
+// in: x, residual, the centres of all channels, and their scales or null.
+template <class T> void channel_sums(const Call& call, Size first, Size last) {
     const T *x = input<T>(call, 0), *residual = input<T>(call, 1);
-    const T *means = input<T>(call, 2), *factors = means + call.axis.length, *shifts = factors + call.axis.length;
-    T* out = output<T>(call);
-    const auto single = [=](Size at, Size stop, Size channel, auto with_residual) {
-        const T mean = means[channel], factor = factors[channel], shift = shifts[channel];
+    const T *centre = input<T>(call, 2), *scale = input<T>(call, 3);
+    if (scale)
+        each_channel_range<T>(call, first, last, [=](Size at, auto&& numbers) {
+            return ScaledDistances<T>{x + at, residual ? residual + at : nullptr, numbers(centre), numbers(scale)};
+        });
+    else if (residual)
+        each_channel_range<T>(call, first, last, [=](Size at, auto&& numbers) {
+            return DistancesOfSums<T>{x + at, residual + at, numbers(centre)};
+        });
+    else
+        each_channel_range<T>(call, first, last,
+                              [=](Size at, auto&& numbers) { return Distances<T>{x + at, numbers(centre)}; });
+}
+
+// in: dy, x, and of all channels what their values are normalised with, a Standard's members one after another.
+template <class T> void channel_gradient_sums(const Call& call, Size first, Size last) {
+    const T *dy = input<T>(call, 0), *x = input<T>(call, 1);
+    const T *high = input<T>(call, 2), *rstd = high + call.place.step, *shift = rstd + call.place.step;
+    each_channel_range<T>(call, first, last, [=](Size at, auto&& numbers) {
+        return Slopes<T>{dy + at, x + at, numbers(high), numbers(rstd), numbers(shift)};
+    });
+}
+
+// -- Elements ---------------------------------------------------------------------------------
+
+// What is written of an element of channel c is of(c)(i), element i in memory.
+
+// (x + residual - mean) * factor + shift.
+template <class T> struct Normalized {
+    const T *x, *mean, *factor, *shift;
+
+    auto of(Size c) const {
+        return [x = x, mean = mean[c], factor = factor[c], shift = shift[c]](Size i) {
+            return math::fma(x[i] - mean, factor, shift);
+        };
+    }
+};
+template <class T> struct NormalizedSum {
+    const T *x, *residual, *mean, *factor, *shift;
+
+    auto of(Size c) const {
+        return [x = x, residual = residual, mean = mean[c], factor = factor[c], shift = shift[c]](Size i) {
+            return math::fma((x[i] + residual[i]) - mean, factor, shift);
+        };
+    }
+};
+
+// What the mean and the spread of the channel take back of its gradient is in the latter.
+template <class T> struct ChannelGradients {
+    const T *dy, *x, *high, *rstd, *shift, *factor, *mean, *product;
+
+    auto of(Size c) const {
+        return [dy = dy, x = x, standard = Standard<T>{high[c], rstd[c], shift[c]},
+                gradient = NormGradient<T>{factor[c], mean[c], product[c]}](Size i) {
+            return gradient(dy[i], standard(x[i]));
+        };
+    }
+};
+// Of known statistics, which do not depend on x.
+template <class T> struct ScaledGradients {
+    const T *dy, *factor;
+
+    auto of(Size c) const {
+        return [dy = dy, factor = factor[c]](Size i) { return dy[i] * factor; };
+    }
+};
+
+// The numbers of channels as a row of them that goes on past its end, so that a block of elements may begin anywhere.
+template <class T> class Wrapped {
+  public:
+    static constexpr Size most = 2048;
+
+    explicit Wrapped(Size channels) : channels(channels) {}
+    const T* operator()(const T* numbers) {
+        T* const to = memory + used;
+        const Size size = channels + block;
+        std::copy_n(numbers, channels, to);
+        for (Size filled = channels, more; filled < size; filled += more) {
+            more = std::min(filled, size - filled);
+            std::copy_n(to, more, to + filled);
+        }
+        used += size;
+        return to;
+    }
+
+  private:
+    const Size channels;
+    Size used = 0;
+    const Scratch<T, 6 * (most + block)> memory;
+};
+
+// make(numbers) gives the elements, of whose channels `numbers` finds the numbers.
+template <class T, class Make, class... Inputs>
+[[gnu::flatten]] void each_channel_element(const Call& call, Size first, Size last, Make make,
+                                           const Inputs*... inputs) {
+    const Axis axis = call.axis;
+    T* const out = output<T>(call);
+    if (axis.inner == 1 && axis.length <= Wrapped<T>::most && last - first >= std::max(8 * block, 4 * axis.length)) {
+        Wrapped<T> wrapped(axis.length);
+        const auto elements = make(wrapped);
+        blocks(
+            out + first, last - first,
+            [&](Size start, Size stop, T* to) {
+                for (Size from = start, end; from < stop; from = end) {
+                    end = std::min(from + block, stop);
+                    const Size channel = (first + from) % axis.length - from;
+                    T* const target = to - start;
+#pragma GCC ivdep
+                    for (Size i = from; i < end; ++i) target[i] = elements.of(channel + i)(first + i);
+                }
+            },
+            (inputs + first)...);
+        return;
+    }
+    const auto elements = make([](const T* numbers) { return numbers; });
+    channels(axis, first, last, [&](Size at, Size stop, Size channel) {
+        if (axis.inner == 1) {
+#pragma GCC ivdep
+            for (Size i = at; i < stop; ++i) out[i] = elements.of(channel + i - at)(i);
+            return;
+        }
+        const auto one = elements.of(channel);
         const auto run = [=](Size start, Size end, T* to) {
 #pragma GCC ivdep
-            for (Size i = start; i < end; ++i) {
-                const T value = with_residual.value ? x[at + i] + residual[at + i] : x[at + i];
-                to[i - start] = math::fma(value - mean, factor, shift);
-            }
+            for (Size i = start; i < end; ++i) to[i - start] = one(at + i);
         };
-        if constexpr (with_residual.value)
-            runs(out + at, stop - at, run, x + at, residual + at);
-        else
-            runs(out + at, stop - at, run, x + at);
-    };
-    const auto several = [=](Size at, Size stop, Size channel, auto with_residual) {
-        const T *mean = means + channel - at, *factor = factors + channel - at, *shift = shifts + channel - at;
-#pragma GCC ivdep
-        for (Size i = at; i < stop; ++i) {
-            const T value = with_residual.value ? x[i] + residual[i] : x[i];
-            out[i] = math::fma(value - mean[i], factor[i], shift[i]);
-        }
-    };
-    const auto all = [&](auto with_residual) {
-        channels(call.axis, first, last, [&](Size at, Size stop, Size channel) {
-            if (call.axis.inner > 1)
-                single(at, stop, channel, with_residual);
-            else
-                several(at, stop, channel, with_residual);
-        });
-    };
-    if (residual)
-        all(std::true_type());
-    else
-        all(std::false_type());
+        runs(out + at, stop - at, run, (inputs + at)...);
+    });
 }
 
-template <Half H> void staged_batch_norm_inference(const Call& call, Size first, Size last) {
+// in: x, residual, and of all channels the means, the factors and the shifts, one after another.
+template <class T> void channel_elements(const Call& call, Size first, Size last) {
+    const Size channels = call.axis.length;
+    const T *x = input<T>(call, 0), *residual = input<T>(call, 1);
+    const T *mean = input<T>(call, 2), *factor = mean + channels, *shift = factor + channels;
+    if (residual)
+        each_channel_element<T>(
+            call, first, last,
+            [=](auto&& numbers) {
+                return NormalizedSum<T>{x, residual, numbers(mean), numbers(factor), numbers(shift)};
+            },
+            x, residual);
+    else
+        each_channel_element<T>(
+            call, first, last,
+            [=](auto&& numbers) { return Normalized<T>{x, numbers(mean), numbers(factor), numbers(shift)}; }, x);
+}
+
+// in: dy, x, and of all channels the members of a Standard and of a NormGradient, one after another; whether the
+// statistics are those of x is the first parameter.
+template <class T> void channel_gradient_elements(const Call& call, Size first, Size last) {
+    const Size channels = call.axis.length;
+    const T *dy = input<T>(call, 0), *x = input<T>(call, 1), *table = input<T>(call, 2);
+    if (call.parameters[0] == 0)
+        return each_channel_element<T>(
+            call, first, last,
+            [=](auto&& numbers) { return ScaledGradients<T>{dy, numbers(table + 3 * channels)}; }, dy);
+    each_channel_element<T>(
+        call, first, last,
+        [=](auto&& numbers) {
+            const auto row = [&](Size k) { return numbers(table + k * channels); };
+            return ChannelGradients<T>{dy, x, row(0), row(1), row(2), row(3), row(4), row(5)};
+        },
+        dy, x);
+}
+
+template <Half H> void staged_channel_elements(const Call& call, Size first, Size last) {
     const Scratch<float, read_size> values, residuals;
     for (Size at = first, count; at < last; at += count) {
         count = std::min(read_size, last - at);
         widen(input<H>(call, 0) + at, values, count);
         if (call.in[1]) widen(input<H>(call, 1) + at, residuals, count);
         const float* others = call.in[1] ? residuals - at : nullptr;
-        batch_norm_inference<float>(
-            {nullptr, {values - at, others, call.in[2]}, {values - at}, call.axis}, at, at + count);
+        channel_elements<float>({nullptr, {values - at, others, call.in[2]}, {values - at}, call.axis}, at, at + count);
         narrow(values, output<H>(call) + at, count);
+    }
+}
+
+template <Half H> void staged_channel_gradient_elements(const Call& call, Size first, Size last) {
+    const Scratch<float, read_size> gradients, values;
+    for (Size at = first, count; at < last; at += count) {
+        count = std::min(read_size, last - at);
+        widen(input<H>(call, 0) + at, gradients, count);
+        widen(input<H>(call, 1) + at, values, count);
+        channel_gradient_elements<float>(
+            {call.parameters, {gradients - at, values - at, call.in[2]}, {gradients - at}, call.axis}, at, at + count);
+        narrow(gradients, output<H>(call) + at, count);
+    }
+}
+
+// -- Whole channels ---------------------------------------------------------------------------
+
+// A channel that lies in runs. Terms and elements are those of one channel, number 0.
+struct Channel {
+    Axis axis;
+    Size channel;
+
+    Size count() const { return axis.outer * axis.inner; }
+    Size run(Size row) const { return (row * axis.length + channel) * axis.inner; }
+    Size place(Size i) const { return run(i / axis.inner) + i % axis.inner; }
+
+    template <class T, class Terms> [[gnu::flatten, gnu::noinline]] NormSums<2, T> sum(Terms terms) const {
+        const auto add = terms.of(0);
+        NormSums<2, T> sums;
+        // The next run lies elsewhere, where the hardware does not look for it.
+        const bool asks = asks_ahead<T>(axis.inner, axis.outer * axis.length * axis.inner * Size(sizeof(T)));
+        for (Size row = 0; row < axis.outer; ++row) {
+            if (asks && row + 1 < axis.outer) terms.ask(run(row + 1), axis.inner);
+            sums.include(axis.inner, [=, at = run(row)](Size i, T& first, T& second) { add(at + i, first, second); });
+        }
+        sums.finish();
+        return sums;
+    }
+    template <class T, class Elements> [[gnu::flatten, gnu::noinline]] void write(T* out, Elements elements) const {
+        const auto element = elements.of(0);
+        for (Size row = 0; row < axis.outer; ++row) {
+            const Size at = run(row);
+            from_line(out + at, axis.inner, [=](Size start, Size stop) {
+#pragma GCC ivdep
+                for (Size i = at + start; i < at + stop; ++i) out[i] = element(i);
+            });
+        }
+    }
+};
+
+template <class T> Moments channel_moments(Channel channel, const T* x, const T* residual, double eps) {
+    Centre<T> centre{sampled_mean<T>(channel.count(), [&](Size i) {
+        const Size at = channel.place(i);
+        return residual ? x[at] + residual[at] : x[at];
+    })};
+    const auto sum = [&] {
+        if (centre.scale != 1) return channel.sum<T>(ScaledDistances<T>{x, residual, &centre.at, &centre.scale});
+        return residual ? channel.sum<T>(DistancesOfSums<T>{x, residual, &centre.at})
+                        : channel.sum<T>(Distances<T>{x, &centre.at});
+    };
+    for (Moments found;;) {
+        const auto sums = sum();
+        if (!centre.moves(sums.first(), sums.second(), double(channel.count()), eps, found)) return found;
+    }
+}
+
+// in: x, residual, weight, bias; out: the result, of each channel its moments.
+template <class T> void batch_norm(const Call& call, Size first, Size last) {
+    const T *x = input<T>(call, 0), *residual = input<T>(call, 1);
+    const T *weight = input<T>(call, 2), *bias = input<T>(call, 3);
+    double* stats = static_cast<double*>(call.out[1]);
+    for (Size c = first; c < last; ++c) {
+        const Channel channel{call.axis, c};
+        const Moments found = channel_moments(channel, x, residual, call.parameters[0]);
+        const auto form =
+            ChannelForm<T>::of(found.mean(), found.lost(), found.rstd, weight ? weight[c] : 1, bias ? bias[c] : 0);
+        if (residual)
+            channel.write(output<T>(call), NormalizedSum<T>{x, residual, &form.mean, &form.factor, &form.shift});
+        else
+            channel.write(output<T>(call), Normalized<T>{x, &form.mean, &form.factor, &form.shift});
+        found.keep(stats + kept_moments * c);
+    }
+}
+
+// in: dy, x, weight, the mean and rstd of each channel, or null: then they are found again; out: dx, of each
+// channel the gradients of its weight and bias. The second parameter says whether the statistics are those of x.
+template <class T> void batch_norm_backward(const Call& call, Size first, Size last) {
+    const T *dy = input<T>(call, 0), *x = input<T>(call, 1), *weight = input<T>(call, 2);
+    const double* stats = input<double>(call, 3);
+    double* gradients = static_cast<double*>(call.out[1]);
+    const double eps = call.parameters[0];
+    const bool training = call.parameters[1] != 0;
+    for (Size c = first; c < last; ++c) {
+        const Channel channel{call.axis, c};
+        double mean, rstd;
+        if (stats) {
+            mean = stats[2 * c], rstd = stats[2 * c + 1];
+        } else {
+            const Moments found = channel_moments<T>(channel, x, nullptr, eps);
+            mean = found.mean(), rstd = found.rstd;
+        }
+        const auto standard = Standard<T>::of(mean, rstd);
+        const auto sums = channel.sum<T>(Slopes<T>{dy, x, &standard.high, &standard.rstd, &standard.shift});
+        const double count = double(channel.count()), products = sums.first(), total = sums.second();
+        const double factor = rstd * (weight ? double(weight[c]) : 1.0);
+        const auto gradient = NormGradient<T>::of(total / count, products / count, factor);
+        if (training)
+            channel.write(output<T>(call),
+                          ChannelGradients<T>{dy, x, &standard.high, &standard.rstd, &standard.shift, &gradient.rstd,
+                                              &gradient.mean, &gradient.product});
+        else
+            channel.write(output<T>(call), ScaledGradients<T>{dy, &gradient.rstd});
+        gradients[2 * c] = products, gradients[2 * c + 1] = total;
     }
 }
 

@@ -8,7 +8,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdint>
+#include <array>
 #include <type_traits>
 
 #include "call.hpp"
@@ -23,22 +23,29 @@
 
 namespace fastact {
 
-// One or two sums over a row in one go. add(i, first, second) adds what element i has to each.
-// Up to `deep` elements of a lane are added in the dtype's own precision, in registers; what these come to is
-// added in float64, that of float64 with what it loses in rounding. So the error does not grow with the row.
+// One or two sums over a row in one go, or over several pieces. add(i, first, second) adds what element i has to each.
+// Up to `deep` elements of a lane are added in the dtype's own precision, `chain` after one another, in registers; what
+// these come to is added in float64, that of float64 with what it loses in rounding. So the error does not grow with
+// the row.
 template <int count, class T> class NormSums {
   public:
+    NormSums() = default;
     template <class Add> NormSums(Size length, Add add) {
+        include(length, add);
+        finish();
+    }
+    template <class Add> void include(Size length, Add add) {
         Size start = 0;
         for (; start + deep * lanes <= length; start += deep * lanes) add_block<deep>(start, add);
         add_rest<deep / 2>(start, length, add);
-        fold<half / 2>();
     }
+    // After the last piece.
+    void finish() { fold<half / 2>(); }
     double first() const { return value(0); }
     double second() const { return value(count - 1); }
 
   private:
-    static constexpr Size deep = 8, half = lanes / 2;
+    static constexpr Size deep = 32, chain = 8, half = lanes / 2;
     static constexpr bool carries = sizeof(T) == 8;
 
     alignas(line) T partial[count][lanes];
@@ -51,7 +58,13 @@ template <int count, class T> class NormSums {
 #pragma GCC ivdep
         for (Size lane = 0; lane < lanes; ++lane) {
             T first = 0, second = 0;
-            each(Known<depth>(), [&](Size piece) { add(start + piece * lanes + lane, first, second); });
+            each(Known<std::max(depth / chain, Size(1))>(), [&](Size link) {
+                T one = 0, other = 0;
+                each(Known<std::min(depth, chain)>(), [&](Size piece) {
+                    add(start + (link * chain + piece) * lanes + lane, one, other);
+                });
+                first += one, second += other;
+            });
             partial[0][lane] = first;
             if constexpr (count > 1) partial[1][lane] = second;
         }
@@ -102,79 +115,65 @@ template <int count, class T> class NormSums {
     }
 };
 
-// Squares beyond these, or sums of them, leave the dtype's range: such rows are gone over again, scaled by a power
-// of 2, which rounds nothing.
-template <class T> struct Range {
-    static constexpr double smallest = sizeof(T) == 4 ? 0x1p-100 : 0x1p-960;
-    static constexpr double negligible = sizeof(T) == 4 ? 0x1p-70 : 0x1p-900;  // beside an eps of so much
-    static constexpr T scale = sizeof(T) == 4 ? T(0x1p70) : T(0x1p530);
+// The elements of a row: as they are, multiplied with a power of 2, or the sums with a residual, which are written.
+// What `sample` looks at, nothing is written of.
+template <class T> struct AsTheyAre {
+    const T* x;
+    T operator()(Size i) const { return x[i]; }
+    T sample(Size i) const { return x[i]; }
+};
+template <class T> struct AtScale {
+    const T* x;
+    T scale;
+    T operator()(Size i) const { return x[i] * scale; }
+    T sample(Size i) const { return x[i] * scale; }
+};
+template <class T> struct WithResidual {
+    const T *x, *residual;
+    T* sums;
+    T operator()(Size i) const { return sums[i] = sample(i); }
+    T sample(Size i) const { return x[i] + residual[i]; }
 };
 
-// What is known of a row: the mean in two parts, the variance (or the mean square), and 1 / sqrt(variance + eps).
-template <class T> struct Moments {
-    double centre, offset, variance, rstd;
-
-    template <class Standard> Standard standard() const {
-        if constexpr (std::is_same_v<Standard, Scaled<T>>)
-            return {T(rstd)};
-        else
-            return {T(centre), T(offset), T(rstd)};
-    }
+// The sums of distances from a centre and of their squares, or of the squares of the elements.
+struct SquareSums {
+    double distances, squares;
 };
-
-// The mean of a few elements all over the row: mostly a quarter of the spread from its mean, and read at once.
-template <class Value> auto sampled_mean(Size length, Value value) {
-    constexpr Size most = 16;
-    const Size count = std::min(most, length), step = length / count;
-    decltype(value(0)) sums[4] = {};
-    for (Size k = 0; k < count; ++k) sums[k % 4] += value(k * step);
-    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) / decltype(value(0))(count);
-}
-
-template <bool centred, bool scaled, class T>
-[[gnu::flatten]] Moments<T> scaled_moments(const T* x, Size length, double eps, T scale) {
-    const double count = double(length);
-    const auto value = [=](Size i) {
-        if constexpr (scaled)
-            return x[i] * scale;
-        else
-            return x[i];
-    };
-    T centre = 0;
-    double offset = 0, square;
+template <bool centred, class T, class Value>
+[[gnu::flatten, gnu::noinline]] SquareSums square_sums(Size length, T centre, Value value) {
     if constexpr (centred) {
-        centre = sampled_mean(length, value);
-        for (bool again = true;; again = false) {
-            const NormSums<2, T> sums(length, [=](Size i, T& distances, T& squares) {
-                const T distance = value(i) - centre;
-                distances += distance;
-                squares = math::fma(distance, distance, squares);
-            });
-            offset = sums.first() / count;
-            square = sums.second() / count - offset * offset;
-            if (!(again && offset * offset > square)) [[likely]]
-                break;
-            centre = T(double(centre) + offset);
-        }
-        square = square < 0 ? 0 : square;
+        const NormSums<2, T> sums(length, [=](Size i, T& distances, T& squares) {
+            const T distance = value(i) - centre;
+            distances += distance;
+            squares = math::fma(distance, distance, squares);
+        });
+        return {sums.first(), sums.second()};
     } else {
         const NormSums<1, T> sums(length, [=](Size i, T& squares, T&) {
-            squares = math::fma(value(i), value(i), squares);
+            const T element = value(i);
+            squares = math::fma(element, element, squares);
         });
-        square = sums.first() / count;
+        return {0, sums.first()};
     }
-    if constexpr (!scaled) return {double(centre), offset, square, 1 / math::sqrt(square + eps)};
-    const double unit = double(scale);
-    return {double(centre) / unit, offset / unit, square / unit / unit, unit / math::sqrt(square + eps * unit * unit)};
 }
 
-template <bool centred, class T> Moments<T> moments(const T* x, Size length, double eps) {
-    using Bounds = Range<T>;
-    const auto found = scaled_moments<centred, false>(x, length, eps, T(1));
-    const bool finite = found.variance - found.variance == 0;
-    if (finite && (found.variance >= Bounds::smallest || eps >= Bounds::negligible)) [[likely]]
-        return found;
-    return scaled_moments<centred, true>(x, length, eps, finite ? Bounds::scale : 1 / Bounds::scale);
+// Of x, or of the sums of x and a residual, which are written.
+template <bool centred, class T>
+Moments moments(const T* x, Size length, double eps, const T* residual = nullptr, T* summed = nullptr) {
+    Centre<T> centre{};
+    SquareSums sums;
+    const auto begin = [&](auto elements) {
+        if constexpr (centred) centre.at = sampled_mean<T>(length, [=](Size i) { return elements.sample(i); });
+        sums = square_sums<centred>(length, centre.at, elements);
+    };
+    if (residual)
+        begin(WithResidual<T>{x, residual, summed});
+    else
+        begin(AsTheyAre<T>{x});
+    Moments found;
+    while (centre.moves(sums.distances, sums.squares, double(length), eps, found)) [[unlikely]]
+        sums = square_sums<centred>(length, centre.at, AtScale<T>{residual ? summed : x, centre.scale});
+    return found;
 }
 
 // -- Forward ----------------------------------------------------------------------------------
@@ -189,32 +188,62 @@ template <class Body> void with_known_weights(bool weighted, bool biased, Body b
     body(No(), No());
 }
 
+// body(start, stop, to) for a row of an output, past the caches where it is said so.
+template <class T, class Body> void each_block_of_row(T* out, Size length, bool streams, Body body) {
+    if (!streams) return from_line(out, length, [=](Size start, Size stop) { body(start, stop, out + start); });
+    alignas(line) T buffer[block];
+    const Size lead = to_next_line(out);
+    for (Size start = 0, stop = std::min(lead ? lead : block, length); start < length;
+         start = stop, stop = std::min(stop + block, length)) {
+        body(start, stop, buffer);
+        stream(buffer, out + start, stop - start);
+    }
+}
+
 template <bool weighted, bool biased, class Standard, class T>
 [[gnu::flatten, gnu::noinline]] void write_normalized(const T* x, const T* weight, const T* bias, T* out, Size length,
-                                                      Standard standard) {
-    from_line(out, length, [=](Size start, Size stop) {
+                                                      bool streams, Standard standard) {
+    each_block_of_row(out, length, streams, [=](Size start, Size stop, T* to) {
 #pragma GCC ivdep
 #pragma GCC unroll 2
         for (Size i = start; i < stop; ++i) {
             const T value = standard(x[i]);
             if constexpr (weighted && biased)
-                out[i] = math::fma(value, weight[i], bias[i]);
+                to[i - start] = math::fma(value, weight[i], bias[i]);
             else if constexpr (weighted)
-                out[i] = value * weight[i];
+                to[i - start] = value * weight[i];
             else if constexpr (biased)
-                out[i] = value + bias[i];
+                to[i - start] = value + bias[i];
             else
-                out[i] = value;
+                to[i - start] = value;
         }
     });
 }
 
-template <class T> void add_residual(const T* x, const T* residual, T* out, Size length) {
-#pragma GCC ivdep
-    for (Size i = 0; i < length; ++i) out[i] = x[i] + residual[i];
+// Whether rows are asked for one ahead: of more than the second cache has, several of which fit into the first.
+template <class T> bool asks_ahead(Size length, Size bytes) {
+    return bytes > 1 << 20 && length * Size(sizeof(T)) <= 1 << 13;
 }
 
+// How the rows of an array go through memory, whoever works on which of them.
+struct Passing {
+    bool asks, streams;  // for what comes; past the caches
+
+    template <class T> static Passing of(const Call& call, bool in_place) {
+        const Size bytes = call.axis.outer * call.axis.length * Size(sizeof(T));
+        return {asks_ahead<T>(call.axis.length, bytes), bytes > cached && !in_place};
+    }
+};
+
 template <bool centred, class T> using StandardOf = std::conditional_t<centred, Standard<T>, Scaled<T>>;
+
+// Of a row whose spread is beyond what the dtype divides by: the row and what is known of it at another scale.
+template <class T>
+[[gnu::noinline, gnu::cold]] Moments brought_to_scale(const T* x, T* out, Size length, Moments found) {
+    const T scale = found.rstd > 1 ? Range<T>::up : Range<T>::down;
+    for (Size i = 0; i < length; ++i) out[i] = x[i] * scale;
+    return found.scaled(double(scale));
+}
 
 // in: x, residual, weight, bias; out: the result, of each row its mean and rstd, x + residual.
 // A few rows are summed before the first is written: what comes of the sums, a root among it, takes as long as a row of
@@ -222,36 +251,40 @@ template <bool centred, class T> using StandardOf = std::conditional_t<centred, 
 template <bool centred, class T> void norm_rows(const Call& call, Size first, Size last) {
     using Standard = StandardOf<centred, T>;
     const Size length = call.axis.length;
+    const double eps = call.parameters[0];
     const T* residual = input<T>(call, 1);
     const T* weight = input<T>(call, 2);
     const T* bias = input<T>(call, 3);
-    T* sums = residual && call.out[2] ? static_cast<T*>(call.out[2]) : output<T>(call);
+    T* const out = output<T>(call);
+    T* const sums = residual && call.out[2] ? static_cast<T*>(call.out[2]) : out;
     double* stats = static_cast<double*>(call.out[1]);
-    const bool prefetches = prefetches_rows<T>(call.axis, first, last);
+    const auto passing = Passing::of<T>(call, out == call.in[0] || residual);
     for (Size begin = first, end; begin < last; begin = end) {
         end = std::min(begin + (length <= 1024 ? rows_at_once : 1), last);
         Standard standards[rows_at_once];
+        const T* from[rows_at_once];
         for (Size row = begin; row < end; ++row) {
             const Size at = row * length;
             const T* x = input<T>(call, 0) + at;
-            if (prefetches) prefetch(x + length, length);
-            if (residual) {
-                if (prefetches) prefetch(residual + at + length, length);
-                add_residual(x, residual + at, sums + at, length);
-                x = sums + at;
+            if (passing.asks) prefetch(x + length, length);
+            if (passing.asks && residual) prefetch(residual + at + length, length);
+            Moments found = residual ? moments<centred>(x, length, eps, residual + at, sums + at)
+                                     : moments<centred>(x, length, eps);
+            if (stats) stats[2 * row] = found.mean(), stats[2 * row + 1] = found.rstd;
+            from[row - begin] = residual ? sums + at : x;
+            if (!Range<T>::divides(found.rstd)) [[unlikely]] {
+                found = brought_to_scale(from[row - begin], out + at, length, found);
+                from[row - begin] = out + at;
             }
-            const auto found = moments<centred>(x, length, call.parameters[0]);
-            standards[row - begin] = found.template standard<Standard>();
-            if (stats) stats[2 * row] = found.centre + found.offset, stats[2 * row + 1] = found.rstd;
+            standards[row - begin] = Standard::around(T(found.centre), found.offset, found.rstd);
         }
-        const T* from = residual ? sums : input<T>(call, 0);
         with_known_weights(weight, bias, [&](auto weighted, auto biased) {
             for (Size row = begin; row < end; ++row)
-                write_normalized<weighted.value, biased.value>(from + row * length, weight, bias,
-                                                               output<T>(call) + row * length, length,
-                                                               standards[row - begin]);
+                write_normalized<weighted.value, biased.value>(from[row - begin], weight, bias, out + row * length,
+                                                               length, passing.streams, standards[row - begin]);
         });
     }
+    if (passing.streams) end_of_stream();
 }
 
 template <bool centred, Half H> void staged_norm_rows(const Call& call, Size first, Size last) {
@@ -273,133 +306,173 @@ template <bool centred, Half H> void staged_norm_rows(const Call& call, Size fir
 
 // -- Backward ---------------------------------------------------------------------------------
 
-// Where the sums of a range go: of each position of a row those of dy * value, and of dy.
-struct WeightSums {
-    double *products, *gradients;
+// Two sums of each position of a row, or of each channel, and what they lose.
+template <class T> struct PairedSums {
+    double *first, *second, *lost_first, *lost_second;
+
+    // Of float64; float32 loses nothing in float64 that is worth a mention.
+    static constexpr bool twofold = sizeof(T) == 8;
+
+    template <bool both = true> void add(Size i, double one, double other) const {
+        join(first, lost_first, i, one);
+        if constexpr (both) join(second, lost_second, i, other);
+    }
+    PairedSums from(Size start) const {
+        return {first + start, second + start, twofold ? lost_first + start : nullptr,
+                twofold ? lost_second + start : nullptr};
+    }
+    // In memory one after another, `length` numbers each.
+    static PairedSums at(double* sums, Size length, Size columns) {
+        return {sums, sums + length, sums + columns, sums + columns + length};
+    }
+
+  private:
+    static void join(double* sums, double* lost, Size i, double term) {
+        const double before = sums[i], sum = before + term, part = sum - before;
+        if constexpr (twofold) lost[i] += (before - (sum - part)) + (term - part);
+        sums[i] = sum;
+    }
+};
+
+// What is known of a row where its gradient is written.
+template <class Standard, class T> struct RowGradient {
+    Standard standard;
+    NormGradient<T> gradient;
 };
 
 // What the mean and the spread take back of a row's gradient.
 template <bool centred, bool weighted, class T>
 [[gnu::flatten, gnu::noinline]] NormGradient<T> norm_gradient(const T* dy, const T* x, const T* weight, Size length,
-                                                              StandardOf<centred, T> standard) {
+                                                              double rstd, StandardOf<centred, T> standard) {
     const auto gradient = [=](Size i) { return weighted ? dy[i] * weight[i] : dy[i]; };
     const double count = double(length);
     if constexpr (centred) {
         const NormSums<2, T> sums(length, [=](Size i, T& mean, T& product) {
-            mean += gradient(i);
-            product = math::fma(gradient(i), standard(x[i]), product);
+            const T slope = gradient(i);
+            mean += slope;
+            product = math::fma(slope, standard(x[i]), product);
         });
-        return {T(sums.first() / count), T(sums.second() / count), standard.rstd};
+        return NormGradient<T>::of(sums.first() / count, sums.second() / count, rstd);
     } else {
         const NormSums<1, T> sums(length, [=](Size i, T& product, T&) {
             product = math::fma(gradient(i), standard(x[i]), product);
         });
-        return {T(0), T(sums.first() / count), standard.rstd};
+        return NormGradient<T>::of(0, sums.first() / count, rstd);
     }
 }
 
-// The gradient of x; and, of some rows, what they have for those of the weights: set by the first, added to by others.
-enum class Adds { nothing, first, further };
-template <bool weighted, Adds adds, class Standard, class T>
+template <bool weighted, class Row, class T>
 [[gnu::flatten, gnu::noinline]] void write_norm_gradient(const T* dy, const T* x, const T* weight, T* out, Size length,
-                                                         Standard standard, NormGradient<T> gradient, T* products,
-                                                         T* totals) {
+                                                         Row row) {
+    from_line(out, length, [=](Size start, Size stop) {
 #pragma GCC ivdep
-    for (Size i = 0; i < length; ++i) {
-        const T slope = dy[i], value = standard(x[i]);
-        out[i] = gradient(weighted ? slope * weight[i] : slope, value);
-        if constexpr (adds == Adds::first) products[i] = slope * value, totals[i] = slope;
-        if constexpr (adds == Adds::further) products[i] = math::fma(slope, value, products[i]), totals[i] += slope;
-    }
+        for (Size i = start; i < stop; ++i)
+            out[i] = row.gradient(weighted ? dy[i] * weight[i] : dy[i], row.standard(x[i]));
+    });
 }
 
-template <class T> void add_to(double* sums, const T* terms, Size count) {
+// Of so many rows, and what they have together for the gradients of the weights. Of all rows an element is read before
+// one is written: rows may lie a multiple of 4 KiB apart, and a load is taken for one of what has just been stored at
+// such a distance, and waits for it.
+template <bool centred, bool weighted, class Rows, class Row, class T>
+[[gnu::flatten, gnu::noinline]] void write_norm_gradients(Rows rows, const T* dy, const T* x, const T* weight, T* out,
+                                                          Size length, bool streams, const Row* known,
+                                                          PairedSums<T> sums) {
+    std::array<Row, Rows::value> row;
+    std::copy_n(known, Rows::value, row.begin());
+    const auto write = [=](Size start, Size stop, T* to, Size step) {
 #pragma GCC ivdep
-    for (Size i = 0; i < count; ++i) sums[i] += double(terms[i]);
+        for (Size i = start; i < stop; ++i) {
+            T product = 0, total = 0, results[Rows::value];
+            each(rows, [&](Size k) {
+                const T slope = dy[k * length + i], value = row[k].standard(x[k * length + i]);
+                results[k] = row[k].gradient(weighted ? slope * weight[i] : slope, value);
+                product = math::fma(slope, value, product), total += slope;
+            });
+            sums.template add<centred>(i, double(product), double(total));
+            each(rows, [&](Size k) { to[k * step + i] = results[k]; });
+        }
+    };
+    if (!streams) return from_line(out, length, [=](Size start, Size stop) { write(start, stop, out, length); });
+    alignas(line) T buffer[Rows::value * block];
+    const Size lead = to_next_line(out);
+    for (Size start = 0, stop = std::min(lead ? lead : block, length); start < length;
+         start = stop, stop = std::min(stop + block, length)) {
+        write(start, stop, buffer - start, block);
+        each(rows, [&](Size k) { stream(buffer + k * block, out + k * length + start, stop - start); });
+    }
 }
 
 // `rows_at_once` rows or fewer.
 template <bool centred, bool weighted, class T>
 void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const double* stats, T* out, Size rows,
-                                Size length, double eps, WeightSums sums) {
+                                Size length, double eps, Passing passing, PairedSums<T> sums) {
     using Standard = StandardOf<centred, T>;
-    // Away from the output, and from each other, by what is no multiple of 4 KiB: a load is taken for one of what has
-    // been stored at such a distance, and waits for it.
-    constexpr Size room = 1024, page = 4096, quarter = page / 4 / Size(sizeof(T));
-    const Scratch<T, 2 * room + 5 * quarter> memory;
-    const auto beside = std::uintptr_t(out) + page / 2 - std::uintptr_t(static_cast<T*>(memory));
-    T* const products = memory + Size(beside % page / line * line / sizeof(T));
-    T* const totals = products + room + quarter;
-    Standard standards[rows_at_once];
-    NormGradient<T> gradients[rows_at_once];
-    const auto find = [&](Size row) {
+    RowGradient<Standard, T> known[rows_at_once];
+    for (Size row = 0; row < rows; ++row) {
         const Size at = row * length;
-        standards[row] = stats ? Standard::of(stats[2 * row], stats[2 * row + 1])
-                               : moments<centred>(x + at, length, eps).template standard<Standard>();
-        gradients[row] = norm_gradient<centred, weighted>(dy + at, x + at, weight, length, standards[row]);
-    };
-    // What fits is written while it is in the cache closest by.
-    const bool at_once = length <= room;
-    for (Size row = 0; row < rows && !at_once; ++row) find(row);
-    for (Size start = 0; start < length; start += room) {
-        const Size count = std::min(room, length - start);
-        for (Size row = 0; row < rows; ++row) {
-            const Size at = row * length + start;
-            const auto write = [&](auto adds) {
-                write_norm_gradient<weighted, decltype(adds)::value>(
-                    dy + at, x + at, weight + (weighted ? start : 0), out + at, count, standards[row], gradients[row],
-                    products, totals);
-            };
-            if (at_once) find(row);
-            if (!sums.products)
-                write(std::integral_constant<Adds, Adds::nothing>());
-            else if (row == 0)
-                write(std::integral_constant<Adds, Adds::first>());
-            else
-                write(std::integral_constant<Adds, Adds::further>());
+        if (passing.asks) prefetch(dy + at + length, length), prefetch(x + at + length, length);
+        double rstd;
+        if (stats) {
+            rstd = stats[2 * row + 1];
+            known[row].standard = Standard::of(stats[2 * row], rstd);
+        } else {
+            const Moments found = moments<centred>(x + at, length, eps);
+            rstd = found.rstd;
+            known[row].standard = Standard::around(T(found.centre), found.offset, found.rstd);
         }
-        if (!sums.products) continue;
-        add_to(sums.products + start, products, count);
-        if constexpr (centred) add_to(sums.gradients + start, totals, count);
+        known[row].gradient =
+            norm_gradient<centred, weighted>(dy + at, x + at, weight, length, rstd, known[row].standard);
+        if (!sums.first) write_norm_gradient<weighted>(dy + at, x + at, weight, out + at, length, known[row]);
+    }
+    if (!sums.first) return;
+    if (rows == rows_at_once)
+        return write_norm_gradients<centred, weighted>(Known<rows_at_once>(), dy, x, weight, out, length,
+                                                             passing.streams, known, sums);
+    for (Size row = 0; row < rows; ++row) {
+        const Size at = row * length;
+        write_norm_gradients<centred, weighted>(Known<1>(), dy + at, x + at, weight, out + at, length,
+                                                passing.streams, known + row, sums);
     }
 }
 
 // `stats` has the mean and rstd of each row, or is null: then they are found again.
 template <bool centred, class T>
 void norm_gradient_rows(const T* dy, const T* x, const T* weight, const double* stats, T* out, Size rows, Size length,
-                        double eps, WeightSums sums) {
+                        double eps, Passing passing, PairedSums<T> sums) {
     for (Size row = 0; row < rows; row += rows_at_once) {
         const Size at = row * length, count = std::min(rows_at_once, rows - row);
         const double* known = stats ? stats + 2 * row : nullptr;
         const auto some = weight ? norm_gradient_rows_at_once<centred, true, T>
                                  : norm_gradient_rows_at_once<centred, false, T>;
-        some(dy + at, x + at, weight, known, out + at, count, length, eps, sums);
+        some(dy + at, x + at, weight, known, out + at, count, length, eps, passing, sums);
     }
 }
 
-// in: dy, x, weight, the mean and rstd of each row; out: dx, of each range the sums of weight and bias, or null.
-// body(row, rows, sums) for ranges first..last.
-template <bool centred, class Body> void each_range(const Call& call, Size first, Size last, Body body) {
+// in: dy, x, weight, the mean and rstd of each row; out: dx, of each range the sums for weight and bias, to which its
+// rows are added, or null. body(row, rows, sums) for ranges first..last.
+template <bool centred, class T, class Body> void each_range(const Call& call, Size first, Size last, Body body) {
+    using Sums = PairedSums<T>;
     const Size length = call.axis.length, columns = centred ? 2 * length : length;
     double* partial = static_cast<double*>(call.out[1]);
     for (Size unit = first; unit < last; ++unit) {
         const Size row = unit * call.group;
-        double* products = partial ? partial + unit * columns : nullptr;
-        if (partial) std::fill_n(products, columns, 0.0);
-        const WeightSums sums{products, partial ? products + length : nullptr};
-        body(row, std::min(call.group, call.axis.outer - row), sums);
+        double* sums = partial ? partial + unit * (Sums::twofold ? 2 : 1) * columns : nullptr;
+        body(row, std::min(call.group, call.axis.outer - row), sums ? Sums::at(sums, length, columns) : Sums{});
     }
 }
 
 template <bool centred, class T> void norm_rows_backward(const Call& call, Size first, Size last) {
     const Size length = call.axis.length;
     const double* stats = input<double>(call, 3);
-    each_range<centred>(call, first, last, [&](Size row, Size rows, WeightSums sums) {
+    const auto passing = Passing::of<T>(call, call.out[0] == call.in[0] || call.out[0] == call.in[1]);
+    each_range<centred, T>(call, first, last, [&](Size row, Size rows, PairedSums<T> sums) {
         const Size at = row * length;
         norm_gradient_rows<centred>(input<T>(call, 0) + at, input<T>(call, 1) + at, input<T>(call, 2),
                                     stats ? stats + 2 * row : nullptr, output<T>(call) + at, rows, length,
-                                    call.parameters[0], sums);
+                                    call.parameters[0], passing, sums);
     });
+    if (passing.streams) end_of_stream();
 }
 
 template <bool centred, Half H> void staged_norm_rows_backward(const Call& call, Size first, Size last) {
@@ -407,7 +480,7 @@ template <bool centred, Half H> void staged_norm_rows_backward(const Call& call,
     const Size most = fit < rows_at_once ? 1 : fit / rows_at_once * rows_at_once;
     const double* stats = input<double>(call, 3);
     const Scratch<float, longest_half_row> gradients, values;
-    each_range<centred>(call, first, last, [&](Size row, Size rows, WeightSums sums) {
+    each_range<centred, float>(call, first, last, [&](Size row, Size rows, PairedSums<float> sums) {
         for (Size end = row + rows, some; row < end; row += some) {
             some = std::min(most, end - row);
             const Size at = row * length, size = some * length;
@@ -415,7 +488,7 @@ template <bool centred, Half H> void staged_norm_rows_backward(const Call& call,
             widen(input<H>(call, 1) + at, values, size);
             norm_gradient_rows<centred, float>(gradients, values, input<float>(call, 2),
                                                stats ? stats + 2 * row : nullptr, gradients, some, length,
-                                               call.parameters[0], sums);
+                                               call.parameters[0], {}, sums);
             narrow<H>(gradients, output<H>(call) + at, size);
         }
     });

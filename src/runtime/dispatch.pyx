@@ -2,17 +2,20 @@
 
 cimport numpy as cnp
 from call cimport (
-    FASTACT_API, Added, Axis, Call, CheckedParameters, Entry, Function, Functions, Kernel, Plan, Processors,
-    Runs, Segment, Table, Work, add_ranges, available_threads, elements_in_runs, fastact_api, fastact_entry,
-    longest_half_row, one_thread_will_do, outputs_in_runs, own_threads, range_of, rows_at_once, segment,
-    set_judged, set_process_threads as store_process_threads, settle_in, sums_of, take_part, total_of, workers,
+    Added, Axis, Call, CheckedParameters, Entry, FASTACT_API, Function, Functions, Kernel, Numbers, Plan,
+    Processors, Runs, Segment, Table, Work, add_ranges, any_scaled, available_threads, chained_rows,
+    channel_range, elements_in_runs, fastact_api, fastact_entry, kept_moments, longest_half_row, move_centres,
+    one_thread_will_do, outputs_in_runs, own_threads, positions_of, range_of, rows_at_once, rows_of_bundle,
+    rows_side_by_side, samples_of, segment, set_centres, set_forms, set_gradients, set_judged,
+    set_process_threads as store_process_threads, set_running_forms, set_standards, settle_in, sums_of,
+    take_part, take_samples, takes_whole_channels, total_of, workers,
 )
 from cpython.contextvars cimport get_value
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, NAN, sqrt
+from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strcmp
@@ -34,6 +37,8 @@ cdef extern from "runtime/processor.hpp" namespace "fastact" nogil:
     int openmp()
 
 LONGEST_HALF_ROW = longest_half_row
+KEPT_MOMENTS = kept_moments
+"""So many numbers are known of a channel: mean, rstd, variance, and what the mean lost."""
 WEIGHT_SPAN = segment
 """A parameter's gradient is summed over ranges of so many elements."""
 cdef const Table* table = NULL
@@ -104,6 +109,7 @@ include "activation.pxi"
 include "rows.pxi"
 include "losses.pxi"
 include "norms.pxi"
+include "batch_norm.pxi"
 include "cells.pxi"
 include "layouts.pxi"
 include "compiled.pxi"

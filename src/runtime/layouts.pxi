@@ -109,3 +109,53 @@ cdef int run_parts(
             axis = (1, 1, axis[0] * axis[1] * axis[2])
     kernels.run(direction, inputs, outputs, parameters, axis, place, group)
     return 0
+
+
+cdef enum:
+    SLAB = 1 << 16  # elements of an array that is brought to kernels a part at a time, if a row is not longer
+
+
+cdef class InOrder:
+    """The elements of an array of any layout in C order and in one dtype, range by range of their flat positions.
+
+    An array that lies so is looked at where it is; of others a range comes through a buffer.
+    """
+
+    cdef cnp.ndarray memory
+    cdef object iterator
+
+    def __init__(self, cnp.ndarray array, cnp.dtype dtype, Py_ssize_t most, bint written=False):
+        cdef cnp.npy_intp size = min(most, cnp.PyArray_SIZE(array))
+        self.iterator = None
+        if cnp.PyArray_ISCARRAY_RO(array) and cnp.PyArray_TYPE(array) == dtype.num:
+            self.memory = flat(array)
+            return
+        self.memory = cnp.PyArray_SimpleNew(1, &size, dtype.num)
+        self.iterator = nditer(
+            array, flags=["external_loop", "buffered", "ranged"], order="C", casting="unsafe", op_dtypes=[dtype],
+            op_flags=[["writeonly" if written else "readonly", "contig", "aligned", "nbo"]],
+        )
+
+    cdef cnp.ndarray part(self, Py_ssize_t start, Py_ssize_t stop):
+        """Where a range is, or comes to be."""
+        return self.memory[start:stop] if self.iterator is None else self.memory[:stop - start]
+
+    cdef cnp.ndarray read(self, Py_ssize_t start, Py_ssize_t stop):
+        cdef cnp.ndarray part = self.part(start, stop)
+        cdef Py_ssize_t at = 0
+        if self.iterator is not None:
+            self.iterator.iterrange = start, stop
+            for chunk in self.iterator:
+                cnp.PyArray_CopyInto(part[at:at + cnp.PyArray_SIZE(chunk)], chunk)
+                at += cnp.PyArray_SIZE(chunk)
+        return part
+
+    cdef int write(self, Py_ssize_t start, Py_ssize_t stop) except -1:
+        """Bring what is in the part to its place."""
+        cdef Py_ssize_t at = 0
+        if self.iterator is not None:
+            self.iterator.iterrange = start, stop
+            for chunk in self.iterator:
+                cnp.PyArray_CopyInto(chunk, self.memory[at:at + cnp.PyArray_SIZE(chunk)])
+                at += cnp.PyArray_SIZE(chunk)
+        return 0

@@ -40,13 +40,14 @@ inline float measured_cost(const Work& work, int dtype, const double* parameters
         std::memset(&numbers, 0x3f, sizeof numbers);
         return numbers;
     }();
-    double result[2 * sample_size];
+    double result[2 * sample_size] = {};
     Call call{parameters, {&sample, &sample, &sample}, {result, nullptr}, {1, 1, sample_size}, {0, 1}, sample_size, 2};
     if (work.units == Units::outputs) call.axis = {1, sample_size / 2, 1}, call.in[2] = nullptr;
     if (work.units == Units::columns) call.axis = {1, sample_size, 1};
     if (work.units == Units::ranges) call.group = sample_size, call.out[1] = result;
-    if (work.units == Units::bundles)
-        call.axis = {4, sample_size / 4, 1}, call.group = 4, call.out[1] = result + sample_size;
+    if (work.units == Units::bundles || work.units == Units::tiles)
+        call.axis = {4, sample_size / 4, 1}, call.place = {0, sample_size / 4}, call.group = 4,
+        call.out[1] = result + sample_size;
     if (work.units == Units::channels) call.axis = {4, 1, sample_size / 4}, call.out[1] = result + sample_size;
     if (work.units == Units::states) {
         call.axis = {1, sample_size / most_parts, 1};

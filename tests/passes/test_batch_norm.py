@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from cases import FLOATS, HALVES, same_bits
@@ -10,7 +12,11 @@ from layouts import layouts
 import fastact as fa
 
 FORWARD, BACKWARD = fa.batch_norm.row.allowed
-SHAPES = ((7, 5), (1000, 3), (70, 130), (2, 3, 1), (3, 4, 50), (2, 3, 17, 40), (5, 70, 3, 3), (1, 2, 300))
+SHAPES = (
+    *((7, 5), (1000, 3), (70, 130), (2, 3, 1), (3, 4, 50), (2, 3, 17, 40), (5, 70, 3, 3), (1, 2, 300)),
+    # Summed in ranges: rows side by side, rows in tiles, runs in pieces.
+    *((30_001, 3), (333, 50), (20, 2500), (300, 1100), (2, 3, 33_000), (3, 2, 70, 500)),
+)
 
 
 def _draw(shape, dtype, axis=1, seed=0):
@@ -34,8 +40,14 @@ class Exact:
         along = self.along = tuple(-1 if i == axis % x.ndim else 1 for i in range(x.ndim))
         self.count = x.size // x.shape[axis]
         self.weight, self.bias = _wide(weight).reshape(along), _wide(bias).reshape(along)
-        self.mean = x.mean(self.others, keepdims=True) if mean is None else _wide(mean).reshape(along)
-        distance = x - self.mean
+        if mean is None:
+            # Around an element, exactly: a mean of 1e14 has no digits left of a spread of 1.
+            first = x[tuple(slice(None) if i == axis % x.ndim else slice(1) for i in range(x.ndim))]
+            offset = (x - first).mean(self.others, keepdims=True)
+            self.mean, distance = first + offset, x - first - offset
+        else:
+            self.mean = _wide(mean).reshape(along)
+            distance = x - self.mean
         self.var = (
             (distance**2).mean(self.others, keepdims=True) if var is None else _wide(var).reshape(along)
         )
@@ -166,7 +178,11 @@ def test_any_axis_is_that_of_a_moved_array(any_dtype, axis, training):
     assert _error(dx, exact_dx, term, any_dtype) <= BACKWARD
 
 
-@pytest.mark.parametrize("shape", [(5, 4, 6), (70, 90, 30), (20, 300, 1)])
+@pytest.mark.parametrize(
+    "shape",
+    [(5, 4, 6), (70, 90, 30), (20, 300, 1), (9_001, 5, 1), (150, 1, 700), (17, 9_000, 1), (2, 3, 33_000)],
+    ids=str,
+)
 @pytest.mark.parametrize("training", [True, False])
 def test_any_layout_and_any_threads_have_the_same_bits(any_dtype, shape, training):
     x, dy, residual, weight, bias, mean, var = _draw(shape, any_dtype)
@@ -212,6 +228,48 @@ def test_in_place(any_dtype, training):
     expected = fa.batch_norm(x, **given)
     fa.batch_norm(memory[: x.size].reshape(x.shape), **given, out=memory[7:].reshape(x.shape))
     assert same_bits(memory[7:].reshape(x.shape), expected)
+
+
+EXTREMES = {
+    "subnormal": lambda noise, t: noise * t.smallest_subnormal * 1000,
+    "squares below the range": lambda noise, t: noise * np.sqrt(t.tiny) / 64,
+    "squares beyond the range": lambda noise, t: noise * np.sqrt(t.max) * 8,
+    "near the end": lambda noise, t: noise / np.abs(noise).max() * t.max / 4,
+    "a large mean": lambda noise, t: noise + 0.05 / t.eps,
+}
+
+
+@pytest.mark.parametrize("case", EXTREMES)
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda d: d.__name__)
+@pytest.mark.parametrize("shape", [(900, 70), (200, 3), (3, 20, 100), (2, 3, 33_000)], ids=str)
+def test_extreme_values(dtype, shape, case):
+    _, _, _, weight, bias, _, _ = _draw(shape, dtype)
+    noise = np.random.default_rng(3).standard_normal(shape).astype(np.longdouble)
+    x = EXTREMES[case](noise, np.finfo(dtype)).astype(dtype)
+    # Of numbers so small, what divides by their spread is beyond the range.
+    eps = 1e-5 if case == "subnormal" else 0.0
+    exact = Exact(x, weight, bias, eps=eps)
+    y = fa.batch_norm(x, weight=weight, bias=bias, training=True, eps=eps)
+    assert _error(y, exact.y, exact.term, dtype) <= FORWARD
+
+
+@pytest.mark.parametrize("shape", [(300_000, 4), (2, 4, 150_000)], ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_any_layout_copies_no_array(any_dtype, shape, training):
+    """What is not plain comes through a buffer of a fixed size."""
+    x, dy, _, weight, bias, mean, var = _draw(shape, any_dtype)
+    known = {} if training else {"running_mean": mean, "running_var": var}
+    given = {"weight": weight, "bias": bias, "training": training, **known}
+    out = np.zeros_like(x)
+    x, dy, out = (np.asfortranarray(a) for a in (x, dy, out))
+    tracemalloc.start()
+    try:
+        fa.batch_norm(x, **given, out=out)
+        fa.batch_norm.backward(dy, x=x, **given, out=out)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**21
 
 
 def test_empty_arrays_move_no_running_statistics(any_dtype):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import fastact as fa
 from fastact import catalog
 
 NORMS = ("layer_norm", "rms_norm")
-LENGTHS = (1, 2, 3, 7, 31, 32, 33, 64, 100, 255, 256, 257, 300, 768, 1000, 2049, 17_000)
+LENGTHS = (1, 2, 3, 7, 31, 32, 33, 64, 100, 255, 256, 257, 300, 768, 1000, 1999, 2049, 17_000)
 BOUND = {row.name: row.allowed for row in catalog.passes}
 
 pytestmark = pytest.mark.parametrize("name", NORMS)
@@ -197,6 +198,44 @@ def test_squares_beyond_the_range_of_the_dtype(norm, name, dtype):
         np.testing.assert_allclose(again, y, rtol=4 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
 
 
+EXTREMES = {
+    "subnormal": lambda noise, t: noise * t.smallest_subnormal * 1000,
+    "tiny": lambda noise, t: noise * t.tiny * 8,
+    "squares below the range": lambda noise, t: noise * np.sqrt(t.tiny) / 64,
+    "squares beyond the range": lambda noise, t: noise * np.sqrt(t.max) * 8,
+    "near the end": lambda noise, t: noise / np.abs(noise).max() * t.max / 4,
+    "a large mean": lambda noise, t: noise + 0.05 / t.eps,
+    "a mean near the end": lambda noise, t: noise * t.eps * t.max + t.max / 4,
+    "an outlier": lambda noise, t: np.where(np.arange(noise.shape[-1]) == 3, np.sqrt(t.max) * 8, noise),
+}
+
+
+@pytest.mark.parametrize("case", EXTREMES)
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda d: d.__name__)
+@pytest.mark.parametrize("eps", [0.0, 1e-5])
+def test_extreme_values(norm, name, dtype, case, eps):
+    noise = np.random.default_rng(3).standard_normal((7, 777)).astype(np.longdouble)
+    x = EXTREMES[case](noise, np.finfo(dtype)).astype(dtype)
+    _, _, _, weight, bias = _draw(name, x.shape, dtype)
+    if case == "subnormal" and dtype is np.float64:
+        eps = max(eps, 1e-300)  # 1 / spread is no number of float64
+    exact = Exact(name, x, weight, bias, eps)
+    y = norm(x, **_given(weight, bias), eps=eps)
+    assert _error(y, exact.y, exact.term, dtype) <= BOUND[name][0]
+    copy = x.copy()
+    assert same_bits(norm(copy, **_given(weight, bias), eps=eps, out=copy), y)
+
+
+def test_squares_beyond_float16(norm, name):
+    x, *_ = _draw(name, (5, 300), np.float16)
+    x = (x * 1.5e4).astype(np.float16)
+    assert np.isfinite(x).all()
+    with np.errstate(over="ignore"):
+        assert np.isinf(x * x).any()
+    exact = Exact(name, x, eps=1e-5)
+    assert _error(norm(x, eps=1e-5), exact.y, exact.term, np.float16) <= BOUND[name][0]
+
+
 def test_rows_of_equal_values(norm, name, any_dtype):
     x = np.full((3, 50), 0.1, any_dtype)
     y = norm(x)
@@ -246,6 +285,33 @@ def test_any_layout_has_the_same_bits(norm, name, any_dtype, shape):
             assert same_bits(out.astype(x.dtype), y)
             assert norm.backward(dy, x=x, **_given(weight, bias), out=out)[0] is out
             assert same_bits(out.astype(x.dtype), gradients[0])
+
+
+@pytest.mark.parametrize("layout", ["fortran", "strided", "byteswapped"])
+def test_backward_of_any_layout_copies_no_array(norm, name, any_dtype, layout):
+    """What is not plain comes through a buffer of a fixed size, weights' gradients too."""
+    shape = (4096, 1024)
+    x, dy, _, weight, bias = _draw(name, shape, any_dtype)
+    out = np.zeros_like(x)
+    given = _given(weight, bias)
+    expected = norm.backward(dy, x=x, **given)
+    if layout == "byteswapped" and any_dtype not in FLOATS:
+        pytest.skip("bfloat16 has no other byte order")
+    bring = {
+        "fortran": np.asfortranarray,
+        "strided": lambda a: np.repeat(a, 2, 0)[::2],
+        "byteswapped": lambda a: a.astype(a.dtype.newbyteorder(">")),
+    }[layout]
+    x, dy, out = (bring(a) for a in (x, dy, out))
+    tracemalloc.start()
+    try:
+        found = norm.backward(dy, x=x, **given, out=out)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found[0] is out
+    assert peak < 2**21
+    assert all(same_bits(np.asarray(a).astype(b.dtype), b) for a, b in zip(found, expected, strict=True))
 
 
 @pytest.mark.parametrize("shape", [(700, 96), (33, 3000), (5, 16_000), (300, 768)])
