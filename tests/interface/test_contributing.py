@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,20 @@ def test_every_reader_belongs_to_a_class_and_reads_calls():
         if isinstance(thing, type) and issubclass(thing, _dispatch.Kernels)
     ]
     used = {base for kind in KINDS.values() for base in kind.__mro__ if base in readers}
+    used |= {type(held) for made in (*fa.activations.values(), *fa.passes.values()) for held in _held(made)}
     leaves = {
         reader for reader in readers if not any(issubclass(r, reader) and r is not reader for r in readers)
     }
     assert leaves <= used
-    text = (ROOT / "src" / "runtime" / "activation.pxi").read_text()
+    text = "".join(path.read_text() for path in (ROOT / "src" / "runtime").glob("*.pxi"))
     assert all(f"cdef class {reader.__name__}" in text for reader in leaves)
+
+
+def _held(made: object) -> Iterator[object]:
+    """What an object holds, and what that holds."""
+    for value in vars(made).values():
+        yield value
+        yield from vars(value).values() if type(value).__module__.startswith("fastact.core") else ()
 
 
 def test_no_other_place_asks_for_a_kind_by_its_name():
