@@ -66,7 +66,7 @@ cdef extern from "runtime/moments.hpp" namespace "fastact" nogil:
     bint any_scaled[T](const T*, Py_ssize_t) noexcept
     void set_forms[T](T*, Py_ssize_t, const double*, Numbers, Numbers) noexcept
     void set_running_forms[T](T*, Py_ssize_t, Numbers, Numbers, double, Numbers, Numbers, double*) noexcept
-    void set_standards[T](T*, Py_ssize_t, const double*, Py_ssize_t) noexcept
+    void set_distances[T](T*, Py_ssize_t, const double*, Py_ssize_t) noexcept
     void set_gradients[T](
         T*, Py_ssize_t, const double*, Py_ssize_t, Numbers, const double*, double, double*) noexcept
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 
 #include "math/bits.hpp"
 
@@ -88,10 +89,6 @@ template <class T, class Value> T sampled_mean(std::ptrdiff_t length, Value valu
 template <class T> struct Standard {
     T high, rstd, shift;
 
-    static Standard of(double mean, double rstd) {
-        const T high = T(mean);
-        return around(high, mean - double(high), rstd);
-    }
     // Where the mean is so far from `high`.
     static Standard around(T high, double offset, double rstd) { return {high, T(rstd), T(-offset * rstd)}; }
     T operator()(T value) const { return math::fma(value - high, rstd, shift); }
@@ -112,20 +109,50 @@ template <class T> struct ChannelForm {
 template <class T> struct Scaled {
     T rstd;
 
-    static Scaled of(double, double rstd) { return {T(rstd)}; }
     static Scaled around(T, double, double rstd) { return {T(rstd)}; }
     T operator()(T value) const { return value * rstd; }
 };
 
+// The distance from a mean, and that from 0 of a norm that leaves the mean where it is, at the scale of the spread by a
+// power of 2: it is rounded once. A gradient has the normalised value in two of its terms, where the roundings of that
+// would add up: rows of 2 to 7 elements were off by 5.7 ULP of the largest term.
+template <class T> struct Distance {
+    T high, unit;
+
+    T operator()(T value) const { return (value - high) * unit; }
+};
+template <class T> struct Length {
+    T high, unit;
+
+    T operator()(T value) const { return value * unit; }
+};
+
+// What makes the normalised value of a distance: distance * share + rest.
+struct Share {
+    double unit, share, rest;
+
+    // Where the mean is so far from what distances are taken from. The power of 2 is a number of the dtype.
+    template <class T> static Share of(double offset, double rstd) {
+        constexpr double least = std::numeric_limits<T>::min(), most = sizeof(T) == 4 ? 0x1p127 : 0x1p1023;
+        const double power = math::from_bits<double>(math::bits(rstd) & math::exponent_mask<double>);
+        const double unit = std::min(std::max(power, least), most);
+        return {unit, rstd / unit, -offset * rstd};
+    }
+    // Of all elements together.
+    double value(double distances, double ones) const { return distances * share + ones * rest; }
+};
+
 // dL/dx of a row, rstd (g - mean - product * value): of g = dy * weight, and of g times the normalised value, the means
-// are what the mean and the spread of the row take back.
+// are what the mean and the spread of the row take back. It is made of distances.
 template <class T> struct NormGradient {
     T rstd, mean, product;
 
-    static NormGradient of(double mean, double product, double rstd) {
-        return {T(rstd), T(-mean * rstd), T(-product * rstd)};
+    static NormGradient of(double mean, double product, double rstd, const Share& of) {
+        return {T(rstd), T(-(mean + product * of.rest) * rstd), T(-product * of.share * rstd)};
     }
-    T operator()(T gradient, T value) const { return math::fma(product, value, math::fma(gradient, rstd, mean)); }
+    T operator()(T gradient, T distance) const {
+        return math::fma(product, distance, math::fma(gradient, rstd, mean));
+    }
 };
 
 }  // namespace fastact

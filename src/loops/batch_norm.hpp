@@ -63,14 +63,14 @@ template <class T> struct ScaledDistances {
     }
 };
 
-// The gradient times the normalised value, and the gradient.
+// The gradient times the distance from the mean, and the gradient.
 template <class T> struct Slopes {
-    const T *dy, *x, *high, *rstd, *shift;
+    const T *dy, *x, *high, *unit;
 
     void ask(Size at, Size size) const { prefetch(dy + at, size), prefetch(x + at, size); }
     auto of(Size c) const {
-        return [dy = dy, x = x, standard = Standard<T>{high[c], rstd[c], shift[c]}](Size i, T& products, T& total) {
-            products = math::fma(dy[i], standard(x[i]), products);
+        return [dy = dy, x = x, distance = Distance<T>{high[c], unit[c]}](Size i, T& products, T& total) {
+            products = math::fma(dy[i], distance(x[i]), products);
             total += dy[i];
         };
     }
@@ -188,12 +188,12 @@ template <class T> void channel_sums(const Call& call, Size first, Size last) {
                               [=](Size at, auto&& numbers) { return Distances<T>{x + at, numbers(centre)}; });
 }
 
-// in: dy, x, and of all channels what their values are normalised with, a Standard's members one after another.
+// in: dy, x, and of all channels the members of a Distance, one after another.
 template <class T> void channel_gradient_sums(const Call& call, Size first, Size last) {
     const T *dy = input<T>(call, 0), *x = input<T>(call, 1);
-    const T *high = input<T>(call, 2), *rstd = high + call.place.step, *shift = rstd + call.place.step;
+    const T *high = input<T>(call, 2), *unit = high + call.place.step;
     each_channel_range<T>(call, first, last, [=](Size at, auto&& numbers) {
-        return Slopes<T>{dy + at, x + at, numbers(high), numbers(rstd), numbers(shift)};
+        return Slopes<T>{dy + at, x + at, numbers(high), numbers(unit)};
     });
 }
 
@@ -223,12 +223,12 @@ template <class T> struct NormalizedSum {
 
 // What the mean and the spread of the channel take back of its gradient is in the latter.
 template <class T> struct ChannelGradients {
-    const T *dy, *x, *high, *rstd, *shift, *factor, *mean, *product;
+    const T *dy, *x, *high, *unit, *factor, *mean, *product;
 
     auto of(Size c) const {
-        return [dy = dy, x = x, standard = Standard<T>{high[c], rstd[c], shift[c]},
+        return [dy = dy, x = x, distance = Distance<T>{high[c], unit[c]},
                 gradient = NormGradient<T>{factor[c], mean[c], product[c]}](Size i) {
-            return gradient(dy[i], standard(x[i]));
+            return gradient(dy[i], distance(x[i]));
         };
     }
 };
@@ -322,7 +322,7 @@ template <class T> void channel_elements(const Call& call, Size first, Size last
             [=](auto&& numbers) { return Normalized<T>{x, numbers(mean), numbers(factor), numbers(shift)}; }, x);
 }
 
-// in: dy, x, and of all channels the members of a Standard and of a NormGradient, one after another; whether the
+// in: dy, x, and of all channels the members of a Distance and of a NormGradient, one after another; whether the
 // statistics are those of x is the first parameter.
 template <class T> void channel_gradient_elements(const Call& call, Size first, Size last) {
     const Size channels = call.axis.length;
@@ -330,12 +330,12 @@ template <class T> void channel_gradient_elements(const Call& call, Size first, 
     if (call.parameters[0] == 0)
         return each_channel_element<T>(
             call, first, last,
-            [=](auto&& numbers) { return ScaledGradients<T>{dy, numbers(table + 3 * channels)}; }, dy);
+            [=](auto&& numbers) { return ScaledGradients<T>{dy, numbers(table + 2 * channels)}; }, dy);
     each_channel_element<T>(
         call, first, last,
         [=](auto&& numbers) {
             const auto row = [&](Size k) { return numbers(table + k * channels); };
-            return ChannelGradients<T>{dy, x, row(0), row(1), row(2), row(3), row(4), row(5)};
+            return ChannelGradients<T>{dy, x, row(0), row(1), row(2), row(3), row(4)};
         },
         dy, x);
 }
@@ -443,22 +443,24 @@ template <class T> void batch_norm_backward(const Call& call, Size first, Size l
     const bool training = call.parameters[1] != 0;
     for (Size c = first; c < last; ++c) {
         const Channel channel{call.axis, c};
-        double mean, rstd;
+        double mean, lost = 0, rstd;
         if (stats) {
             mean = stats[2 * c], rstd = stats[2 * c + 1];
         } else {
             const Moments found = channel_moments<T>(channel, x, nullptr, eps);
-            mean = found.mean(), rstd = found.rstd;
+            mean = found.mean(), lost = found.lost(), rstd = found.rstd;
         }
-        const auto standard = Standard<T>::of(mean, rstd);
-        const auto sums = channel.sum<T>(Slopes<T>{dy, x, &standard.high, &standard.rstd, &standard.shift});
-        const double count = double(channel.count()), products = sums.first(), total = sums.second();
+        const T high = T(mean);
+        const auto share = Share::of<T>((mean - double(high)) + lost, rstd);
+        const Distance<T> distance{high, T(share.unit)};
+        const auto sums = channel.sum<T>(Slopes<T>{dy, x, &distance.high, &distance.unit});
+        const double count = double(channel.count()), total = sums.second();
+        const double products = share.value(sums.first(), total);
         const double factor = rstd * (weight ? double(weight[c]) : 1.0);
-        const auto gradient = NormGradient<T>::of(total / count, products / count, factor);
+        const auto gradient = NormGradient<T>::of(total / count, products / count, factor, share);
         if (training)
-            channel.write(output<T>(call),
-                          ChannelGradients<T>{dy, x, &standard.high, &standard.rstd, &standard.shift, &gradient.rstd,
-                                              &gradient.mean, &gradient.product});
+            channel.write(output<T>(call), ChannelGradients<T>{dy, x, &distance.high, &distance.unit, &gradient.rstd,
+                                                               &gradient.mean, &gradient.product});
         else
             channel.write(output<T>(call), ScaledGradients<T>{dy, &gradient.rstd});
         gradients[2 * c] = products, gradients[2 * c + 1] = total;

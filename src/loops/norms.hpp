@@ -334,30 +334,37 @@ template <class T> struct PairedSums {
     }
 };
 
+template <bool centred, class T> using DistanceOf = std::conditional_t<centred, Distance<T>, Length<T>>;
+
 // What is known of a row where its gradient is written.
-template <class Standard, class T> struct RowGradient {
-    Standard standard;
+template <class Distance, class T> struct RowGradient {
+    Distance distance;
+    T share, rest;
     NormGradient<T> gradient;
+
+    T value(T distance) const { return math::fma(distance, share, rest); }
 };
 
 // What the mean and the spread take back of a row's gradient.
 template <bool centred, bool weighted, class T>
 [[gnu::flatten, gnu::noinline]] NormGradient<T> norm_gradient(const T* dy, const T* x, const T* weight, Size length,
-                                                              double rstd, StandardOf<centred, T> standard) {
+                                                              double rstd, const Share& share,
+                                                              DistanceOf<centred, T> distance) {
     const auto gradient = [=](Size i) { return weighted ? dy[i] * weight[i] : dy[i]; };
     const double count = double(length);
     if constexpr (centred) {
         const NormSums<2, T> sums(length, [=](Size i, T& mean, T& product) {
             const T slope = gradient(i);
             mean += slope;
-            product = math::fma(slope, standard(x[i]), product);
+            product = math::fma(slope, distance(x[i]), product);
         });
-        return NormGradient<T>::of(sums.first() / count, sums.second() / count, rstd);
+        const double mean = sums.first() / count;
+        return NormGradient<T>::of(mean, share.value(sums.second() / count, mean), rstd, share);
     } else {
         const NormSums<1, T> sums(length, [=](Size i, T& product, T&) {
-            product = math::fma(gradient(i), standard(x[i]), product);
+            product = math::fma(gradient(i), distance(x[i]), product);
         });
-        return NormGradient<T>::of(0, sums.first() / count, rstd);
+        return NormGradient<T>::of(0, share.value(sums.first() / count, 0), rstd, share);
     }
 }
 
@@ -367,7 +374,7 @@ template <bool weighted, class Row, class T>
     from_line(out, length, [=](Size start, Size stop) {
 #pragma GCC ivdep
         for (Size i = start; i < stop; ++i)
-            out[i] = row.gradient(weighted ? dy[i] * weight[i] : dy[i], row.standard(x[i]));
+            out[i] = row.gradient(weighted ? dy[i] * weight[i] : dy[i], row.distance(x[i]));
     });
 }
 
@@ -385,9 +392,9 @@ template <bool centred, bool weighted, class Rows, class Row, class T>
         for (Size i = start; i < stop; ++i) {
             T product = 0, total = 0, results[Rows::value];
             each(rows, [&](Size k) {
-                const T slope = dy[k * length + i], value = row[k].standard(x[k * length + i]);
-                results[k] = row[k].gradient(weighted ? slope * weight[i] : slope, value);
-                product = math::fma(slope, value, product), total += slope;
+                const T slope = dy[k * length + i], distance = row[k].distance(x[k * length + i]);
+                results[k] = row[k].gradient(weighted ? slope * weight[i] : slope, distance);
+                product = math::fma(slope, row[k].value(distance), product), total += slope;
             });
             sums.template add<centred>(i, double(product), double(total));
             each(rows, [&](Size k) { to[k * step + i] = results[k]; });
@@ -407,22 +414,22 @@ template <bool centred, bool weighted, class Rows, class Row, class T>
 template <bool centred, bool weighted, class T>
 void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const double* stats, T* out, Size rows,
                                 Size length, double eps, Passing passing, PairedSums<T> sums) {
-    using Standard = StandardOf<centred, T>;
-    RowGradient<Standard, T> known[rows_at_once];
+    RowGradient<DistanceOf<centred, T>, T> known[rows_at_once];
     for (Size row = 0; row < rows; ++row) {
         const Size at = row * length;
         if (passing.asks) prefetch(dy + at + length, length), prefetch(x + at + length, length);
-        double rstd;
+        double mean, lost = 0, rstd;
         if (stats) {
-            rstd = stats[2 * row + 1];
-            known[row].standard = Standard::of(stats[2 * row], rstd);
+            mean = stats[2 * row], rstd = stats[2 * row + 1];
         } else {
             const Moments found = moments<centred>(x + at, length, eps);
-            rstd = found.rstd;
-            known[row].standard = Standard::around(T(found.centre), found.offset, found.rstd);
+            mean = found.mean(), lost = found.lost(), rstd = found.rstd;
         }
+        const T high = T(mean);
+        const auto share = Share::of<T>(centred ? (mean - double(high)) + lost : 0, rstd);
+        known[row] = {{high, T(share.unit)}, T(share.share), T(share.rest), {}};
         known[row].gradient =
-            norm_gradient<centred, weighted>(dy + at, x + at, weight, length, rstd, known[row].standard);
+            norm_gradient<centred, weighted>(dy + at, x + at, weight, length, rstd, share, known[row].distance);
         if (!sums.first) write_norm_gradient<weighted>(dy + at, x + at, weight, out + at, length, known[row]);
     }
     if (!sums.first) return;

@@ -107,7 +107,7 @@ cdef cnp.ndarray found_slopes(
     cdef Py_ssize_t channels = self.axis.length, columns = cnp.PyArray_DIM(stats, 1)
     cdef cnp.ndarray sums = stats_of(channels, 2), total
     cdef const double* known = <double*>data_of(stats)
-    set_standards(table, channels, known, columns)
+    set_distances(table, channels, known, columns)
     total = self.total(work, table, NULL)
     set_gradients(
         table, channels, known, columns, weight, <double*>data_of(total), self.count(), <double*>data_of(sums))
@@ -472,7 +472,7 @@ cdef class BatchNormKernels(Kernels):
         numbers_of(weights, call.axis.length, 1, &factors)
         if stats is None:
             stats = plain_sums(call.axis, source, None).moments(&self.sums.entry.forward, eps)
-        table = table_of(dtype_of(source), 6, call.axis.length)
+        table = table_of(dtype_of(source), 5, call.axis.length)
         found = plain_sums(call.axis, dy, source).slopes(&self.sums.entry.backward_x, stats, factors, table)
         call.parameters = numbers + 1
         call.inputs[2] = data_of(table)
@@ -486,6 +486,6 @@ cdef class BatchNormKernels(Kernels):
     def ordered_slopes(self, OrderedSums sums, cnp.ndarray stats, cnp.ndarray weight):
         """The gradients of weight and bias, and the table of what the gradient of x is made with."""
         cdef Numbers factors
-        cdef cnp.ndarray table = table_of(sums.dtype, 6, sums.axis.length)
+        cdef cnp.ndarray table = table_of(sums.dtype, 5, sums.axis.length)
         numbers_of(weight, sums.axis.length, 1, &factors)
         return sums.slopes(&self.sums.entry.backward_x, stats, factors, table), table

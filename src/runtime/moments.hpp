@@ -83,22 +83,31 @@ void set_running_forms(T* table, Size channels, Numbers mean, Numbers var, doubl
     }
 }
 
-// Of every channel the members of a Standard and of a NormGradient: before its sums are known, and after. `sums` are
-// those of the gradient times the value, of the gradient, and what these lost.
-template <class T> void set_standards(T* table, Size channels, const double* stats, Size columns) {
+// What makes a channel's normalised values of their distances from its mean in the dtype; what that mean loses is the
+// last of all its moments, and not among those that a call is given.
+template <class T> Share share_of(const double* stats, Size columns) {
+    const double lost = columns == kept_moments ? stats[3] : 0;
+    return Share::of<T>((stats[0] - double(T(stats[0]))) + lost, stats[1]);
+}
+
+// Of every channel the members of a Distance and of a NormGradient: before its sums are known, and after. `total` has
+// those of the gradient times the distance, of the gradient, and what these lost.
+template <class T> void set_distances(T* table, Size channels, const double* stats, Size columns) {
     for (Size c = 0; c < channels; ++c) {
-        const auto standard = Standard<T>::of(stats[columns * c], stats[columns * c + 1]);
-        table[c] = standard.high, table[channels + c] = standard.rstd, table[2 * channels + c] = standard.shift;
+        table[c] = T(stats[columns * c]);
+        table[channels + c] = T(share_of<T>(stats + columns * c, columns).unit);
     }
 }
 template <class T>
 void set_gradients(T* table, Size channels, const double* stats, Size columns, Numbers weight, const double* total,
                    double count, double* sums) {
     for (Size c = 0; c < channels; ++c) {
-        const double product = total_of(total, 2 * channels, c), slope = total_of(total, 2 * channels, channels + c);
+        const auto share = share_of<T>(stats + columns * c, columns);
+        const double slope = total_of(total, 2 * channels, channels + c);
+        const double product = share.value(total_of(total, 2 * channels, c), slope);
         const auto gradient =
-            NormGradient<T>::of(slope / count, product / count, stats[columns * c + 1] * weight[c]);
-        T* to = table + 3 * channels + c;
+            NormGradient<T>::of(slope / count, product / count, stats[columns * c + 1] * weight[c], share);
+        T* to = table + 2 * channels + c;
         to[0] = gradient.rstd, to[channels] = gradient.mean, to[2 * channels] = gradient.product;
         sums[2 * c] = product, sums[2 * c + 1] = slope;
     }
