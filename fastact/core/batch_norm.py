@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -137,8 +138,9 @@ class BatchNorm(Around):
         elif running is None:
             raise TypeError(f"{self.name} without training=True needs running_mean= and running_var=")
         else:
-            mean, rstd = given.known(*running)
-            self._write(given, added, mean, rstd, result)
+            table, stats = given.running_forms(*running)
+            mean, rstd = stats[:, 0], stats[:, 1]
+            self._write(given, "forward", [given.x, added], table, result)
         y = arrays.finish(result, out)
         return (y, mean, rstd) if return_stats else y
 
@@ -165,23 +167,11 @@ class BatchNorm(Around):
                 given.run(self._kernels, "forward", inputs, [result, stats], (given.eps,))
             else:
                 stats = self._kernels.ordered_moments(given.in_order(given.x, added), given.eps)
-                self._write(given, added, stats[:, 0], stats[:, 1], result, stats[:, 3])
+                self._write(given, "forward", [given.x, added], given.forms(stats), result)
             given.move(running, stats, momentum)
         return stats[:, 0].copy(), stats[:, 1].copy()
 
     def _write(
-        self,
-        given: _Channels,
-        added: np.ndarray | None,
-        mean: np.ndarray,
-        rstd: np.ndarray,
-        result: np.ndarray,
-        lost: np.ndarray | float = 0.0,
-    ) -> None:
-        """Write the result for known statistics, of which the means may have lost something."""
-        self._write_elements(given, "forward", [given.x, added], given.table(mean, rstd, lost), result)
-
-    def _write_elements(
         self,
         given: _Channels,
         direction: str,
@@ -285,7 +275,7 @@ class BatchNorm(Around):
                     f"{self.name}.backward without training=True needs mean= and rstd=, "
                     "or running_mean= and running_var="
                 )
-            stats = np.stack(given.known(*running), axis=1)
+            stats = given.running_forms(*running)[1]
         out = _dispatch.single(out)
         result = arrays.as_output(out, source.shape, given.dtype)
         sums = np.zeros((given.channels, 2))
@@ -303,7 +293,7 @@ class BatchNorm(Around):
                     stats = self._kernels.ordered_moments(given.in_order(source), given.eps)
                 ordered = given.in_order(gradient, source)
                 sums, table = self._kernels.ordered_slopes(ordered, stats, weights)
-                self._write_elements(given, "x", [gradient, source], table, result, (float(bool(training)),))
+                self._write(given, "x", [gradient, source], table, result, (float(bool(training)),))
         dweight, dbias = (
             None if kept is None else arrays.cast(sums[:, k], given.dtype)
             for k, kept in enumerate((weight, bias))
@@ -369,22 +359,19 @@ class _Channels:
             kept.append(array)
         return kept
 
-    def known(self, mean: np.ndarray, var: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """mean and rstd of running statistics, in float64."""
-        with np.errstate(all="ignore"):
-            return mean.astype(np.float64), 1 / np.sqrt(var.astype(np.float64) + self.eps)
+    def forms(self, stats: np.ndarray) -> np.ndarray:
+        """What is subtracted, multiplied with and added, by the moments that were found."""
+        return _dispatch.channel_forms(stats, *self._wide_weights(), self.dtype == np.float64)
 
-    def table(self, mean: np.ndarray, rstd: np.ndarray, lost: np.ndarray | float) -> np.ndarray:
-        """What inference subtracts, multiplies with and adds, where what the mean loses in the dtype is."""
-        weight, bias = self._given.values()
-        dtype = arrays.computing_dtype(self.dtype)
-        table = np.empty((3, self.channels), dtype)
-        with np.errstate(all="ignore"):
-            factor = rstd if weight is None else rstd * np.asarray(weight, np.float64)
-            table[0] = mean
-            shift = ((table[0].astype(np.float64) - mean) - lost) * factor
-            table[1], table[2] = factor, shift if bias is None else shift + np.asarray(bias, np.float64)
-        return table
+    def running_forms(self, mean: np.ndarray, var: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same by running statistics, and the mean and rstd of each channel."""
+        kept = (np.ascontiguousarray(a, np.float64) for a in (mean, var))
+        return _dispatch.running_forms(*kept, self.eps, *self._wide_weights(), self.dtype == np.float64)
+
+    def _wide_weights(self) -> Iterator[np.ndarray | None]:
+        """weight and bias as they are given, in float64."""
+        for kept in self._given.values():
+            yield None if kept is None else np.ascontiguousarray(kept, np.float64)
 
     @property
     def split(self) -> tuple[int, int, int]:

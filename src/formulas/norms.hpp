@@ -4,26 +4,38 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
+#include <type_traits>
 
 #include "math/bits.hpp"
 
 namespace fastact {
 
+// What a few numbers of a row or a channel are computed in: its roundings would add up to those of the elements, of
+// which a gradient has the cube of rstd (float64: 7.3 ULP of the largest term).
+template <class T> using Finer = std::conditional_t<sizeof(T) == 4, double, math::Pair<double>>;
+
 // What is known of a row or a channel: the mean in two parts, the variance (or the mean square), and
-// 1 / sqrt(variance + eps).
-inline constexpr std::ptrdiff_t kept_moments = 4;
+// 1 / sqrt(variance + eps). As numbers: the mean, rstd, the variance, what the mean loses, what rstd loses.
+inline constexpr std::ptrdiff_t kept_moments = 5;
 
-struct Moments {
-    double centre, offset, variance, rstd;
+template <class T> struct Moments {
+    double centre;
+    Finer<T> offset, variance, rstd;
 
-    double mean() const { return centre + offset; }
+    double mean() const { return centre + math::value(offset); }
     // What it loses in rounding (Knuth 1969): of 1e14 + noise a hundredth of the noise.
     double lost() const {
-        const double sum = mean(), part = sum - centre;
-        return (centre - (sum - part)) + (offset - part);
+        const double shift = math::value(offset), sum = mean(), part = sum - centre;
+        return ((centre - (sum - part)) + (shift - part)) + math::beside_value(offset);
     }
-    void keep(double* to) const { to[0] = mean(), to[1] = rstd, to[2] = variance, to[3] = lost(); }
-    Moments scaled(double unit) const { return {centre * unit, offset * unit, variance * unit * unit, rstd / unit}; }
+    void keep(double* to) const {
+        to[0] = mean(), to[1] = math::value(rstd), to[2] = math::value(variance);
+        to[3] = lost(), to[4] = math::beside_value(rstd);
+    }
+    Moments scaled(double unit) const {
+        const Finer<T> times{unit}, over{1 / unit};
+        return {centre * unit, offset * times, variance * times * times, rstd * over};
+    }
 };
 
 // Squares beyond these, or sums of them, leave the dtype's range: they are made again of elements at another scale, a
@@ -49,10 +61,11 @@ template <class T> struct Centre {
     bool moved = false;
 
     // Whether the sums of `count` distances and of their squares do not do; otherwise what they say.
-    bool moves(double distances, double squares, double count, double eps, Moments& found) {
-        const double unit = double(scale), offset = distances / count, square = squares / count - offset * offset;
-        const double raised = eps * unit * unit;
-        found = {double(at), offset, square < 0 ? 0 : square, 1 / math::sqrt((square < 0 ? 0 : square) + raised)};
+    bool moves(Finer<T> distances, Finer<T> squares, double count, double eps, Moments<T>& found) {
+        const Finer<T> number{count}, mean = distances / number, spread = squares / number - mean * mean;
+        const double unit = double(scale), offset = math::value(mean), square = math::value(spread);
+        const Finer<T> variance = square < 0 ? Finer<T>{0} : spread, raised{eps * unit * unit};
+        found = {double(at), mean, variance, math::inverse_root(variance + raised)};
         if (!moved && offset * offset > square) [[unlikely]] {
             at = T(double(at) + offset);
             return moved = true;
@@ -90,7 +103,9 @@ template <class T> struct Standard {
     T high, rstd, shift;
 
     // Where the mean is so far from `high`.
-    static Standard around(T high, double offset, double rstd) { return {high, T(rstd), T(-offset * rstd)}; }
+    static Standard around(T high, Finer<T> offset, Finer<T> rstd) {
+        return {high, T(math::value(rstd)), T(-math::value(offset * rstd))};
+    }
     T operator()(T value) const { return math::fma(value - high, rstd, shift); }
 };
 
@@ -99,9 +114,9 @@ template <class T> struct Standard {
 template <class T> struct ChannelForm {
     T mean, factor, shift;
 
-    static ChannelForm of(double mean, double lost, double rstd, double weight, double bias) {
-        const double factor = rstd * weight;
-        return {T(mean), T(factor), T(((double(T(mean)) - mean) - lost) * factor + bias)};
+    static ChannelForm of(double mean, double lost, Finer<T> rstd, double weight, double bias) {
+        const Finer<T> factor = rstd * Finer<T>{weight}, shift{(double(T(mean)) - mean) - lost};
+        return {T(mean), T(math::value(factor)), T(math::value(shift * factor + Finer<T>{bias}))};
     }
 };
 
@@ -109,7 +124,7 @@ template <class T> struct ChannelForm {
 template <class T> struct Scaled {
     T rstd;
 
-    static Scaled around(T, double, double rstd) { return {T(rstd)}; }
+    static Scaled around(T, Finer<T>, Finer<T> rstd) { return {T(math::value(rstd))}; }
     T operator()(T value) const { return value * rstd; }
 };
 
@@ -128,18 +143,19 @@ template <class T> struct Length {
 };
 
 // What makes the normalised value of a distance: distance * share + rest.
-struct Share {
-    double unit, share, rest;
+template <class T> struct Share {
+    double unit;
+    Finer<T> share, rest;
 
     // Where the mean is so far from what distances are taken from. The power of 2 is a number of the dtype.
-    template <class T> static Share of(double offset, double rstd) {
+    static Share of(Finer<T> offset, Finer<T> rstd) {
         constexpr double least = std::numeric_limits<T>::min(), most = sizeof(T) == 4 ? 0x1p127 : 0x1p1023;
-        const double power = math::from_bits<double>(math::bits(rstd) & math::exponent_mask<double>);
+        const double power = math::from_bits<double>(math::bits(math::value(rstd)) & math::exponent_mask<double>);
         const double unit = std::min(std::max(power, least), most);
-        return {unit, rstd / unit, -offset * rstd};
+        return {unit, rstd * Finer<T>{1 / unit}, -(offset * rstd)};
     }
     // Of all elements together.
-    double value(double distances, double ones) const { return distances * share + ones * rest; }
+    Finer<T> value(Finer<T> distances, Finer<T> ones) const { return distances * share + ones * rest; }
 };
 
 // dL/dx of a row, rstd (g - mean - product * value): of g = dy * weight, and of g times the normalised value, the means
@@ -147,8 +163,9 @@ struct Share {
 template <class T> struct NormGradient {
     T rstd, mean, product;
 
-    static NormGradient of(double mean, double product, double rstd, const Share& of) {
-        return {T(rstd), T(-(mean + product * of.rest) * rstd), T(-product * of.share * rstd)};
+    static NormGradient of(Finer<T> mean, Finer<T> product, Finer<T> rstd, const Share<T>& of) {
+        return {T(math::value(rstd)), T(-math::value((mean + product * of.rest) * rstd)),
+                T(-math::value(product * of.share * rstd))};
     }
     T operator()(T gradient, T distance) const {
         return math::fma(product, distance, math::fma(gradient, rstd, mean));

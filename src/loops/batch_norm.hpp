@@ -102,7 +102,7 @@ template <class T, class Terms>
 [[gnu::flatten, gnu::noinline]] void sum_run(Terms terms, Size at, Size length, Size channel, PairedSums<T> sums) {
     const auto add = terms.of(channel);
     const NormSums<2, T> found(length, [=](Size i, T& first, T& second) { add(at + i, first, second); });
-    sums.add(channel, found.first(), found.second());
+    sums.add(channel, math::value(found.first()), math::value(found.second()));
 }
 
 // Numbers of each channel, repeated until a row of them fills vectors.
@@ -399,7 +399,7 @@ struct Channel {
     }
 };
 
-template <class T> Moments channel_moments(Channel channel, const T* x, const T* residual, double eps) {
+template <class T> Moments<T> channel_moments(Channel channel, const T* x, const T* residual, double eps) {
     Centre<T> centre{sampled_mean<T>(channel.count(), [&](Size i) {
         const Size at = channel.place(i);
         return residual ? x[at] + residual[at] : x[at];
@@ -409,7 +409,7 @@ template <class T> Moments channel_moments(Channel channel, const T* x, const T*
         return residual ? channel.sum<T>(DistancesOfSums<T>{x, residual, &centre.at})
                         : channel.sum<T>(Distances<T>{x, &centre.at});
     };
-    for (Moments found;;) {
+    for (Moments<T> found;;) {
         const auto sums = sum();
         if (!centre.moves(sums.first(), sums.second(), double(channel.count()), eps, found)) return found;
     }
@@ -422,7 +422,7 @@ template <class T> void batch_norm(const Call& call, Size first, Size last) {
     double* stats = static_cast<double*>(call.out[1]);
     for (Size c = first; c < last; ++c) {
         const Channel channel{call.axis, c};
-        const Moments found = channel_moments(channel, x, residual, call.parameters[0]);
+        const Moments<T> found = channel_moments(channel, x, residual, call.parameters[0]);
         const auto form =
             ChannelForm<T>::of(found.mean(), found.lost(), found.rstd, weight ? weight[c] : 1, bias ? bias[c] : 0);
         if (residual)
@@ -443,27 +443,28 @@ template <class T> void batch_norm_backward(const Call& call, Size first, Size l
     const bool training = call.parameters[1] != 0;
     for (Size c = first; c < last; ++c) {
         const Channel channel{call.axis, c};
-        double mean, lost = 0, rstd;
+        double mean, lost = 0;
+        Finer<T> rstd;
         if (stats) {
-            mean = stats[2 * c], rstd = stats[2 * c + 1];
+            mean = stats[2 * c], rstd = Finer<T>{stats[2 * c + 1]};
         } else {
-            const Moments found = channel_moments<T>(channel, x, nullptr, eps);
+            const Moments<T> found = channel_moments<T>(channel, x, nullptr, eps);
             mean = found.mean(), lost = found.lost(), rstd = found.rstd;
         }
         const T high = T(mean);
-        const auto share = Share::of<T>((mean - double(high)) + lost, rstd);
+        const auto share = Share<T>::of(Finer<T>{(mean - double(high)) + lost}, rstd);
         const Distance<T> distance{high, T(share.unit)};
         const auto sums = channel.sum<T>(Slopes<T>{dy, x, &distance.high, &distance.unit});
-        const double count = double(channel.count()), total = sums.second();
-        const double products = share.value(sums.first(), total);
-        const double factor = rstd * (weight ? double(weight[c]) : 1.0);
+        const Finer<T> count{double(channel.count())}, total = sums.second();
+        const Finer<T> products = share.value(sums.first(), total);
+        const Finer<T> factor = rstd * Finer<T>{weight ? double(weight[c]) : 1.0};
         const auto gradient = NormGradient<T>::of(total / count, products / count, factor, share);
         if (training)
             channel.write(output<T>(call), ChannelGradients<T>{dy, x, &distance.high, &distance.unit, &gradient.rstd,
                                                                &gradient.mean, &gradient.product});
         else
             channel.write(output<T>(call), ScaledGradients<T>{dy, &gradient.rstd});
-        gradients[2 * c] = products, gradients[2 * c + 1] = total;
+        gradients[2 * c] = math::value(products), gradients[2 * c + 1] = math::value(total);
     }
 }
 

@@ -41,8 +41,8 @@ template <int count, class T> class NormSums {
     }
     // After the last piece.
     void finish() { fold<half / 2>(); }
-    double first() const { return value(0); }
-    double second() const { return value(count - 1); }
+    Finer<T> first() const { return sum(0); }
+    Finer<T> second() const { return sum(count - 1); }
 
   private:
     static constexpr Size deep = 32, chain = 8, half = lanes / 2;
@@ -52,7 +52,12 @@ template <int count, class T> class NormSums {
     alignas(line) double sums[count][half] = {};
     alignas(line) double errors[count][carries ? half : 1] = {};
 
-    double value(int k) const { return sums[k][0] + errors[k][0]; }
+    Finer<T> sum(int k) const {
+        if constexpr (carries)
+            return {sums[k][0], errors[k][0]};
+        else
+            return sums[k][0];
+    }
 
     template <Size depth, class Add> void add_block(Size start, Add add) {
 #pragma GCC ivdep
@@ -136,11 +141,11 @@ template <class T> struct WithResidual {
 };
 
 // The sums of distances from a centre and of their squares, or of the squares of the elements.
-struct SquareSums {
-    double distances, squares;
+template <class T> struct SquareSums {
+    Finer<T> distances, squares;
 };
 template <bool centred, class T, class Value>
-[[gnu::flatten, gnu::noinline]] SquareSums square_sums(Size length, T centre, Value value) {
+[[gnu::flatten, gnu::noinline]] SquareSums<T> square_sums(Size length, T centre, Value value) {
     if constexpr (centred) {
         const NormSums<2, T> sums(length, [=](Size i, T& distances, T& squares) {
             const T distance = value(i) - centre;
@@ -153,15 +158,15 @@ template <bool centred, class T, class Value>
             const T element = value(i);
             squares = math::fma(element, element, squares);
         });
-        return {0, sums.first()};
+        return {Finer<T>{0}, sums.first()};
     }
 }
 
 // Of x, or of the sums of x and a residual, which are written.
 template <bool centred, class T>
-Moments moments(const T* x, Size length, double eps, const T* residual = nullptr, T* summed = nullptr) {
+Moments<T> moments(const T* x, Size length, double eps, const T* residual = nullptr, T* summed = nullptr) {
     Centre<T> centre{};
-    SquareSums sums;
+    SquareSums<T> sums;
     const auto begin = [&](auto elements) {
         if constexpr (centred) centre.at = sampled_mean<T>(length, [=](Size i) { return elements.sample(i); });
         sums = square_sums<centred>(length, centre.at, elements);
@@ -170,7 +175,7 @@ Moments moments(const T* x, Size length, double eps, const T* residual = nullptr
         begin(WithResidual<T>{x, residual, summed});
     else
         begin(AsTheyAre<T>{x});
-    Moments found;
+    Moments<T> found;
     while (centre.moves(sums.distances, sums.squares, double(length), eps, found)) [[unlikely]]
         sums = square_sums<centred>(length, centre.at, AtScale<T>{residual ? summed : x, centre.scale});
     return found;
@@ -239,8 +244,8 @@ template <bool centred, class T> using StandardOf = std::conditional_t<centred, 
 
 // Of a row whose spread is beyond what the dtype divides by: the row and what is known of it at another scale.
 template <class T>
-[[gnu::noinline, gnu::cold]] Moments brought_to_scale(const T* x, T* out, Size length, Moments found) {
-    const T scale = found.rstd > 1 ? Range<T>::up : Range<T>::down;
+[[gnu::noinline, gnu::cold]] Moments<T> brought_to_scale(const T* x, T* out, Size length, Moments<T> found) {
+    const T scale = math::value(found.rstd) > 1 ? Range<T>::up : Range<T>::down;
     for (Size i = 0; i < length; ++i) out[i] = x[i] * scale;
     return found.scaled(double(scale));
 }
@@ -268,11 +273,11 @@ template <bool centred, class T> void norm_rows(const Call& call, Size first, Si
             const T* x = input<T>(call, 0) + at;
             if (passing.asks) prefetch(x + length, length);
             if (passing.asks && residual) prefetch(residual + at + length, length);
-            Moments found = residual ? moments<centred>(x, length, eps, residual + at, sums + at)
+            Moments<T> found = residual ? moments<centred>(x, length, eps, residual + at, sums + at)
                                      : moments<centred>(x, length, eps);
-            if (stats) stats[2 * row] = found.mean(), stats[2 * row + 1] = found.rstd;
+            if (stats) stats[2 * row] = found.mean(), stats[2 * row + 1] = math::value(found.rstd);
             from[row - begin] = residual ? sums + at : x;
-            if (!Range<T>::divides(found.rstd)) [[unlikely]] {
+            if (!Range<T>::divides(math::value(found.rstd))) [[unlikely]] {
                 found = brought_to_scale(from[row - begin], out + at, length, found);
                 from[row - begin] = out + at;
             }
@@ -348,23 +353,24 @@ template <class Distance, class T> struct RowGradient {
 // What the mean and the spread take back of a row's gradient.
 template <bool centred, bool weighted, class T>
 [[gnu::flatten, gnu::noinline]] NormGradient<T> norm_gradient(const T* dy, const T* x, const T* weight, Size length,
-                                                              double rstd, const Share& share,
+                                                              Finer<T> rstd, const Share<T>& share,
                                                               DistanceOf<centred, T> distance) {
     const auto gradient = [=](Size i) { return weighted ? dy[i] * weight[i] : dy[i]; };
-    const double count = double(length);
+    const Finer<T> count{double(length)};
     if constexpr (centred) {
         const NormSums<2, T> sums(length, [=](Size i, T& mean, T& product) {
             const T slope = gradient(i);
             mean += slope;
             product = math::fma(slope, distance(x[i]), product);
         });
-        const double mean = sums.first() / count;
+        const Finer<T> mean = sums.first() / count;
         return NormGradient<T>::of(mean, share.value(sums.second() / count, mean), rstd, share);
     } else {
         const NormSums<1, T> sums(length, [=](Size i, T& product, T&) {
             product = math::fma(gradient(i), distance(x[i]), product);
         });
-        return NormGradient<T>::of(0, share.value(sums.first() / count, 0), rstd, share);
+        const Finer<T> none{0};
+        return NormGradient<T>::of(none, share.value(sums.first() / count, none), rstd, share);
     }
 }
 
@@ -418,16 +424,17 @@ void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const 
     for (Size row = 0; row < rows; ++row) {
         const Size at = row * length;
         if (passing.asks) prefetch(dy + at + length, length), prefetch(x + at + length, length);
-        double mean, lost = 0, rstd;
+        double mean, lost = 0;
+        Finer<T> rstd;
         if (stats) {
-            mean = stats[2 * row], rstd = stats[2 * row + 1];
+            mean = stats[2 * row], rstd = Finer<T>{stats[2 * row + 1]};
         } else {
-            const Moments found = moments<centred>(x + at, length, eps);
+            const Moments<T> found = moments<centred>(x + at, length, eps);
             mean = found.mean(), lost = found.lost(), rstd = found.rstd;
         }
         const T high = T(mean);
-        const auto share = Share::of<T>(centred ? (mean - double(high)) + lost : 0, rstd);
-        known[row] = {{high, T(share.unit)}, T(share.share), T(share.rest), {}};
+        const auto share = Share<T>::of(Finer<T>{centred ? (mean - double(high)) + lost : 0}, rstd);
+        known[row] = {{high, T(share.unit)}, T(math::value(share.share)), T(math::value(share.rest)), {}};
         known[row].gradient =
             norm_gradient<centred, weighted>(dy + at, x + at, weight, length, rstd, share, known[row].distance);
         if (!sums.first) write_norm_gradient<weighted>(dy + at, x + at, weight, out + at, length, known[row]);

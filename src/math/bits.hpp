@@ -85,12 +85,22 @@ template <class T> T accurate_fma(T a, T b, T c) {
 #endif
 }
 
-// A number in two parts, and the quotient of two such.
+// A number in two parts, and what is made of two such: about twice the digits of the dtype (Dekker 1971).
 template <class T> struct Pair {
-    T high, low;
+    T high, low = 0;
 
     T value() const { return high + low; }
 };
+template <class T> Pair<T> operator-(Pair<T> a) { return {-a.high, -a.low}; }
+template <class T> Pair<T> operator+(Pair<T> a, Pair<T> b) {
+    const T sum = a.high + b.high, part = sum - a.high;
+    return {sum, ((a.high - (sum - part)) + (b.high - part)) + (a.low + b.low)};
+}
+template <class T> Pair<T> operator-(Pair<T> a, Pair<T> b) { return a + -b; }
+template <class T> Pair<T> operator*(Pair<T> a, Pair<T> b) {
+    const T product = a.high * b.high;
+    return {product, product_error(a.high, b.high, product) + (a.high * b.low + a.low * b.high)};
+}
 template <class T> Pair<T> operator/(Pair<T> a, Pair<T> b) {
     const T inverse = 1 / b.high, quotient = a.high * inverse;
     const T error = accurate_fma(-quotient, b.high, a.high);
@@ -103,6 +113,21 @@ template <class T> T sqrt(T x) {
     else
         return __builtin_sqrt(x);
 }
+
+// 1 / sqrt(x), by a step of Newton's method; of 0 infinity.
+inline double inverse_root(double x) { return 1 / sqrt(x); }
+inline Pair<double> inverse_root(Pair<double> x) {
+    const double inverse = 1 / sqrt(x.high), root = x.high * inverse;
+    const double rest = accurate_fma(-root, inverse, 1.0) - (product_error(x.high, inverse, root) + x.low * inverse) * inverse;
+    const double low = 0.5 * rest * inverse;
+    return {inverse, low - low == 0 ? low : 0};
+}
+
+inline double value(double x) { return x; }
+inline double value(Pair<double> x) { return x.value(); }
+// What is left of a number beside its value.
+inline double beside_value(double) { return 0; }
+inline double beside_value(Pair<double> x) { return (x.high - x.value()) + x.low; }
 
 // A constant that the compiler does not know: of a select between it and a variable gcc 12
 // makes the processor's min or max, of one between a known constant and a variable up to

@@ -33,6 +33,41 @@ cdef cnp.ndarray stats_of(Py_ssize_t channels, Py_ssize_t columns):
     return cnp.PyArray_EMPTY(2, shape, cnp.NPY_DOUBLE, 0)
 
 
+def channel_forms(cnp.ndarray stats, cnp.ndarray weight, cnp.ndarray bias, bint wide):
+    """What is subtracted from each channel, multiplied with and added, by the moments that were found.
+
+    `wide` says that this is computed for float64; weight and bias are contiguous, or None.
+    """
+    cdef Numbers factors, shifts
+    cdef Py_ssize_t channels = cnp.PyArray_DIM(stats, 0)
+    cdef cnp.ndarray table = table_of(FLOAT64 if wide else FLOAT32, 3, channels)
+    numbers_of(weight, channels, 1, &factors)
+    numbers_of(bias, channels, 0, &shifts)
+    if wide:
+        set_forms(<double*>data_of(table), channels, <double*>data_of(stats), factors, shifts)
+    else:
+        set_forms(<float*>data_of(table), channels, <double*>data_of(stats), factors, shifts)
+    return table
+
+
+def running_forms(cnp.ndarray mean, cnp.ndarray var, double eps, cnp.ndarray weight, cnp.ndarray bias, bint wide):
+    """The same by running statistics, and the mean and rstd of each channel that they come to."""
+    cdef Numbers means, variances, factors, shifts
+    cdef Py_ssize_t channels = cnp.PyArray_DIM(mean, 0)
+    cdef cnp.ndarray table = table_of(FLOAT64 if wide else FLOAT32, 3, channels), stats = stats_of(channels, 2)
+    numbers_of(mean, channels, 0, &means)
+    numbers_of(var, channels, 1, &variances)
+    numbers_of(weight, channels, 1, &factors)
+    numbers_of(bias, channels, 0, &shifts)
+    if wide:
+        set_running_forms(
+            <double*>data_of(table), channels, means, variances, eps, factors, shifts, <double*>data_of(stats))
+    else:
+        set_running_forms(
+            <float*>data_of(table), channels, means, variances, eps, factors, shifts, <double*>data_of(stats))
+    return table, stats
+
+
 cdef bint movable(object value, Py_ssize_t count) noexcept:
     """Whether these are running statistics of so many channels that are moved as they lie."""
     if not plain(value) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>value):
@@ -331,7 +366,6 @@ cdef class BatchNormKernels(Kernels):
     def plain_training(self, x, weight, bias, axis, double eps, residual, out):
         """The result, and the moments of each channel in float64."""
         cdef Call call
-        cdef Numbers factors, shifts
         cdef cnp.ndarray weights = None, biases = None, found, table
         if not self.takes(&self.entry.forward, x, axis, &call):
             return None
@@ -357,14 +391,8 @@ cdef class BatchNormKernels(Kernels):
             call.outputs[1] = data_of(found)
             run(&self.entry.forward, &call, dtype_of(source), source, residual, out)
             return out, found
-        numbers_of(weights, call.axis.length, 1, &factors)
-        numbers_of(biases, call.axis.length, 0, &shifts)
         found = plain_sums(call.axis, source, residual).moments(&self.sums.entry.forward, eps)
-        table = table_of(dtype_of(source), 3, call.axis.length)
-        if dtype_of(source) == FLOAT64:
-            set_forms(<double*>data_of(table), call.axis.length, <double*>data_of(found), factors, shifts)
-        else:
-            set_forms(<float*>data_of(table), call.axis.length, <double*>data_of(found), factors, shifts)
+        table = channel_forms(found, weights, biases, dtype_of(source) == FLOAT64)
         self.write(&call, table, source, residual, out)
         return out, found
 
