@@ -16,22 +16,25 @@ namespace fastact {
 // A row's largest logit, and its sum relative to that: 1 + others.
 template <class T> struct Entropy {
     T largest;
-    double others, log_sum, reciprocal;
+    double others, log_sum;
+    // What a term is multiplied by to be a share; in one part a gradient of float64 was off by 4.3 ULP.
+    math::Pair<double> reciprocal;
 
     // `sum` is of the terms below the largest, `ties` how many are not.
-    Entropy(T largest, double sum, double ties) : largest(largest) {
-        const double poison = double(largest - largest);
-        others = (ties - 1) + math::Anchor<T>::relative(sum, largest) / double(raised<T>) + poison;
+    Entropy(T largest, math::Pair<double> sum, double ties) : largest(largest) {
+        using Pair = math::Pair<double>;
+        const Pair poison{double(largest - largest)}, lowered{1 / double(raised<T>)};
+        const Pair below = Pair{ties - 1} + math::Anchor<T>::relative(sum, largest) * lowered + poison;
+        others = below.value();
         log_sum = math::log1p(others);
-        // What a term is multiplied by to be a share.
-        reciprocal = math::Anchor<T>::relative(1.0, largest) / (double(raised<T>) * (1 + others));
+        reciprocal = math::Anchor<T>::relative(lowered, largest) / (Pair{1} + below);
     }
     // log(sum(exp(x))) - x.
     double loss(T x) const { return (double(largest) - double(x)) + log_sum; }
     // `all` times the share of x, less `share`: nothing of that cancels where x is the largest.
     double gradient(T x, T term, double all, double share) const {
         if (x == largest) return ((all - share) - share * others) / (1 + others);
-        return all * (double(term) * reciprocal) - share;
+        return all * (double(term) * reciprocal.value()) - share;
     }
 };
 

@@ -107,7 +107,8 @@ template <class T, class Shares> class RowLoss {
                 const T logit = x[target.index], term = shared_term<near.value>(logit, peak);
                 own = entropy.gradient(logit, term, all, target.alone + double(target.shares(target.index)));
             }
-            const auto times = Parts<T>::of(factor * all * entropy.reciprocal, 0);
+            const auto share = math::Pair<double>{factor} * math::Pair<double>{all} * entropy.reciprocal;
+            const auto times = Parts<T>::of(share.high, share.low);
             write_differences<near.value>(x + start, out + start, count, peak, times, T(factor),
                                           target.shares.from(start));
             if (here) out[target.index] = T(factor * own);
@@ -124,7 +125,7 @@ template <class T, class Shares> class RowLoss {
         LossSums found;
         for (Size start = 0; start < length; start += segment)
             found.add(sums(start, std::min(segment, length - start), most));
-        const Entropy<T> entropy(most, value(found.total), value(found.ties));
+        const Entropy<T> entropy(most, {found.total.high, found.total.low}, value(found.ties));
         const T result = T(loss(found, entropy));
         if (out) write(0, length, found, entropy);
         return result;
@@ -240,7 +241,7 @@ void share_losses(const Call& call, Size length, T* results, T* losses, const T*
                 part.total = sums.total, part.count = sums.ties;
                 part.shares = sums.shares, part.distances = sums.distances;
             });
-        const Entropy<T> entropy(largest, loss.value(found.total), loss.value(found.ties));
+        const Entropy<T> entropy(largest, {found.total.high, found.total.low}, loss.value(found.ties));
         each_segment([&](Size start, Size count, Segment&) {
             if (losses && loss.owns(start, count)) losses[row] = T(loss.loss(found, entropy));
             if (out) loss.write(start, count, found, entropy);

@@ -192,12 +192,20 @@ template <class T> struct Anchor {
         const T r = fma(n, -ln2_high<T>, x) + fma(n, -ln2_low<T>, low);
         return keep(mask_if<T>(!(x < floor)), exp_reduced(r) * power<T>(bits(shifted)));
     }
-    // sum e^-(largest + low) for a sum of such, in float64.
+    // sum e^-(largest + low) for a sum of such, in float64; and in two parts.
     static double relative(double sum, T largest, double low = 0) {
+        return fma(sum, beyond_one(largest, low), sum);
+    }
+    static Pair<double> relative(Pair<double> sum, T largest) {
+        return sum * (Pair<double>{1} + Pair<double>{beyond_one(largest, 0)});
+    }
+
+  private:
+    static double beyond_one(T largest, double low) {
         const double n = holds(largest) ? double(exponent(largest)) : 0.0;
         const double x = holds(largest) ? double(largest) : 0.0;
         const double r = fma(n, ln2_low<double>, fma(n, ln2_high<double>, -x)) - (holds(largest) ? low : 0.0);
-        return fma(sum, expm1_reduced(r, polynomial(r, exp_tail<double>)), sum);
+        return expm1_reduced(r, polynomial(r, exp_tail<double>));
     }
 };
 
