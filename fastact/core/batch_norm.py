@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -327,8 +326,8 @@ class _Channels:
         given = self._given.items()
         return tuple(as_weights(self.name, word, value, shape, self.dtype, *written) for word, value in given)
 
-    def numbers(self, **given: Any) -> list[np.ndarray]:
-        """Numbers of each channel, in float64."""
+    def numbers(self, **given: Any) -> list[np.ndarray | None]:
+        """Numbers of each channel, in float64; None of what is not given."""
         return [
             as_weights(self.name, word, value, (self.channels,), _FLOAT64) for word, value in given.items()
         ]
@@ -361,17 +360,12 @@ class _Channels:
 
     def forms(self, stats: np.ndarray) -> np.ndarray:
         """What is subtracted, multiplied with and added, by the moments that were found."""
-        return _dispatch.channel_forms(stats, *self._wide_weights(), self.dtype == np.float64)
+        return _dispatch.channel_forms(stats, *self.numbers(**self._given), self.dtype == np.float64)
 
     def running_forms(self, mean: np.ndarray, var: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same by running statistics, and the mean and rstd of each channel."""
-        kept = (np.ascontiguousarray(a, np.float64) for a in (mean, var))
-        return _dispatch.running_forms(*kept, self.eps, *self._wide_weights(), self.dtype == np.float64)
-
-    def _wide_weights(self) -> Iterator[np.ndarray | None]:
-        """weight and bias as they are given, in float64."""
-        for kept in self._given.values():
-            yield None if kept is None else np.ascontiguousarray(kept, np.float64)
+        kept, weights = self.numbers(running_mean=mean, running_var=var), self.numbers(**self._given)
+        return _dispatch.running_forms(*kept, self.eps, *weights, self.dtype == np.float64)
 
     @property
     def split(self) -> tuple[int, int, int]:

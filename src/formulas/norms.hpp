@@ -159,7 +159,8 @@ template <class T> struct Share {
 };
 
 // dL/dx of a row, rstd (g - mean - product * value): of g = dy * weight, and of g times the normalised value, the means
-// are what the mean and the spread of the row take back. It is made of distances.
+// are what the mean and the spread of the row take back. It is made of distances; without a fused operation the last one
+// would put 4.3 ULP of the largest term where 4 are allowed.
 template <class T> struct NormGradient {
     T rstd, mean, product;
 
@@ -168,7 +169,7 @@ template <class T> struct NormGradient {
                 T(-math::value(product * of.share * rstd))};
     }
     T operator()(T gradient, T distance) const {
-        return math::fma(product, distance, math::fma(gradient, rstd, mean));
+        return math::accurate_fma(product, distance, math::fma(gradient, rstd, mean));
     }
 };
 
