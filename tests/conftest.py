@@ -7,6 +7,7 @@ for each.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,9 @@ OF_THREADS = (
 
 # On a busy machine threads would not pay, and what they compute would go untested.
 _dispatch.judge_threads(False)
+
+# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("contract", max_examples=25, deadline=None, derandomize=True, database=None)
 settings.load_profile("contract")

@@ -12,8 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from fcntl import ioctl
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,16 +57,6 @@ def mistake(capsys: Any, words: Sequence[str]) -> str:
     return err
 
 
-@contextmanager
-def _interrupts_heeded() -> Iterator[None]:
-    """A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def run_in_terminal(columns: int, *words: str, interrupt_at: str = "", **environment: str) -> Ended:
     """The command in a terminal of so many columns, where Ctrl-C is typed when a word has been printed.
 
@@ -75,12 +64,10 @@ def run_in_terminal(columns: int, *words: str, interrupt_at: str = "", **environ
     """
     leader, follower = pty.openpty()
     ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    with _interrupts_heeded():
-        process = subprocess.Popen(
-            [*COMMAND, *words], env={**ENVIRONMENT, **environment}, start_new_session=True,
-            stdin=follower, stdout=follower, stderr=follower,
-        )  # fmt: skip
-    with process:
+    with subprocess.Popen(
+        [*COMMAND, *words], env={**ENVIRONMENT, **environment}, start_new_session=True,
+        stdin=follower, stdout=follower, stderr=follower,
+    ) as process:  # fmt: skip
         os.close(follower)
         seen = b""
         end = time.monotonic() + 600
