@@ -8,6 +8,10 @@ cdef extern from *:
     """
     void bring_to(Call&, const Added&) noexcept nogil
 
+cdef extern from "loops/streaming.hpp" namespace "fastact" nogil:
+    const Py_ssize_t line
+    Py_ssize_t to_next_line(const double*)
+
 cdef const Entry* to_elements = NULL
 cdef const Entry* to_gates = NULL
 cdef const Entry* dropping = NULL
@@ -178,6 +182,7 @@ cdef class Sums:
     """The gradient of a bias: the sums of ranges, and what they come to; of two biases, where two arrays have one."""
 
     cdef cnp.ndarray partial, total
+    cdef double* sums  # in `partial`, from where a cache line begins: vectors of terms are added to them
     cdef Py_ssize_t ranges, length
     cdef int biases
     cdef bint twofold
@@ -190,9 +195,11 @@ cdef class Sums:
         cdef cnp.npy_intp numbers
         self.twofold, self.length = dtype == FLOAT64, axis.length
         self.ranges = (call.size + call.group - 1) // call.group
-        numbers = self.biases * self.ranges * sums_of(axis, self.twofold)
+        numbers = self.biases * self.ranges * sums_of(axis, self.twofold) + line // sizeof(double)
         self.partial = cnp.PyArray_EMPTY(1, &numbers, cnp.NPY_DOUBLE, 0)
-        call.outputs[2] = cnp.PyArray_DATA(self.partial)
+        self.sums = doubles_of(self.partial)
+        self.sums += to_next_line(self.sums)
+        call.outputs[2] = self.sums
         if self.total is None:
             numbers = self.biases * 2 * axis.length
             self.total = cnp.PyArray_ZEROS(1, &numbers, cnp.NPY_DOUBLE, 0)
@@ -203,7 +210,7 @@ cdef class Sums:
         cdef int k
         for k in range(self.biases):
             add_ranges(
-                doubles_of(self.partial) + k * numbers, self.ranges, self.length, self.twofold, self.totals_of(k))
+                self.sums + k * numbers, self.ranges, self.length, self.twofold, self.totals_of(k))
         return 0
 
     cdef double* totals_of(self, int bias) noexcept:
