@@ -170,7 +170,8 @@ cdef class Kernels:
         if not plain(x) or not (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
             return launch_others(self.work(direction), &call, x, saved, out) if axis is None else None
         if axis is None:
-            return launch_flat(self.work(direction), &call, x, saved, out)
+            result = launch_flat(self.work(direction), &call, x, saved, out)
+            return launch_others(self.work(direction), &call, x, saved, out) if result is None else result
         dim = along(x, axis)
         result = None if dim < 0 else launch_along(self.work(direction), &call, dim, x, saved, out)
         if result is not None and then is not None:
@@ -186,13 +187,13 @@ cdef class Kernels:
         read_numbers(parameters, values)
         call.parameters = values
         call.axis.outer = call.axis.length = call.axis.inner = 1
-        if saved is None:
-            return launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
-        if not (plain(x) and plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
-            return None
-        return launch_added_backward(
-            self.work(direction), &to_elements.backward_x, &call, x, saved, out, bias, bias_axis, residual, dropout,
-            direction == "y", sums)
+        if saved is not None:
+            return launch_any_backward(
+                self.work(direction), &call, x, saved, out, bias, bias_axis, residual, dropout, direction == "y", sums)
+        result = launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
+        if result is None:
+            return launch_added_number(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
+        return result
 
     def run(
         self, str direction, list inputs, list outputs, tuple parameters=(), axis=None, tuple place=(0, 1),
@@ -421,6 +422,8 @@ cdef class ElementwiseKernels(Kernels):
             call.parameters = parameters
             call.axis.outer = call.axis.length = call.axis.inner = 1
             result = launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
+            if result is None:
+                result = launch_added_number(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
             if result is not None:
                 return result
         return self._forward(x, args, kwargs, single(out), beside)
@@ -459,18 +462,19 @@ cdef class ElementwiseKernels(Kernels):
         if bias is None and residual is None and dropout is None and not sums:
             return self.backward(dy, *args, x=x, y=y, out=out, **kwargs)
         if (
-            not args and (x is None or y is None) and plain(dy) and plain(saved)
-            and alike(<cnp.ndarray>dy, <cnp.ndarray>saved) and work.offered()
+            not args and (x is None or y is None) and saved is not None and work.offered()
             and (self.sign_will_do or dropout is None or not output)
             and self.read(args, kwargs, parameters, output)
         ):
             call.parameters = parameters
             call.axis.outer = call.axis.length = call.axis.inner = 1
-            result = launch_added_backward(
-                work, &to_elements.backward_x, &call, dy, saved, out, bias, bias_axis, residual, dropout, output,
-                sums)
+            result = launch_any_backward(
+                work, &call, dy, saved, out, bias, bias_axis, residual, dropout, output, sums)
+            if result is not None and sums:
+                return result[0], gradient_of(
+                    self, result[1], bias, saved if type(saved) is cnp.ndarray else as_one(saved))
             if result is not None:
-                return (result[0], gradient_of(self, result[1], bias, saved)) if sums else result
+                return result
         return self._backward(dy, args, x, y, single(out), kwargs, beside)
 
 
@@ -655,14 +659,14 @@ cdef object launch_larger(const Entry* entry, dy, x, axis, Py_ssize_t parts, out
 
 cdef object few_of_gated(GatedKernels self, x, gate, axis, out):
     if gate is not None:
-        return launch_pair(self.entry, x, gate, axis, out, None, -1, None)
+        return launch_any_pair(self.entry, x, gate, axis, out, None, -1, None)
     result = launch_smaller(self.entry, x, axis, 2, out)
     return launch_halves_in_runs(self.entry, None, x, axis, out, None, -1, None) if result is None else result
 
 
 cdef object few_of_gated_backward(GatedKernels self, dy, x, gate, axis, out):
     if gate is not None:
-        return launch_pair_backward(self.entry, dy, x, gate, axis, out, None, -1, None)
+        return launch_any_pair_backward(self.entry, dy, x, gate, axis, out, None, -1, None)
     result = launch_larger(self.entry, dy, x, axis, 2, out)
     return launch_halves_in_runs(self.entry, dy, x, axis, out, None, -1, None) if result is None else result
 
@@ -678,7 +682,7 @@ cdef class GatedKernels(FixedKernels):
         if bias is None and dropout is None:
             result = few_of_gated(self, x, gate, axis, out)
         elif gate is not None:
-            result = launch_pair(self.entry, x, gate, axis, out, bias, bias_axis, dropout)
+            result = launch_any_pair(self.entry, x, gate, axis, out, bias, bias_axis, dropout)
         else:
             result = self.launch_biased(x, axis, out, bias, bias_axis, dropout)
             if result is None:
@@ -698,10 +702,14 @@ cdef class GatedKernels(FixedKernels):
         elif not adds:
             result = few_of_gated_backward(self, dy, x, gate, axis, out)
         elif gate is not None:
-            if not sums:
-                result = launch_pair_backward(self.entry, dy, x, gate, axis, out, bias, bias_axis, dropout)
+            if sums:
+                result = self.pair_and_sums(dy, x, gate, axis, out, bias, bias_axis, dropout)
+            else:
+                result = launch_any_pair_backward(self.entry, dy, x, gate, axis, out, bias, bias_axis, dropout)
         else:
             result = self.launch_biased_backward(dy, x, axis, out, bias, bias_axis, dropout, sums)
+            if result is None and sums:
+                result = self.halves_and_sums(dy, x, axis, out, bias, bias_axis, dropout)
             if result is not None and sums:
                 return result[0], gradient_of(self, result[1], bias, x)
             if result is None and not sums:
@@ -812,6 +820,65 @@ cdef class GatedKernels(FixedKernels):
             &self.entry.backward_x, &to_gates.backward_x, &call, dy, x, out, bias, bias_axis, None, dropout, False,
             sums)
 
+    cdef object halves_and_sums(self, dy, x, axis, out, bias, bias_axis, dropout):
+        """dx and the sums of dbias for small arrays in C order."""
+        dy, x, room = in_one_piece(dy), in_one_piece(x), None
+        if dy is None or x is None:
+            return None
+        if out is not None:
+            room = room_for(out, <cnp.ndarray>x)
+            if room is None:
+                return None
+        result = self.launch_biased_backward(dy, x, axis, room, bias, bias_axis, dropout, True)
+        if result is None or out is None:
+            return result
+        return brought_back(room, out), result[1]
+
+    cdef object pair_and_sums(self, dy, x, gate, axis, out, bias, bias_axis, dropout):
+        """The gradients of both arrays and their biases, which are arrays or None, for small arrays in C order."""
+        cdef cnp.ndarray a
+        cdef int k, dim, kind
+        cdef Py_ssize_t length
+        cdef Axis seen
+        cdef Sums total = Sums.__new__(Sums, 2)
+        cdef list rooms = [None, None]
+        dy, x, gate = in_one_piece(dy), in_one_piece(x), in_one_piece(gate)
+        if dy is None or x is None or gate is None or dropout is not None or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0:
+            return None
+        a = <cnp.ndarray>x
+        dim = along(a, bias_axis)
+        if dim < 0 or along(a, axis) < 0 or dtype_of(a) >= FLOAT16 or cnp.PyArray_SIZE(a) == 0:
+            return None
+        if not alike(<cnp.ndarray>dy, a) or not alike(<cnp.ndarray>gate, a):
+            return None
+        length, kind = cnp.PyArray_DIM(a, dim), cnp.PyArray_TYPE(a)
+        biases = (None, None) if bias is None else bias
+        if type(biases) is not tuple or len(<tuple>biases) != 2 or (out is not None and not is_pair(out)):
+            return None
+        for one in <tuple>biases:
+            if one is not None and not (
+                plain(one) and cnp.PyArray_NDIM(<cnp.ndarray>one) == 1 and cnp.PyArray_TYPE(<cnp.ndarray>one) == kind
+                and cnp.PyArray_DIM(<cnp.ndarray>one, 0) == length
+            ):
+                return None
+        for k in range(2):
+            if out is None:
+                rooms[k] = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), kind, 0)
+                continue
+            rooms[k] = room_for((<tuple>out)[k], a)
+            if rooms[k] is None or not fits_beside(rooms[k], a, (dy, a, gate), <tuple>biases):
+                return None
+        if out is not None and not disjoint_views((<tuple>out)[0], (<tuple>out)[1]):
+            return None
+        split(&seen, cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), dim)
+        self.run_added_gates(
+            "x", [dy, a, gate], rooms, (1, cnp.PyArray_SIZE(a), 1), list(<tuple>biases),
+            (seen.outer, seen.length, seen.inner), (), total)
+        sums = (total.result(kind, 0), total.result(kind, 1))
+        if out is None:
+            return rooms[0], rooms[1], sums
+        return brought_back(rooms[0], (<tuple>out)[0]), brought_back(rooms[1], (<tuple>out)[1]), sums
+
 
 cdef object few_of_pieces(PiecesKernels self, x, pieces, axis, out):
     return launch_smaller(self.entry, x, axis, small(pieces), out)
@@ -886,11 +953,16 @@ cdef object few_of_channels_backward(ChannelsKernels self, dy, x, weight, axis, 
     cdef cnp.npy_intp count, channel
     cdef cnp.ndarray dweight
     cdef double[::1] total
-    if (
-        not plain(dy) or not plain(x) or not alike(<cnp.ndarray>dy, <cnp.ndarray>x)
-        or dtype_of(x) >= FLOAT16 or not ChannelsKernels.takes(x, weight, axis, &call)
-        or not (out is None or plain(out) and disjoint(weight, out))
-    ):
+    cdef double wide
+    cdef float narrow
+    cdef bint is_number = PyFloat_CheckExact(weight)
+    if not plain(dy) or not plain(x) or not alike(<cnp.ndarray>dy, <cnp.ndarray>x) or dtype_of(x) >= FLOAT16:
+        return None
+    if is_number and any_axis(x, axis):
+        ChannelsKernels.takes_number(x, weight, &call, &wide, &narrow)
+    elif is_number or not ChannelsKernels.takes(x, weight, axis, &call):
+        return None
+    if out is not None and not (plain(out) and (is_number or disjoint(<cnp.ndarray>weight, <cnp.ndarray>out))):
         return None
     count = call.axis.length
     call.parameters = NULL
@@ -912,7 +984,7 @@ cdef object few_of_channels_backward(ChannelsKernels self, dy, x, weight, axis, 
             (<double*>cnp.PyArray_DATA(dweight))[channel] = total[channel]
         else:
             (<float*>cnp.PyArray_DATA(dweight))[channel] = <float>total[channel]
-    return out, dweight
+    return out, (<object>dweight)[0] if is_number else dweight
 
 
 cdef class ChannelsKernels(FixedKernels):
@@ -966,6 +1038,8 @@ cdef class ChannelsKernels(FixedKernels):
         elif in_rows(x):
             fits = ChannelsKernels.takes(x, weight, axis, &call)
             fits = fits and (out is None or in_memory(out) and not bias_within(weight, out))
+        elif out is None and not adds:
+            result = self.of_number(x, weight, axis)
         # In rows, a kernel of chunks knows which weights those are.
         if fits and (adds or not plain(x) or not (out is None or plain(out))):
             result = launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
@@ -978,8 +1052,74 @@ cdef class ChannelsKernels(FixedKernels):
         self, dy, *, weight=None, axis=1, x=None, y=None, out=None, bias=None, bias_axis=-1, residual=None,
         dropout=None, bias_grad=False,
     ):
-        if bias is not None or residual is not None or dropout is not None or bias_grad:
-            beside = bias, bias_axis, residual, dropout, bool(bias_grad)
-            return self._backward(dy, weight, axis, x, y, single(out), beside)
-        result = few_of_channels_backward(self, dy, x, weight, axis, out) if y is None else None
-        return self._backward(dy, weight, axis, x, y, single(out)) if result is None else result
+        cdef bint sums = bias_grad, adds = bias is not None or residual is not None or dropout is not None or sums
+        result = None
+        if y is None and not adds:
+            result = few_of_channels_backward(self, dy, x, weight, axis, out)
+        if y is None and result is None:
+            if type(x) is cnp.ndarray and cnp.PyArray_NDIM(<cnp.ndarray>x) > 0:
+                result = self.gradients_of_parts(
+                    dy, x, weight, axis, out, bias, bias_axis, residual, dropout, sums)
+            elif not adds and out is None:
+                result = self.gradients_of_number(dy, x, weight, axis)
+        if result is not None:
+            return result
+        beside = (bias, bias_axis, residual, dropout, sums) if adds else None
+        return self._backward(dy, weight, axis, x, y, single(out), beside)
+
+    cdef object of_number(self, x, weight, axis):
+        one = as_one(x)
+        if one is None or small(axis) != 1:
+            return None
+        result = few_of_channels(self, one, weight, axis, None)
+        return None if result is None else result[0]
+
+    cdef object gradients_of_number(self, dy, x, weight, axis):
+        dy, x = as_one(dy), as_one(x)
+        if dy is None or x is None or small(axis) != 1:
+            return None
+        result = few_of_channels_backward(self, dy, x, weight, axis, None)
+        return None if result is None else (result[0][0], result[1])
+
+    cdef object gradients_of_parts(
+        self, dy, x, weight, axis, out, bias, bias_axis, residual, dropout, bint sums
+    ):
+        """The gradients of small arrays in C order, at x with what is added to it."""
+        cdef Call call
+        cdef Added added
+        cdef double left_out[2]
+        kept, dy, x, room = x, in_one_piece(dy), in_one_piece(x), None
+        if dy is None or x is None or not alike(<cnp.ndarray>dy, <cnp.ndarray>x) or dtype_of(x) >= FLOAT16:
+            return None
+        if cnp.PyArray_SIZE(<cnp.ndarray>x) > SLAB or along(x, bias_axis) < 0:
+            return None
+        if residual is not None:
+            residual = in_one_piece(residual)
+            if residual is None:
+                return None
+        if out is not None:
+            room = room_for(out, <cnp.ndarray>x)
+            if room is None or bias_within(bias, room):
+                return None
+        call.axis.outer = call.axis.length = call.axis.inner = 1
+        if bias is not None or residual is not None:
+            call.parameters = NULL
+            x = launch_added(identity, &call, x, None, bias, bias_axis, residual, None)
+        if x is None or not read_dropout(dropout, &added, left_out, dtype_of(<cnp.ndarray>x)):
+            return None
+        if added.dropout != NULL:
+            call.parameters = left_out
+            dy = launch_flat(&dropping.forward, &call, dy, None, None)
+        result = few_of_channels_backward(self, dy, x, weight, axis, room)
+        if result is None:
+            return None
+        dx, dweight = result
+        if sums:
+            # What is added to x has its gradient, so the sums are those of dx.
+            call.parameters = NULL
+            _, more = launch_added_backward(
+                &identity.backward_x, &to_elements.backward_x, &call, dx, dx, dx, bias, bias_axis, None, None, True,
+                True)
+        if out is not None:
+            dx = brought_back(room, out)
+        return (dx, dweight, gradient_of(self, more, bias, kept)) if sums else (dx, dweight)
