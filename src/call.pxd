@@ -79,6 +79,7 @@ cdef extern from "runtime/runs.hpp" namespace "fastact" nogil:
         bint see(int, const Py_ssize_t*, Py_ssize_t, bint) noexcept
         bint in_order(int) noexcept
         bint apart(int, int) noexcept
+    void copy_all(const Runs&, char*, bint) noexcept
     Work elements_in_runs, outputs_in_runs
 
 cdef extern from "fastact_api.h" nogil:

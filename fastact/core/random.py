@@ -120,7 +120,7 @@ class Random(Described, kind="random"):
         if not words[-1]:
             return result
         shape = result[1].shape if words[0] is None else np.shape(words[0])
-        return result[0], added.of_bias(result[1], shape, kept.dtype)
+        return result[0], added.of_bias(result[1], shape, result[0].dtype)
 
     def _given(self, bounds: tuple[float, ...], seed: Any) -> dict[str, Any]:
         return {**self._by_name(bounds), "seed": seed}

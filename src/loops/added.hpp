@@ -348,8 +348,8 @@ template <class T> void added_gated_forward(const Call& call, Size first, Size l
     const GatedBias<C> bias(call, last - first);
     const Scratch<C, 2 * chunk> both;
     const Scratch<C, chunk> result;
-    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size, Size count) {
-        bring_both(call, bias, x, x.at(unit), count, static_cast<C*>(both));
+    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size at, Size count) {
+        bring_both(call, bias, x, at, count, static_cast<C*>(both));
         C* to = result;
         if constexpr (!Half<T>) to = out + unit;
         call.added->kernel({call.parameters, {both}, {to}, {1, count, 1}}, 0, count);
@@ -369,8 +369,8 @@ void gated_gradients(const Call& call, const GatedBias<Computed<T>>& bias, Size 
     T* const db = x.halves && da ? da + x.half : static_cast<T*>(call.out[1]);
     const Scratch<C, 2 * chunk> both;
     const Scratch<C, chunk> gradient;
-    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size, Size count) {
-        const Size at = x.at(unit), position = call.place.index + unit;
+    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size at, Size count) {
+        const Size position = call.place.index + unit;
         const C* slope = gradient;
         bring_both(call, bias, x, at, count, static_cast<C*>(both));
         if constexpr (Half<T>)

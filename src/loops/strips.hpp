@@ -152,7 +152,7 @@ template <Kernel kernel, Half H> void staged_channels_gradient(const Call& call,
     }
 }
 
-// body(unit, at, count) for output elements side by side in both halves of x, as `each_gated_run` (gated.hpp).
+// body(unit, at, count) for output elements side by side in a and in b, as `each_gated_run` (gated.hpp).
 template <class Body> void each_gated_strip(Axis axis, Size first, Size last, Body body) {
     const Size half = axis.length * axis.inner;
     for (Size unit = first, count; unit < last; unit += count) {
@@ -166,9 +166,9 @@ template <Kernel kernel, Half H> void staged_gated_forward(const Call& call, Siz
     const GatedPlaces x(input<H>(call, 0), input<H>(call, 2), gated_axis(call));
     const Scratch<float, read_size> both;
     const Scratch<float, read_size / 2> result;
-    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size, Size count) {
-        widen(x.a + x.at(unit), both, count);
-        widen(x.b + x.at(unit), both + count, count);
+    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size at, Size count) {
+        widen(x.a + at, both, count);
+        widen(x.b + at, both + count, count);
         kernel({nullptr, {both}, {result}, {1, count, 1}}, 0, count);
         narrow(result, output<H>(call) + unit, count);
     });
@@ -179,8 +179,7 @@ template <Kernel kernel, Half H> void staged_gated_backward(const Call& call, Si
     const GatedPlaces out(output<H>(call), call.in[2] ? static_cast<H*>(call.out[1]) : nullptr, gated_axis(call));
     const Scratch<float, read_size / 2> gradients;
     const Scratch<float, read_size> both;
-    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size, Size count) {
-        const Size at = x.at(unit);
+    each_gated_strip(gated_axis(call), first, last, [&](Size unit, Size at, Size count) {
         widen(input<H>(call, 0) + unit, gradients, count);
         widen(x.a + at, both, count);
         widen(x.b + at, both + count, count);

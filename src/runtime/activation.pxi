@@ -170,7 +170,8 @@ cdef class Kernels:
         if not plain(x) or not (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
             return launch_others(self.work(direction), &call, x, saved, out) if axis is None else None
         if axis is None:
-            return launch_flat(self.work(direction), &call, x, saved, out)
+            result = launch_flat(self.work(direction), &call, x, saved, out)
+            return launch_others(self.work(direction), &call, x, saved, out) if result is None else result
         dim = along(x, axis)
         result = None if dim < 0 else launch_along(self.work(direction), &call, dim, x, saved, out)
         if result is not None and then is not None:
@@ -186,13 +187,13 @@ cdef class Kernels:
         read_numbers(parameters, values)
         call.parameters = values
         call.axis.outer = call.axis.length = call.axis.inner = 1
-        if saved is None:
-            return launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
-        if not (plain(x) and plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
-            return None
-        return launch_added_backward(
-            self.work(direction), &to_elements.backward_x, &call, x, saved, out, bias, bias_axis, residual, dropout,
-            direction == "y", sums)
+        if saved is not None:
+            return launch_any_backward(
+                self.work(direction), &call, x, saved, out, bias, bias_axis, residual, dropout, direction == "y", sums)
+        result = launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
+        if result is None:
+            return launch_added_number(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
+        return result
 
     def run(
         self, str direction, list inputs, list outputs, tuple parameters=(), axis=None, tuple place=(0, 1),
@@ -421,6 +422,8 @@ cdef class ElementwiseKernels(Kernels):
             call.parameters = parameters
             call.axis.outer = call.axis.length = call.axis.inner = 1
             result = launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
+            if result is None:
+                result = launch_added_number(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
             if result is not None:
                 return result
         return self._forward(x, args, kwargs, single(out), beside)
@@ -459,18 +462,19 @@ cdef class ElementwiseKernels(Kernels):
         if bias is None and residual is None and dropout is None and not sums:
             return self.backward(dy, *args, x=x, y=y, out=out, **kwargs)
         if (
-            not args and (x is None or y is None) and plain(dy) and plain(saved)
-            and alike(<cnp.ndarray>dy, <cnp.ndarray>saved) and work.offered()
+            not args and (x is None or y is None) and saved is not None and work.offered()
             and (self.sign_will_do or dropout is None or not output)
             and self.read(args, kwargs, parameters, output)
         ):
             call.parameters = parameters
             call.axis.outer = call.axis.length = call.axis.inner = 1
-            result = launch_added_backward(
-                work, &to_elements.backward_x, &call, dy, saved, out, bias, bias_axis, residual, dropout, output,
-                sums)
+            result = launch_any_backward(
+                work, &call, dy, saved, out, bias, bias_axis, residual, dropout, output, sums)
+            if result is not None and sums:
+                return result[0], gradient_of(
+                    self, result[1], bias, saved if type(saved) is cnp.ndarray else as_one(saved))
             if result is not None:
-                return (result[0], gradient_of(self, result[1], bias, saved)) if sums else result
+                return result
         return self._backward(dy, args, x, y, single(out), kwargs, beside)
 
 
@@ -496,21 +500,81 @@ cdef extern from *:
         return nullptr;
     }
 
-    static PyObject* explained_call(PyObject* self, PyObject* args, PyObject* named) {
+    static PyObject* call_of_class(PyObject* self, PyObject* args, PyObject* named) {
+        const ternaryfunc own = Py_TYPE(self)->tp_call;
         PyTypeObject* base = Py_TYPE(self)->tp_base;
-        while (base->tp_call == explained_call) base = base->tp_base;
-        return explained(base->tp_call(self, args, named), self, named, 0);
+        while (base->tp_call == own) base = base->tp_base;
+        return base->tp_call(self, args, named);
     }
 
-    static void explain_call(PyObject* self) { Py_TYPE(self)->tp_call = explained_call; }
+    static void call_by(PyObject* self, ternaryfunc call) { Py_TYPE(self)->tp_call = call; }
+
+    // What a call gives of a few names, the first `count` by position and the others by name: `given` is their
+    // dict, or, with `values` behind the positions, their tuple, or null. False where it gives any other.
+    static bool place(PyObject* names, Py_ssize_t count, PyObject* name, PyObject* value, PyObject** to) {
+        for (Py_ssize_t k = count; k < PyTuple_GET_SIZE(names); ++k)
+            if (PyTuple_GET_ITEM(names, k) == name) return to[k] = value, true;
+        return false;
+    }
+    static bool read_few(PyObject* names, PyObject* const* args, Py_ssize_t count, PyObject* given, PyObject** to) {
+        for (Py_ssize_t k = 0; k < count; ++k) to[k] = args[k];
+        if (!given) return true;
+        if (PyTuple_CheckExact(given)) {
+            for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(given); ++k)
+                if (!place(names, count, PyTuple_GET_ITEM(given, k), args[count + k], to)) return false;
+            return true;
+        }
+        PyObject *name, *value;
+        for (Py_ssize_t at = 0; PyDict_Next(given, &at, &name, &value);)
+            if (!place(names, count, name, value, to)) return false;
+        return true;
+    }
+    static PyObject* const* items_of(PyObject* tuple) { return reinterpret_cast<PyTupleObject*>(tuple)->ob_item; }
     """
     ctypedef PyObject* (*FastMethod)(PyObject*, PyObject**, Py_ssize_t, PyObject*) noexcept
+    ctypedef PyObject* (*ternaryfunc)(PyObject*, PyObject*, PyObject*) noexcept
     PyObject* explained(PyObject*, PyObject*, PyObject*, int) noexcept
-    void explain_call(object)
+    PyObject* call_of_class(PyObject*, PyObject*, PyObject*) noexcept
+    void call_by(object, ternaryfunc)
+    bint read_few(PyObject*, PyObject**, Py_ssize_t, PyObject*, PyObject**) noexcept
+    PyObject** items_of(PyObject*) noexcept
+    Py_ssize_t PyTuple_GET_SIZE(PyObject*) noexcept
+    void Py_DECREF(PyObject*) noexcept
 
 
-cdef PyObject* explained_backward(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) noexcept:
+ctypedef PyObject* (*Few)(PyObject*, PyObject*, PyObject*, PyObject*, PyObject*) noexcept
+ctypedef PyObject* (*FewBackward)(PyObject*, PyObject*, PyObject*, PyObject*, PyObject*, PyObject*) noexcept
+
+
+cdef PyObject* call_explained(PyObject* self, PyObject* args, PyObject* named) noexcept:
+    cdef PyObject* result
+    cdef PyObject* given[MOST_OFTEN]
+    cdef Py_ssize_t count = PyTuple_GET_SIZE(args)
+    if 0 < count <= (<FixedKernels>self).positions:
+        (<FixedKernels>self).by_default(given)
+        if read_few(<PyObject*>(<FixedKernels>self).often, items_of(args), count, named, given):
+            result = (<FixedKernels>self).few(self, given[0], given[1], given[2], given[3])
+            if result != <PyObject*>None:
+                return result
+            Py_DECREF(result)
+    return explained(call_of_class(self, args, named), self, named, False)
+
+
+cdef PyObject* backward_explained(PyObject* self, PyObject** args, Py_ssize_t count, PyObject* names) noexcept:
+    cdef PyObject* result
+    cdef PyObject* given[MOST_OFTEN + 1]
+    if count == 1:
+        (<FixedKernels>self).by_default(given + 1)
+        if read_few(<PyObject*>(<FixedKernels>self).often_backward, args, count, names, given):
+            result = (<FixedKernels>self).few_backward(self, given[0], given[1], given[2], given[3], given[4])
+            if result != <PyObject*>None:
+                return result
+            Py_DECREF(result)
     return explained((<FixedKernels>self).backward_of_class(self, args, count, names), self, names, True)
+
+
+cdef enum:
+    MOST_OFTEN = 4
 
 
 cdef class FixedKernels(Kernels):
@@ -518,18 +582,35 @@ cdef class FixedKernels(Kernels):
 
     The dict that would hold other names takes a seventh of a small call; those are looked at when they failed it.
     The class of `self` is its own.
+
+    Four arguments are given most often: x, one of the kind's own, `axis` and `out`. A call with these alone is read
+    here: for each of the others Cython would take a reference to None and give it back, one after the other as they
+    are all of one object, which is a tenth of a small call.
     """
 
     cdef FastMethod backward_of_class
+    cdef tuple often, often_backward  # their names, and with dy before them
+    cdef object axis  # the one by default
+    cdef Py_ssize_t positions  # of `often` that can be given by position
+    # The result of such a call; None where all of the arguments have to be looked at.
+    cdef Few few
+    cdef FewBackward few_backward
 
-    def __init__(self, str kernel):
+    def __init__(self, str kernel, str own, axis, Py_ssize_t positions):
         Kernels.__init__(self, kernel)
-        explain_call(self)
+        self.often = ("x", intern(own), "axis", "out")
+        self.often_backward = ("dy", *self.often)
+        self.axis, self.positions = axis, positions
+        call_by(self, call_explained)
+
+    cdef inline void by_default(self, PyObject** given) noexcept:
+        given[0] = given[1] = given[3] = <PyObject*>None
+        given[2] = <PyObject*>self.axis
 
     cdef int explain_backward(self, PyMethodDef* method) except -1:
         if method.ml_flags == METH_FASTCALL | METH_KEYWORDS:
             self.backward_of_class = <FastMethod>method.ml_meth
-            method.ml_meth = <PyCFunction>explained_backward
+            method.ml_meth = <PyCFunction>backward_explained
         return 0
 
 
@@ -576,16 +657,32 @@ cdef object launch_larger(const Entry* entry, dy, x, axis, Py_ssize_t parts, out
     return launch(&entry.backward_x, &call, cnp.PyArray_DIMS(source), gradient, source, out)
 
 
+cdef object few_of_gated(GatedKernels self, x, gate, axis, out):
+    if gate is not None:
+        return launch_any_pair(self.entry, x, gate, axis, out, None, -1, None)
+    result = launch_smaller(self.entry, x, axis, 2, out)
+    return launch_halves_in_runs(self.entry, None, x, axis, out, None, -1, None) if result is None else result
+
+
+cdef object few_of_gated_backward(GatedKernels self, dy, x, gate, axis, out):
+    if gate is not None:
+        return launch_any_pair_backward(self.entry, dy, x, gate, axis, out, None, -1, None)
+    result = launch_larger(self.entry, dy, x, axis, 2, out)
+    return launch_halves_in_runs(self.entry, dy, x, axis, out, None, -1, None) if result is None else result
+
+
 cdef class GatedKernels(FixedKernels):
     """The short path of a gated activation."""
 
+    def __init__(self, str kernel):
+        FixedKernels.__init__(self, kernel, "gate", -1, 1)
+        self.few, self.few_backward = <Few>few_of_gated, <FewBackward>few_of_gated_backward
+
     def __call__(self, x, axis=-1, out=None, *, gate=None, bias=None, bias_axis=-1, dropout=None):
-        if gate is not None:
-            result = launch_pair(self.entry, x, gate, axis, out, bias, bias_axis, dropout)
-        elif bias is None and dropout is None:
-            result = launch_smaller(self.entry, x, axis, 2, out)
-            if result is None:
-                result = launch_halves_in_runs(self.entry, None, x, axis, out, None, -1, None)
+        if bias is None and dropout is None:
+            result = few_of_gated(self, x, gate, axis, out)
+        elif gate is not None:
+            result = launch_any_pair(self.entry, x, gate, axis, out, bias, bias_axis, dropout)
         else:
             result = self.launch_biased(x, axis, out, bias, bias_axis, dropout)
             if result is None:
@@ -602,15 +699,17 @@ cdef class GatedKernels(FixedKernels):
         result = None
         if y is not None or x is None:
             pass
-        elif gate is not None:
-            if not sums:
-                result = launch_pair_backward(self.entry, dy, x, gate, axis, out, bias, bias_axis, dropout)
         elif not adds:
-            result = launch_larger(self.entry, dy, x, axis, 2, out)
-            if result is None:
-                result = launch_halves_in_runs(self.entry, dy, x, axis, out, None, -1, None)
+            result = few_of_gated_backward(self, dy, x, gate, axis, out)
+        elif gate is not None:
+            if sums:
+                result = self.pair_and_sums(dy, x, gate, axis, out, bias, bias_axis, dropout)
+            else:
+                result = launch_any_pair_backward(self.entry, dy, x, gate, axis, out, bias, bias_axis, dropout)
         else:
             result = self.launch_biased_backward(dy, x, axis, out, bias, bias_axis, dropout, sums)
+            if result is None and sums:
+                result = self.halves_and_sums(dy, x, axis, out, bias, bias_axis, dropout)
             if result is not None and sums:
                 return result[0], gradient_of(self, result[1], bias, x)
             if result is None and not sums:
@@ -721,9 +820,80 @@ cdef class GatedKernels(FixedKernels):
             &self.entry.backward_x, &to_gates.backward_x, &call, dy, x, out, bias, bias_axis, None, dropout, False,
             sums)
 
+    cdef object halves_and_sums(self, dy, x, axis, out, bias, bias_axis, dropout):
+        """dx and the sums of dbias for small arrays in C order."""
+        dy, x, room = in_one_piece(dy), in_one_piece(x), None
+        if dy is None or x is None:
+            return None
+        if out is not None:
+            room = room_for(out, <cnp.ndarray>x)
+            if room is None:
+                return None
+        result = self.launch_biased_backward(dy, x, axis, room, bias, bias_axis, dropout, True)
+        if result is None or out is None:
+            return result
+        return brought_back(room, out), result[1]
+
+    cdef object pair_and_sums(self, dy, x, gate, axis, out, bias, bias_axis, dropout):
+        """The gradients of both arrays and their biases, which are arrays or None, for small arrays in C order."""
+        cdef cnp.ndarray a
+        cdef int k, dim, kind
+        cdef Py_ssize_t length
+        cdef Axis seen
+        cdef Sums total = Sums.__new__(Sums, 2)
+        cdef list rooms = [None, None]
+        dy, x, gate = in_one_piece(dy), in_one_piece(x), in_one_piece(gate)
+        if dy is None or x is None or gate is None or dropout is not None or cnp.PyArray_NDIM(<cnp.ndarray>x) == 0:
+            return None
+        a = <cnp.ndarray>x
+        dim = along(a, bias_axis)
+        if dim < 0 or along(a, axis) < 0 or dtype_of(a) >= FLOAT16 or cnp.PyArray_SIZE(a) == 0:
+            return None
+        if not alike(<cnp.ndarray>dy, a) or not alike(<cnp.ndarray>gate, a):
+            return None
+        length, kind = cnp.PyArray_DIM(a, dim), cnp.PyArray_TYPE(a)
+        biases = (None, None) if bias is None else bias
+        if type(biases) is not tuple or len(<tuple>biases) != 2 or (out is not None and not is_pair(out)):
+            return None
+        for one in <tuple>biases:
+            if one is not None and not (
+                plain(one) and cnp.PyArray_NDIM(<cnp.ndarray>one) == 1 and cnp.PyArray_TYPE(<cnp.ndarray>one) == kind
+                and cnp.PyArray_DIM(<cnp.ndarray>one, 0) == length
+            ):
+                return None
+        for k in range(2):
+            if out is None:
+                rooms[k] = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), kind, 0)
+                continue
+            rooms[k] = room_for((<tuple>out)[k], a)
+            if rooms[k] is None or not fits_beside(rooms[k], a, (dy, a, gate), <tuple>biases):
+                return None
+        if out is not None and not disjoint_views((<tuple>out)[0], (<tuple>out)[1]):
+            return None
+        split(&seen, cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), dim)
+        self.run_added_gates(
+            "x", [dy, a, gate], rooms, (1, cnp.PyArray_SIZE(a), 1), list(<tuple>biases),
+            (seen.outer, seen.length, seen.inner), (), total)
+        sums = (total.result(kind, 0), total.result(kind, 1))
+        if out is None:
+            return rooms[0], rooms[1], sums
+        return brought_back(rooms[0], (<tuple>out)[0]), brought_back(rooms[1], (<tuple>out)[1]), sums
+
+
+cdef object few_of_pieces(PiecesKernels self, x, pieces, axis, out):
+    return launch_smaller(self.entry, x, axis, small(pieces), out)
+
+
+cdef object few_of_pieces_backward(PiecesKernels self, dy, x, pieces, axis, out):
+    return launch_larger(self.entry, dy, x, axis, small(pieces), out)
+
 
 cdef class PiecesKernels(FixedKernels):
     """The short path of a forward call that wants the largest values alone, and of backward from the input."""
+
+    def __init__(self, str kernel):
+        FixedKernels.__init__(self, kernel, "pieces", -1, 4)
+        self.few, self.few_backward = <Few>few_of_pieces, <FewBackward>few_of_pieces_backward
 
     def __call__(self, x, pieces, axis=-1, out=None, *, return_which=False):
         cdef Py_ssize_t parts = small(pieces)
@@ -762,8 +932,75 @@ cdef inline bint any_axis(cnp.ndarray x, object axis) noexcept:
     return small(axis) == 1 or along(x, axis) >= 0
 
 
+cdef object few_of_channels(ChannelsKernels self, x, weight, axis, out):
+    cdef Call call
+    cdef double wide
+    cdef float narrow
+    if not plain(x):
+        return None
+    call.parameters = NULL
+    if PyFloat_CheckExact(weight) and any_axis(x, axis):
+        ChannelsKernels.takes_number(x, weight, &call, &wide, &narrow)
+    elif not ChannelsKernels.takes(x, weight, axis, &call):
+        return None
+    elif out is not None and not (plain(out) and disjoint(<cnp.ndarray>weight, <cnp.ndarray>out)):
+        return None
+    return launch(&self.entry.forward, &call, cnp.PyArray_DIMS(<cnp.ndarray>x), x, None, out)
+
+
+cdef object few_of_channels_backward(ChannelsKernels self, dy, x, weight, axis, out):
+    cdef Call call
+    cdef cnp.npy_intp count, channel
+    cdef cnp.ndarray dweight
+    cdef double[::1] total
+    cdef double wide
+    cdef float narrow
+    cdef bint is_number = PyFloat_CheckExact(weight)
+    if not plain(dy) or not plain(x) or not alike(<cnp.ndarray>dy, <cnp.ndarray>x) or dtype_of(x) >= FLOAT16:
+        return None
+    if is_number and any_axis(x, axis):
+        ChannelsKernels.takes_number(x, weight, &call, &wide, &narrow)
+    elif is_number or not ChannelsKernels.takes(x, weight, axis, &call):
+        return None
+    if out is not None and not (plain(out) and (is_number or disjoint(<cnp.ndarray>weight, <cnp.ndarray>out))):
+        return None
+    count = call.axis.length
+    call.parameters = NULL
+    call.place.index, call.place.step = 0, 1
+    call.group = max(segment, count)
+    # The sums of many ranges of many channels would be of the array's size.
+    if call.size == 0 or call.size > MOST_RANGES * call.group:
+        return None
+    out = output(out, cnp.PyArray_DIMS(<cnp.ndarray>x), dy, x)
+    if out is None:
+        return None
+    total = cnp.PyArray_ZEROS(1, &count, cnp.NPY_DOUBLE, 0)
+    self.add_ranges(&call, dy, x, total)
+    run(&self.entry.backward_x, &call, dtype_of(x), dy, x, out)
+    # As a kernel, which says nothing of a sum beyond the dtype's range.
+    dweight = cnp.PyArray_EMPTY(1, &count, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
+    for channel in range(count):
+        if dtype_of(x) == FLOAT64:
+            (<double*>cnp.PyArray_DATA(dweight))[channel] = total[channel]
+        else:
+            (<float*>cnp.PyArray_DATA(dweight))[channel] = <float>total[channel]
+    return out, (<object>dweight)[0] if is_number else dweight
+
+
 cdef class ChannelsKernels(FixedKernels):
     """The short path of a call with one weight, or one per position on an axis."""
+
+    def __init__(self, str kernel):
+        FixedKernels.__init__(self, kernel, "weight", 1, 4)
+        self.few, self.few_backward = <Few>few_of_channels, <FewBackward>few_of_channels_backward
+
+    @staticmethod
+    cdef void takes_number(cnp.ndarray x, double weight, Call* call, double* wide, float* narrow) noexcept:
+        """Has one weight for all in the call: in the room of the dtype that is computed in."""
+        wide[0], narrow[0] = weight, <float>weight
+        call.inputs[2] = <void*>wide if dtype_of(x) == FLOAT64 else <void*>narrow
+        call.size = cnp.PyArray_SIZE(x)
+        call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
 
     @staticmethod
     cdef bint takes(cnp.ndarray x, object weight, object axis, Call* call) except -1:
@@ -791,23 +1028,21 @@ cdef class ChannelsKernels(FixedKernels):
         cdef double wide
         cdef float narrow
         cdef bint fits = False
+        result = None if adds else few_of_channels(self, x, weight, axis, out)
+        if result is not None:
+            return result
         call.parameters = NULL
         if in_rows(x) and PyFloat_CheckExact(weight) and any_axis(x, axis):
-            wide = weight
-            narrow = <float>wide
-            call.inputs[2] = <void*>&wide if dtype_of(x) == FLOAT64 else <void*>&narrow
-            call.size = cnp.PyArray_SIZE(<cnp.ndarray>x)
-            call.axis.outer, call.axis.length, call.axis.inner = 1, 1, call.size
+            ChannelsKernels.takes_number(x, weight, &call, &wide, &narrow)
             fits = True
         elif in_rows(x):
             fits = ChannelsKernels.takes(x, weight, axis, &call)
             fits = fits and (out is None or in_memory(out) and not bias_within(weight, out))
-        result = None
+        elif out is None and not adds:
+            result = self.of_number(x, weight, axis)
         # In rows, a kernel of chunks knows which weights those are.
         if fits and (adds or not plain(x) or not (out is None or plain(out))):
             result = launch_added(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
-        elif fits:
-            result = launch(&self.entry.forward, &call, cnp.PyArray_DIMS(<cnp.ndarray>x), x, None, out)
         if result is not None:
             return result
         beside = (bias, bias_axis, residual, dropout) if adds else None
@@ -817,40 +1052,74 @@ cdef class ChannelsKernels(FixedKernels):
         self, dy, *, weight=None, axis=1, x=None, y=None, out=None, bias=None, bias_axis=-1, residual=None,
         dropout=None, bias_grad=False,
     ):
-        if bias is not None or residual is not None or dropout is not None or bias_grad:
-            beside = bias, bias_axis, residual, dropout, bool(bias_grad)
-            return self._backward(dy, weight, axis, x, y, single(out), beside)
-        return self.backward_alone(dy, weight, axis, x, y, out)
+        cdef bint sums = bias_grad, adds = bias is not None or residual is not None or dropout is not None or sums
+        result = None
+        if y is None and not adds:
+            result = few_of_channels_backward(self, dy, x, weight, axis, out)
+        if y is None and result is None:
+            if type(x) is cnp.ndarray and cnp.PyArray_NDIM(<cnp.ndarray>x) > 0:
+                result = self.gradients_of_parts(
+                    dy, x, weight, axis, out, bias, bias_axis, residual, dropout, sums)
+            elif not adds and out is None:
+                result = self.gradients_of_number(dy, x, weight, axis)
+        if result is not None:
+            return result
+        beside = (bias, bias_axis, residual, dropout, sums) if adds else None
+        return self._backward(dy, weight, axis, x, y, single(out), beside)
 
-    cdef object backward_alone(self, dy, weight, axis, x, y, out):
+    cdef object of_number(self, x, weight, axis):
+        one = as_one(x)
+        if one is None or small(axis) != 1:
+            return None
+        result = few_of_channels(self, one, weight, axis, None)
+        return None if result is None else result[0]
+
+    cdef object gradients_of_number(self, dy, x, weight, axis):
+        dy, x = as_one(dy), as_one(x)
+        if dy is None or x is None or small(axis) != 1:
+            return None
+        result = few_of_channels_backward(self, dy, x, weight, axis, None)
+        return None if result is None else (result[0][0], result[1])
+
+    cdef object gradients_of_parts(
+        self, dy, x, weight, axis, out, bias, bias_axis, residual, dropout, bint sums
+    ):
+        """The gradients of small arrays in C order, at x with what is added to it."""
         cdef Call call
-        cdef cnp.npy_intp count, channel
-        cdef cnp.ndarray dweight
-        cdef double[::1] total
-        if (
-            y is not None or not plain(dy) or not plain(x) or not alike(<cnp.ndarray>dy, <cnp.ndarray>x)
-            or dtype_of(x) >= FLOAT16 or not ChannelsKernels.takes(x, weight, axis, &call)
-            or not (out is None or plain(out) and disjoint(weight, out))
-        ):
-            return self._backward(dy, weight, axis, x, y, single(out))
-        count = call.axis.length
-        call.parameters = NULL
-        call.place.index, call.place.step = 0, 1
-        call.group = max(segment, count)
-        # The sums of many ranges of many channels would be of the array's size.
-        if call.size == 0 or call.size > MOST_RANGES * call.group:
-            return self._backward(dy, weight, axis, x, y, single(out))
-        out = output(out, cnp.PyArray_DIMS(<cnp.ndarray>x), dy, x)
-        if out is None:
-            return self._backward(dy, weight, axis, x, y, single(out))
-        total = cnp.PyArray_ZEROS(1, &count, cnp.NPY_DOUBLE, 0)
-        self.add_ranges(&call, dy, x, total)
-        run(&self.entry.backward_x, &call, dtype_of(x), dy, x, out)
-        # As a kernel, which says nothing of a sum beyond the dtype's range.
-        dweight = cnp.PyArray_EMPTY(1, &count, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
-        for channel in range(count):
-            if dtype_of(x) == FLOAT64:
-                (<double*>cnp.PyArray_DATA(dweight))[channel] = total[channel]
-            else:
-                (<float*>cnp.PyArray_DATA(dweight))[channel] = <float>total[channel]
-        return out, dweight
+        cdef Added added
+        cdef double left_out[2]
+        kept, dy, x, room = x, in_one_piece(dy), in_one_piece(x), None
+        if dy is None or x is None or not alike(<cnp.ndarray>dy, <cnp.ndarray>x) or dtype_of(x) >= FLOAT16:
+            return None
+        if cnp.PyArray_SIZE(<cnp.ndarray>x) > SLAB or along(x, bias_axis) < 0:
+            return None
+        if residual is not None:
+            residual = in_one_piece(residual)
+            if residual is None:
+                return None
+        if out is not None:
+            room = room_for(out, <cnp.ndarray>x)
+            if room is None or bias_within(bias, room):
+                return None
+        call.axis.outer = call.axis.length = call.axis.inner = 1
+        if bias is not None or residual is not None:
+            call.parameters = NULL
+            x = launch_added(identity, &call, x, None, bias, bias_axis, residual, None)
+        if x is None or not read_dropout(dropout, &added, left_out, dtype_of(<cnp.ndarray>x)):
+            return None
+        if added.dropout != NULL:
+            call.parameters = left_out
+            dy = launch_flat(&dropping.forward, &call, dy, None, None)
+        result = few_of_channels_backward(self, dy, x, weight, axis, room)
+        if result is None:
+            return None
+        dx, dweight = result
+        if sums:
+            # What is added to x has its gradient, so the sums are those of dx.
+            call.parameters = NULL
+            _, more = launch_added_backward(
+                &identity.backward_x, &to_elements.backward_x, &call, dx, dx, dx, bias, bias_axis, None, None, True,
+                True)
+        if out is not None:
+            dx = brought_back(room, out)
+        return (dx, dweight, gradient_of(self, more, bias, kept)) if sums else (dx, dweight)

@@ -8,9 +8,14 @@ cdef extern from *:
     """
     void bring_to(Call&, const Added&) noexcept nogil
 
+cdef extern from "loops/streaming.hpp" namespace "fastact" nogil:
+    const Py_ssize_t line
+    Py_ssize_t to_next_line(const double*)
+
 cdef const Entry* to_elements = NULL
 cdef const Entry* to_gates = NULL
 cdef const Entry* dropping = NULL
+cdef const Entry* identity = NULL
 
 cdef extern from "Python.h":
     unsigned long long PyLong_AsUnsignedLongLong(object) except? 0xffffffffffffffff
@@ -74,6 +79,9 @@ cdef object bias_of(cnp.ndarray x, object bias, object axis, Call* call, Added* 
     dim = along(x, axis)
     if dim < 0:
         return None
+    if not is_number and is_numpys_number(bias):
+        bias = float(bias)
+        is_number = True
     if is_number:
         number[0] = number_of(bias)
         if number[0] != number[0]:
@@ -94,6 +102,13 @@ cdef object bias_of(cnp.ndarray x, object bias, object axis, Call* call, Added* 
         split(&added.axis, cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), dim)
     call.inputs[3] = cnp.PyArray_DATA(<cnp.ndarray>bias)
     return bias
+
+
+cdef inline bint is_numpys_number(object value):
+    """Whether it is a scalar of NumPy's, or an array of no dimensions, of one of the kernels' dtypes."""
+    if type(value) is cnp.ndarray:
+        return cnp.PyArray_NDIM(<cnp.ndarray>value) == 0 and in_memory(value)
+    return type(value) in SCALARS
 
 
 cdef inline bint shares_memory(object bias, object out) noexcept:
@@ -178,6 +193,7 @@ cdef class Sums:
     """The gradient of a bias: the sums of ranges, and what they come to; of two biases, where two arrays have one."""
 
     cdef cnp.ndarray partial, total
+    cdef double* sums  # in `partial`, from where a cache line begins: vectors of terms are added to them
     cdef Py_ssize_t ranges, length
     cdef int biases
     cdef bint twofold
@@ -190,9 +206,11 @@ cdef class Sums:
         cdef cnp.npy_intp numbers
         self.twofold, self.length = dtype == FLOAT64, axis.length
         self.ranges = (call.size + call.group - 1) // call.group
-        numbers = self.biases * self.ranges * sums_of(axis, self.twofold)
+        numbers = self.biases * self.ranges * sums_of(axis, self.twofold) + line // sizeof(double)
         self.partial = cnp.PyArray_EMPTY(1, &numbers, cnp.NPY_DOUBLE, 0)
-        call.outputs[2] = cnp.PyArray_DATA(self.partial)
+        self.sums = doubles_of(self.partial)
+        self.sums += to_next_line(self.sums)
+        call.outputs[2] = self.sums
         if self.total is None:
             numbers = self.biases * 2 * axis.length
             self.total = cnp.PyArray_ZEROS(1, &numbers, cnp.NPY_DOUBLE, 0)
@@ -203,7 +221,7 @@ cdef class Sums:
         cdef int k
         for k in range(self.biases):
             add_ranges(
-                doubles_of(self.partial) + k * numbers, self.ranges, self.length, self.twofold, self.totals_of(k))
+                self.sums + k * numbers, self.ranges, self.length, self.twofold, self.totals_of(k))
         return 0
 
     cdef double* totals_of(self, int bias) noexcept:
@@ -287,7 +305,63 @@ cdef object gradient_of(object activation, cnp.ndarray sums, object bias, cnp.nd
     """The gradient of a bias from its sums, in the dtype of what was saved; Python rounds to half precision."""
     if dtype_of(saved) >= FLOAT16:
         return activation._of_bias(sums, bias, saved)
-    return sums if bias is None or type(bias) is cnp.ndarray else (<object>sums)[0]
+    cdef bint has_axis = bias is None or type(bias) is cnp.ndarray and cnp.PyArray_NDIM(<cnp.ndarray>bias) > 0
+    return sums if has_axis else (<object>sums)[0]
+
+
+cdef object launch_parts_backward(
+    const Work* work, Call* call, dy, saved, out, bias, axis, residual, dropout, bint from_y, bint sums
+):
+    """As `launch_added_backward` of elements, for arrays of any layout in C order, where they are small."""
+    dy, saved, room = in_one_piece(dy), in_one_piece(saved), None
+    if residual is not None:
+        residual = in_one_piece(residual)
+        if residual is None:
+            return None
+    if dy is None or saved is None or not alike(<cnp.ndarray>dy, <cnp.ndarray>saved):
+        return None
+    if out is not None:
+        room = room_for(out, <cnp.ndarray>saved)
+        if room is None:
+            return None
+    result = launch_added_backward(
+        work, &to_elements.backward_x, call, dy, saved, room, bias, axis, residual, dropout, from_y, sums)
+    if out is None or result is None:
+        return result
+    brought_back(room, out)
+    return (out, result[1]) if sums else out
+
+
+cdef object launch_numbers_backward(
+    const Work* work, Call* call, dy, saved, out, bias, axis, residual, dropout, bint from_y, bint sums
+):
+    """The same for numbers. The gradient of a bias is one where the bias is."""
+    cdef object room = None if out is None else room_for_one(out)
+    if sums and bias is None or type(bias) is cnp.ndarray and cnp.PyArray_NDIM(<cnp.ndarray>bias) > 0:
+        return None
+    dy, saved = as_one(dy), as_one(saved)
+    if residual is not None:
+        residual = as_one(residual)
+        if residual is None:
+            return None
+    if dy is None or saved is None or (out is not None and room is None):
+        return None
+    result = launch_parts_backward(work, call, dy, saved, room, bias, axis, residual, dropout, from_y, sums)
+    if result is None:
+        return None
+    dx = result[0] if sums else result
+    if out is None:
+        out = dx[0]
+    return (out, result[1]) if sums else out
+
+
+cdef object launch_any_backward(
+    const Work* work, Call* call, dy, saved, out, bias, axis, residual, dropout, bint from_y, bint sums
+):
+    """The gradients of elements with what is added to them; None where Python has to look."""
+    if type(saved) is cnp.ndarray and cnp.PyArray_NDIM(<cnp.ndarray>saved) > 0:
+        return launch_parts_backward(work, call, dy, saved, out, bias, axis, residual, dropout, from_y, sums)
+    return launch_numbers_backward(work, call, dy, saved, out, bias, axis, residual, dropout, from_y, sums)
 
 
 cdef object output_of(object out, cnp.ndarray x, cnp.ndarray dy):

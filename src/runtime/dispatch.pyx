@@ -4,7 +4,7 @@ cimport numpy as cnp
 from call cimport (
     Added, Axis, Call, CheckedParameters, Entry, FASTACT_API, Function, Functions, Kernel, Numbers, Plan,
     Processors, Runs, Segment, Table, Work, add_ranges, any_scaled, available_threads, chained_rows,
-    channel_range, elements_in_runs, fastact_api, fastact_entry, kept_moments, longest_half_row, move_centres,
+    channel_range, copy_all, elements_in_runs, fastact_api, fastact_entry, kept_moments, longest_half_row, move_centres,
     one_thread_will_do, outputs_in_runs, own_threads, positions_of, range_of, rows_at_once, rows_of_bundle,
     rows_side_by_side, samples_of, segment, set_centres, set_distances, set_forms, set_gradients, set_judged,
     set_process_threads as store_process_threads, set_running_forms, settle_in, sums_of, take_part,
@@ -57,10 +57,10 @@ def range_length(tuple axis):
 
 def load(capsule):
     """Take the kernels of one CPU level, a capsule made by its extension module."""
-    global table, to_elements, to_gates, dropping
+    global table, to_elements, to_gates, dropping, identity
     table = <const Table*>PyCapsule_GetPointer(capsule, "fastact.table")
     to_elements, to_gates = table.named(b"added"), table.named(b"added_gated")
-    dropping = table.named(b"dropout")
+    dropping, identity = table.named(b"dropout"), table.named(b"identity")
 
 
 def processor_level():

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "call.hpp"
+#include "loops/scratch.hpp"
 
 namespace fastact {
 
@@ -89,36 +91,131 @@ struct Runs {
     }
 };
 
-// The kernel of a call whose arrays are in runs; units are numbered through all of them.
-inline void by_runs(const Call& call, Size first, Size last) {
-    const Runs& runs = *call.runs;
-    Call inner = call;
-    inner.axis = {1, runs.length, 1};
-    Size number = first / runs.length, index[Runs::most_dims], offset[Runs::most_arrays] = {};
-    Size rest = number;
-    for (int d = 0; d < runs.dims; ++d) {
-        index[d] = rest % runs.shape[d], rest /= runs.shape[d];
-        for (int k = 0; k < runs.count; ++k) offset[k] += index[d] * runs.steps[k][d];
-    }
-    for (Size unit = first; unit < last; ++number) {
-        const Size start = number * runs.length, stop = std::min(start + runs.length, last);
-        for (int k = 0; k < runs.count; ++k) {
-            const char* at = runs.views[k].data + offset[k];
-            const int place = runs.views[k].place;
-            if (place < 5)
-                inner.in[place] = at;
-            else
-                inner.out[place - 5] = const_cast<char*>(at);
-        }
-        inner.place.index = call.place.index + start;
-        runs.kernel(inner, unit - start, stop - start);
-        unit = stop;
+// A run, and where it lies in each array.
+struct RunCursor {
+    const Runs& runs;
+    Size number, index[Runs::most_dims], offset[Runs::most_arrays] = {};
+
+    RunCursor(const Runs& runs, Size number) : runs(runs), number(number) {
+        Size rest = number;
         for (int d = 0; d < runs.dims; ++d) {
-            const bool ends = ++index[d] == runs.shape[d];
-            for (int k = 0; k < runs.count; ++k) offset[k] += runs.steps[k][d] - (ends ? runs.shape[d] * runs.steps[k][d] : 0);
+            index[d] = rest % runs.shape[d], rest /= runs.shape[d];
+            for (int k = 0; k < runs.count; ++k) offset[k] += index[d] * runs.steps[k][d];
+        }
+    }
+    const char* at(int k) const { return runs.views[k].data + offset[k]; }
+    // So many runs, at most, follow each other in one step.
+    Size side_by_side() const { return runs.dims ? runs.shape[0] - index[0] : 1; }
+    void skip(Size count) {  // no more than these
+        number += count;
+        for (int d = 0; d < runs.dims; ++d, count = 1) {
+            const bool ends = (index[d] += count) == runs.shape[d];
+            for (int k = 0; k < runs.count; ++k)
+                offset[k] += count * runs.steps[k][d] - (ends ? runs.shape[d] * runs.steps[k][d] : 0);
             if (!ends) break;
             index[d] = 0;
         }
+    }
+    void skip_all(Size count) {
+        for (Size side; count; count -= side) {
+            side = std::min(count, side_by_side());
+            skip(side);
+        }
+    }
+};
+
+// Copies `count` runs of an array that follow each other in one step, to memory where they lie side by side, or back.
+template <bool back> void copy_side_by_side(const RunCursor& cursor, int k, Size count, char* memory) {
+    const Size bytes = cursor.runs.views[k].bytes, step = cursor.runs.dims ? cursor.runs.steps[k][0] : 0;
+    char* at = const_cast<char*>(cursor.at(k));
+    for (Size run = 0; run < count; ++run, at += step, memory += bytes)
+        back ? std::memcpy(at, memory, bytes) : std::memcpy(memory, at, bytes);
+}
+
+// The same for any. A cursor is copied where it has to be alone: read at once behind its last steps, it would be waited
+// for as long as dozens of runs take.
+template <bool back> void copy_runs(const RunCursor& cursor, int k, Size count, char* memory) {
+    Size side = std::min(count, cursor.side_by_side());
+    copy_side_by_side<back>(cursor, k, side, memory);
+    if (side == count) return;
+    for (RunCursor rest = cursor; count -= side;) {
+        rest.skip(side), memory += side * cursor.runs.views[k].bytes;
+        side = std::min(count, rest.side_by_side());
+        copy_side_by_side<back>(rest, k, side, memory);
+    }
+}
+
+// All of the first array.
+inline void copy_all(const Runs& runs, char* memory, bool back) {
+    Size count = 1;
+    for (int d = 0; d < runs.dims; ++d) count *= runs.shape[d];
+    back ? copy_runs<true>({runs, 0}, 0, count, memory) : copy_runs<false>({runs, 0}, 0, count, memory);
+}
+
+// Short runs come together in scratch memory, of an array so many bytes, and a kernel takes them at once: to begin
+// with one takes as long as copying a few hundred bytes.
+inline constexpr Size gathered = 1 << 12, longest_gathered = 1 << 9;
+
+class GatheredRuns {
+  public:
+    explicit GatheredRuns(const Runs& runs) : runs(runs) {
+        Size longest = 0;
+        for (int k = 0; k < runs.count; ++k) longest = std::max(longest, runs.views[k].bytes);
+        most = longest > longest_gathered ? 0 : gathered / longest;
+    }
+    // How many of so many runs are taken at once; with one alone there is nothing to gain.
+    Size of(Size count) const { return std::min(count, most); }
+
+    // The kernel of a call on `count` runs from the cursor on.
+    void run(Call& inner, const RunCursor& cursor, Size count) const {
+        for (int k = 0; k < runs.count; ++k) {
+            if (is_input(k)) copy_runs<false>(cursor, k, count, memory(k));
+            put(inner, runs.views[k].place, memory(k));
+        }
+        inner.axis = {count, runs.length, 1};
+        runs.kernel(inner, 0, count * runs.length);
+        for (int k = 0; k < runs.count; ++k)
+            if (!is_input(k)) copy_runs<true>(cursor, k, count, memory(k));
+    }
+
+    // Where an array of a call is put.
+    static void put(Call& call, int place, const char* at) {
+        if (place < most_inputs)
+            call.in[place] = at;
+        else
+            call.out[place - most_inputs] = const_cast<char*>(at);
+    }
+
+  private:
+    const Runs& runs;
+    Size most;
+    Scratch<char, Runs::most_arrays*(gathered + 4 * line)> room;
+
+    char* memory(int k) const { return room + k * (gathered + 4 * line); }
+    bool is_input(int k) const { return runs.views[k].place < most_inputs; }
+};
+
+// The kernel of a call whose arrays are in runs; units are numbered through all of them.
+inline void by_runs(const Call& call, Size first, Size last) {
+    const Runs& runs = *call.runs;
+    const GatheredRuns together(runs);
+    RunCursor cursor(runs, first / runs.length);
+    Call inner = call;
+    for (Size unit = first; unit < last;) {
+        const Size start = cursor.number * runs.length, stop = std::min(start + runs.length, last);
+        const Size count = unit == start ? together.of((last - unit) / runs.length) : 0;
+        inner.place.index = call.place.index + start;
+        if (count > 1) {
+            together.run(inner, cursor, count);
+            unit += count * runs.length;
+            cursor.skip_all(count);
+            continue;
+        }
+        for (int k = 0; k < runs.count; ++k) GatheredRuns::put(inner, runs.views[k].place, cursor.at(k));
+        inner.axis = {1, runs.length, 1};
+        runs.kernel(inner, unit - start, stop - start);
+        unit = stop;
+        cursor.skip(1);
     }
 }
 

@@ -135,6 +135,101 @@ cdef object launch_number(const Work* work, Call* call, first, saved):
     return PyArray_Scalar(&result, cnp.PyArray_DescrFromType(NUMBERS[dtype]), None)
 
 
+cdef object as_one(object value):
+    """An array of one element: a number, or what an array of no dimensions holds; None for anything else."""
+    cdef double number = 0
+    cdef cnp.npy_intp size = 1
+    cdef int dtype = read_number(value, &number)
+    if dtype == UNKNOWN:
+        return None
+    cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>value) if dtype == BFLOAT16 else NUMBERS[dtype]
+    one = cnp.PyArray_EMPTY(1, &size, kind, 0)
+    memcpy(cnp.PyArray_DATA(<cnp.ndarray>one), &number, cnp.PyArray_ITEMSIZE(<cnp.ndarray>one))
+    return one
+
+
+cdef inline object room_for_one(object out):
+    """Where the result of a call on numbers goes, as an array of one element: `out`, seen so, or a new one."""
+    return out.reshape(1) if plain(out) and cnp.PyArray_NDIM(<cnp.ndarray>out) == 0 else None
+
+
+cdef object launch_added_number(const Entry* entry, Call* call, x, out, bias, axis, residual, dropout):
+    """As `launch_added`, for numbers."""
+    cdef object one = as_one(x), other = None, room = None
+    if residual is not None:
+        other = as_one(residual)
+    if out is not None:
+        room = room_for_one(out)
+    # A bias that has an axis is an error here.
+    if (
+        one is None or (residual is not None and other is None) or (out is not None and room is None)
+        or (type(bias) is cnp.ndarray and cnp.PyArray_NDIM(<cnp.ndarray>bias) > 0)
+    ):
+        return None
+    result = launch_added(entry, call, one, room, bias, axis, other, dropout)
+    if result is None:
+        return None
+    return result[0] if out is None else out
+
+
+cdef object in_one_piece(object array):
+    """An array as it is, if a kernel can run on it; a copy of one of few elements whose rows are in C order."""
+    if plain(array):
+        return array
+    if not in_memory(array) or not lies_in_order(<cnp.ndarray>array):
+        return None
+    piece = cnp.PyArray_EMPTY(
+        cnp.PyArray_NDIM(<cnp.ndarray>array), cnp.PyArray_DIMS(<cnp.ndarray>array),
+        cnp.PyArray_TYPE(<cnp.ndarray>array), 0)
+    copy_between(<cnp.ndarray>array, <cnp.ndarray>piece, False)
+    return piece
+
+
+cdef int copy_between(cnp.ndarray array, cnp.ndarray piece, bint back) except -1:
+    """Copy an array to a contiguous one, or back; in rows it takes a third of NumPy's time."""
+    cdef Runs runs
+    cdef int last = cnp.PyArray_NDIM(array) - 1
+    if in_rows(array) and cnp.PyArray_SIZE(array) > 0:
+        add_view(&runs, array, cnp.PyArray_DIM(array, last), 0)
+        if runs.see(last, <const Py_ssize_t*>cnp.PyArray_DIMS(array), cnp.PyArray_DIM(array, last), True):
+            copy_all(runs, <char*>cnp.PyArray_DATA(piece), back)
+            return 0
+    return cnp.PyArray_CopyInto(array, piece) if back else cnp.PyArray_CopyInto(piece, array)
+
+
+cdef bint lies_in_order(cnp.ndarray array) noexcept:
+    """Whether an array of at most a slab's elements has them in C order, no two in one place."""
+    cdef Py_ssize_t least = cnp.PyArray_ITEMSIZE(array)
+    cdef int i
+    if cnp.PyArray_SIZE(array) > SLAB:
+        return False
+    for i in range(cnp.PyArray_NDIM(array) - 1, -1, -1):
+        if cnp.PyArray_DIM(array, i) == 1:
+            continue
+        if cnp.PyArray_STRIDE(array, i) < least:
+            return False
+        least = cnp.PyArray_DIM(array, i) * cnp.PyArray_STRIDE(array, i)
+    return True
+
+
+cdef object room_for(object out, cnp.ndarray like):
+    """Where a kernel writes the result that goes to `out`: there, or into an array that is copied to it; or None."""
+    if plain(out):
+        return out
+    if not in_memory(out) or not alike(<cnp.ndarray>out, like) or not lies_in_order(<cnp.ndarray>out):
+        return None
+    if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+        return None
+    return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(like), cnp.PyArray_DIMS(like), cnp.PyArray_TYPE(like), 0)
+
+
+cdef object brought_back(object room, object out):
+    """`out`, with what was written to its room."""
+    if room is not out:
+        copy_between(<cnp.ndarray>out, <cnp.ndarray>room, True)
+    return out
+
+
 cdef int[3] NUMBERS
 NUMBERS[FLOAT32], NUMBERS[FLOAT64], NUMBERS[FLOAT16] = cnp.NPY_FLOAT, cnp.NPY_DOUBLE, cnp.NPY_FLOAT16
 
@@ -325,3 +420,89 @@ cdef object launch_pair_backward(const Entry* entry, dy, a, gate, axis, out, bia
     see_halves(&call, &runs, outputs, runs.length)
     run_runs(&outputs_in_runs, &entry.backward_x, &call, dtype)
     return out
+
+
+cdef object numbers_as_biases(object bias, int dtype):
+    """The biases of a pair of numbers as arrays of one element; None for anything else."""
+    cdef cnp.npy_intp size = 1
+    cdef double number
+    cdef list biases = []
+    if not is_pair(bias):
+        return None
+    for one in <tuple>bias:
+        if one is None:
+            biases.append(None)
+            continue
+        number = number_of(float(one) if is_numpys_number(one) else one)
+        if number != number:
+            return None
+        array = cnp.PyArray_EMPTY(1, &size, cnp.NPY_DOUBLE if dtype == FLOAT64 else cnp.NPY_FLOAT, 0)
+        if dtype == FLOAT64:
+            (<double*>cnp.PyArray_DATA(<cnp.ndarray>array))[0] = number
+        else:
+            (<float*>cnp.PyArray_DATA(<cnp.ndarray>array))[0] = <float>number
+        biases.append(array)
+    return tuple(biases)
+
+
+cdef object launch_any_pair(const Entry* entry, a, gate, axis, out, bias, bias_axis, dropout):
+    """As `launch_pair`, for numbers too, which no axis matters to."""
+    result = launch_pair(entry, a, gate, axis, out, bias, bias_axis, dropout)
+    if result is not None or out is not None:
+        return result
+    a, gate = as_one(a), as_one(gate)
+    if a is None or gate is None:
+        return None
+    if bias is not None:
+        bias = numbers_as_biases(bias, dtype_of(<cnp.ndarray>a))
+        if bias is None:
+            return None
+    result = launch_pair(entry, a, gate, -1, None, bias, -1, dropout)
+    return None if result is None else result[0]
+
+
+cdef object launch_any_pair_backward(const Entry* entry, dy, a, gate, axis, out, bias, bias_axis, dropout):
+    result = launch_pair_backward(entry, dy, a, gate, axis, out, bias, bias_axis, dropout)
+    if result is not None or out is not None:
+        return result
+    dy, a, gate = as_one(dy), as_one(a), as_one(gate)
+    if dy is None or a is None or gate is None:
+        return None
+    if bias is not None:
+        bias = numbers_as_biases(bias, dtype_of(<cnp.ndarray>a))
+        if bias is None:
+            return None
+    result = launch_pair_backward(entry, dy, a, gate, -1, None, bias, -1, dropout)
+    return None if result is None else (result[0][0], result[1][0])
+
+
+cdef inline bint is_pair(object given) noexcept:
+    return type(given) is tuple and len(<tuple>given) == 2
+
+
+cdef bint disjoint_views(object a, object b) noexcept:
+    """Whether two arrays of one shape in rows share no memory, as the halves of a matrix."""
+    cdef Runs runs
+    cdef int last
+    if not in_rows(a) or not rows_alike(b, <cnp.ndarray>a):
+        return False
+    last = cnp.PyArray_NDIM(<cnp.ndarray>a) - 1
+    add_view(&runs, <cnp.ndarray>a, cnp.PyArray_DIM(<cnp.ndarray>a, last), 0)
+    add_view(&runs, <cnp.ndarray>b, cnp.PyArray_DIM(<cnp.ndarray>a, last), INPUTS)
+    return (
+        writable_rows(&runs, last, <cnp.ndarray>a, cnp.PyArray_DIM(<cnp.ndarray>a, last), True, 1)
+        and cnp.PyArray_DATA(<cnp.ndarray>a) != cnp.PyArray_DATA(<cnp.ndarray>b)
+    )
+
+
+cdef bint fits_beside(object room, cnp.ndarray like, tuple inputs, tuple biases) noexcept:
+    """Whether a kernel can write to a contiguous array, beside what it reads."""
+    if not alike(<cnp.ndarray>room, like) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>room):
+        return False
+    for array in inputs:
+        if not apart(<cnp.ndarray>array, <cnp.ndarray>room):
+            return False
+    for one in biases:
+        if one is not None and not disjoint(<cnp.ndarray>one, <cnp.ndarray>room):
+            return False
+    return True

@@ -7,6 +7,7 @@ import pytest
 from cases import CASES, DTYPES, same_bits
 
 import fastact as fa
+from fastact.core import arrays
 
 CALLS = [case for case in CASES if case.row.kind in ("elementwise", "gated", "random", "channels")]
 
@@ -125,3 +126,68 @@ def test_numbers_that_are_too_large():
     assert fa.relu(2**70) == 2.0**70
     with pytest.raises(TypeError, match="object"):
         fa.relu(10**400)
+
+
+def _refuse(*_):
+    raise AssertionError("the call took the path of arrays of any layout")
+
+
+def _given(kind, dtype):
+    """What the calls below are written with: parts of matrices of 64 x 64, or numbers."""
+    random = np.random.default_rng(0)
+    if kind == "numbers":
+        x, dy, a, b = (dtype(value) for value in random.normal(size=4))
+        bias, out = dtype(0.5), None
+    elif kind == "arrays of no dimensions":
+        x, dy, a, b = (np.array(value, dtype) for value in random.normal(size=4))
+        bias, out = np.array(0.5, dtype), np.zeros((), dtype)
+    else:
+        x, dy, a, b = (_rows(random.normal(size=(64, 64)).astype(dtype)) for _ in range(4))
+        bias, out = random.normal(size=64).astype(dtype), _rows(np.zeros((64, 64), dtype))
+    return {"fa": fa, "x": x, "dy": dy, "a": a, "b": b, "bias": bias, "out": out}
+
+
+SHORT = (
+    "fa.silu(x)", "fa.silu(x, out=out)", "fa.silu(x, bias=bias, out=out)",
+    "fa.silu(x, bias=bias, residual=a, out=out)", "fa.silu(x, dropout=(0.1, 7), out=out)",
+    "fa.silu.backward(dy, x=x, out=out)", "fa.silu.backward(dy, x=x, bias=bias, out=out)",
+    "fa.silu.backward(dy, x=x, bias=bias, bias_grad=True, out=out)",
+    "fa.relu.backward(dy, y=x, bias=bias, bias_grad=True, dropout=(0.1, 7), out=out)",
+    "fa.rrelu(x, seed=7, bias=bias, out=out)",
+    "fa.rrelu.backward(dy, x=x, seed=7, bias=bias, bias_grad=True, out=out)",
+    "fa.swiglu(a, gate=b)", "fa.swiglu(a, gate=b, bias=(bias, bias))", "fa.swiglu.backward(dy, x=a, gate=b)",
+    "fa.swiglu.backward(dy, x=a, gate=b, bias=(bias, bias))",
+    "fa.prelu(x, 0.25)", "fa.prelu.backward(dy, x=x, weight=0.25)",
+)  # fmt: skip
+"""Calls that run on numbers and on parts of matrices as on contiguous arrays."""
+OF_PARTS = (
+    "fa.prelu(x, bias, out=out)", "fa.prelu(x, bias, bias=bias, out=out)",
+    "fa.prelu.backward(dy, x=x, weight=bias, out=out)",
+    "fa.prelu.backward(dy, x=x, weight=bias, bias=bias, residual=a, dropout=(0.1, 7), bias_grad=True)",
+    "fa.swiglu(x, out=out[:, :32])", "fa.swiglu.backward(dy[:, :32], x=x, out=out)",
+    "fa.swiglu.backward(dy[:, :32], x=x, bias=bias, bias_grad=True, out=out)",
+    "fa.swiglu.backward(dy, x=a, gate=b, bias=(bias, None), bias_grad=True, out=(out, x))",
+)  # fmt: skip
+"""Those whose axis numbers do not have."""
+
+
+@pytest.mark.parametrize("float_dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("kind", "call"),
+    [(kind, call) for kind in ("parts", "numbers", "arrays of no dimensions") for call in SHORT]
+    + [("parts", call) for call in OF_PARTS],
+)
+def test_the_short_path_is_taken(kind, call, float_dtype, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(arrays, "as_input", _refuse)
+        result = eval(call, _given(kind, float_dtype))
+    copies = {
+        name: np.array(v) if isinstance(v, np.ndarray) else v for name, v in _given(kind, float_dtype).items()
+    }
+    assert same_bits(_flat(result), _flat(eval(call, copies)))
+
+
+def _flat(result):
+    """All numbers of a result, or of several."""
+    parts = [_flat(part) for part in result] if isinstance(result, tuple) else [np.ravel(result)]
+    return np.concatenate(parts)
