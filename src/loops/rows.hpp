@@ -121,7 +121,7 @@ template <bool near, class Op, class T, class Lines>
             term = near_term(op, value, peaks[c], index(i, c));
         } else {
             term = op.term(value, peaks[c], index(i, c));
-            if constexpr (Op::has_anchor) {
+            if constexpr (Op::has_anchor && Lines::Width > 1) {
                 const bool holds = math::Anchor<T>::holds(level_of(op, largest[c]));
                 term = holds ? near_term(op, value, peaks[c], index(i, c)) : term;
             }
@@ -158,7 +158,9 @@ template <class Op, class T, class Lines>
     });
 }
 
-template <class Op, class T, class Lines> void normalize(const Op& op, const T* x, T* out, Lines lines) {
+// The results are those of a formula of their own, where several make them alike.
+template <class Op, class Results, class T, class Lines>
+void normalize(const Op& op, const Results& results, const T* x, T* out, Lines lines) {
     Peaks<T, Lines::Width> peaks;
     Total total[Lines::Width], ties[Lines::Width];
     find_largest(op, x, peaks.largest, lines);
@@ -169,7 +171,10 @@ template <class Op, class T, class Lines> void normalize(const Op& op, const T* 
             add_terms<near.value>(op, x + offset, out + offset, peaks, total, ties, part);
         });
     });
-    write_results(op, x, out, peaks.largest, total, ties, lines);
+    write_results(results, x, out, peaks.largest, total, ties, lines);
+}
+template <class Op, class T, class Lines> void normalize(const Op& op, const T* x, T* out, Lines lines) {
+    normalize(op, op, x, out, lines);
 }
 
 // Noise takes longer than all else, so what fits into a buffer is drawn once for all passes.
