@@ -191,6 +191,7 @@ template <class S> class Losses {
           weight(input<T>(call, 4)), classes(input<std::int64_t>(call, 3)), dy(dy) {}
 
     bool given() const { return std::isnan(ignored); }
+    bool spreads() const { return smoothing != 0; }
     double times(Size unit) const { return dy ? factor * double(dy[unit]) : factor; }
 
     // The target of row `unit`, of its probabilities where they are given; false where the row is ignored.
@@ -214,6 +215,44 @@ template <class S> class Losses {
     const std::int64_t* classes;
     const T* dy;
 };
+
+// The logarithms of the sums of columns, as that of a row.
+template <class T>
+[[gnu::flatten, gnu::noinline]] void write_entropies(const LineSums<T, tile>& sums, double* log_sums) {
+    for (Size c = 0; c < tile; ++c) {
+        const math::Pair<double> total{sums.total[c].high, sums.total[c].low};
+        log_sums[c] = Entropy<T>(sums.peaks.largest[c], total, sums.ties[c].high + sums.ties[c].low).log_sum;
+    }
+}
+
+// Losses of short rows, 64 at a time as columns (lines.hpp), where targets are classes alone; where the rest begins.
+template <class S> Size losses_of_tiles(const Call& call, Size length, Computed<S>* losses, Size first, Size last) {
+    using T = Computed<S>;
+    const Losses<S> each(call, length, nullptr);
+    if (each.given() || each.spreads() || length * Size(sizeof(T)) > short_row || first + tile > last) return first;
+    const LogSoftmax<T> op(nullptr);
+    const Staged<S> logits{};
+    const Scratch<T, short_row / Size(sizeof(T)) * tile> memory;
+    T* const columns = memory;
+    for (; first + tile <= last; first += tile) {
+        const T* x = logits.read(input<S>(call, 0) + first * length, tile * length);
+        with_known_length(length, [&](auto known) { to_columns(x, columns, known); });
+        const LineSums<T, tile> sums(op, static_cast<const T*>(columns), static_cast<T*>(nullptr),
+                                     Lines<tile, Known<tile>>{length, tile, {}, {}});
+        double log_sums[tile];
+        write_entropies(sums, log_sums);
+        for (Size c = 0; c < tile; ++c) {
+            RowTarget<T> target;
+            double loss = 0;
+            if (each.find(first + c, nullptr, target) && target.alone) {
+                const double below = double(sums.peaks.largest[c]) - double(x[c * length + target.index]);
+                loss += target.alone * (below + log_sums[c]);
+            }
+            losses[first + c] = T(loss);
+        }
+    }
+    return first;
+}
 
 // Losses are of the dtype that logits are computed in. Half precision is widened into buffers.
 template <class S>
@@ -291,7 +330,8 @@ template <class S> void cross_entropy(const Call& call, Size first, Size last) {
     const Size length = std::max(call.axis.length, call.group);
     if constexpr (!Half<S>)
         if (call.segments) return share_losses<S>(call, length, nullptr, losses, nullptr, first, last);
-    losses_of_rows<S>(call, length, nullptr, losses, nullptr, first, last);
+    const Size rest = losses_of_tiles<S>(call, length, losses, first, last);
+    losses_of_rows<S>(call, length, nullptr, losses, nullptr, rest, last);
 }
 
 // The gradient, and the losses too where out[1] is there for them.

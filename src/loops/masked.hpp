@@ -383,13 +383,21 @@ template <class T> bool any_is_nan(const T* values) {
     return any != 0;
 }
 
+template <class Op, class T>
+[[gnu::flatten, gnu::noinline]] void write_log_sums(const Op& op, const LineSums<T, tile>& sums, T* results) {
+    for (Size c = 0; c < tile; ++c) {
+        const double sum = sums.total[c].high + sums.total[c].low;
+        results[c] = T(log_sum(op, sum, sums.ties[c].high, sums.peaks.largest[c]));
+    }
+}
+
 // Short rows as columns (lines.hpp), 64 at a time.
 template <template <class> class Family, class S> class SeenTiles {
     using T = Computed<S>;
 
   public:
-    explicit SeenTiles(const Call& call)
-        : call(call), length(call.axis.length), family(Scaling(call.parameters)), logits(logits_of<Family, T>(call)),
+    SeenTiles(const Call& call, Size length)
+        : call(call), length(length), family(Scaling(call.parameters)), logits(logits_of<Family, T>(call)),
           kind(visible_of(call).mask) {}
 
     static bool fit(Size length) { return length * Size(sizeof(T)) <= short_row; }
@@ -397,17 +405,20 @@ template <template <class> class Family, class S> class SeenTiles {
     void normalize(Size first) {
         S* const out = output<S>(call) + first * length;
         T *const columns = of_columns, *const results = rows.at(out);
-        bring(first);
-        family(logits.formula, [&]<class Op>(const Op& op) {
-            if constexpr (std::is_same_v<Op, PartedSoftmax<T>>)
-                fastact::normalize(op, columns, columns,
-                                   Lines<tile, Known<tile>, Drawn<T, tile>>{length, tile, {}, {of_masks}});
-            else
-                fastact::normalize(op, columns, columns, Lines<tile, Known<tile>>{length, tile, {}, {}});
-        });
+        with_logits(first, [&](const auto& op, const auto& lines) { fastact::normalize(op, columns, columns, lines); });
         with_known_length(length, [&](auto known) { to_rows<T>(columns, results, known); });
         if (any_is_nan(columns)) hide(results, first);
         rows.write(out, tile * length);
+    }
+    // The logarithm of each row's sum.
+    void sum(Size first, T* results) {
+        with_logits(first, [&](const auto& op, const auto& lines) {
+            const LineSums<T, tile> sums(op, static_cast<const T*>(of_columns), static_cast<T*>(nullptr), lines);
+            write_log_sums(op, sums, results);
+        });
+        VisibleRow visible = visible_row(call, length, first);
+        for (Size k = 0; k < tile; ++k, visible.advance())
+            if (visible.seen() == 0) results[k] = minus_infinity<T>;
     }
 
   private:
@@ -419,6 +430,15 @@ template <template <class> class Family, class S> class SeenTiles {
     const Staged<S> rows{}, masks{};
     const Scratch<T, short_row / Size(sizeof(T)) * tile> of_lines, of_columns, of_masks;
 
+    template <class Body> void with_logits(Size first, Body body) {
+        bring(first);
+        family(logits.formula, [&]<class Op>(const Op& op) {
+            if constexpr (std::is_same_v<Op, PartedSoftmax<T>>)
+                body(op, Lines<tile, Known<tile>, Drawn<T, tile>>{length, tile, {}, {of_masks}});
+            else
+                body(op, Lines<tile, Known<tile>>{length, tile, {}, {}});
+        });
+    }
     void bring(Size first) {
         const T* x = rows.read(input<S>(call, 0) + first * length, tile * length);
         math::Bits<T> counts[tile];
@@ -476,7 +496,7 @@ void normalize_seen(const Call& call, Size first, Size last, ResultsOf results_o
 template <template <class> class Family, class S> void masked_forward(const Call& call, Size first, Size last) {
     Size unit = first;
     if (SeenTiles<Family, S>::fit(call.axis.length) && first + tile <= last) {
-        SeenTiles<Family, S> tiles(call);
+        SeenTiles<Family, S> tiles(call, call.axis.length);
         for (; unit + tile <= last; unit += tile) tiles.normalize(unit);
     }
     normalize_seen<Family, S>(call, unit, last, [](const auto& op, Size) { return Family<Computed<S>>::results(op); });
@@ -519,7 +539,12 @@ template <class S> void logsumexp(const Call& call, Size first, Size last) {
                                                 [&](const auto& row, Size unit, Size start, const auto& sums) {
                                                     if (start == 0) conclude(row, unit, sums);
                                                 });
-    each_seen_row<AsLogarithms>(call, length, no_out, first, last, [&](auto& row, Size unit) {
+    Size rest = first;
+    if (SeenTiles<AsLogarithms, S>::fit(length) && first + tile <= last) {
+        SeenTiles<AsLogarithms, S> tiles(call, length);
+        for (; rest + tile <= last; rest += tile) tiles.sum(rest, results + rest);
+    }
+    each_seen_row<AsLogarithms>(call, length, no_out, rest, last, [&](auto& row, Size unit) {
         conclude(row, unit, row.is_empty() ? RowSums<T>() : row.sums());
     });
 }
