@@ -190,7 +190,7 @@ template <int phases, Kernel... kernel> constexpr Work lines_of() {
     return columns_of<phases, NotServed, kernel...>();
 }
 
-template <class Family, template <class> class Gradient, class... T> constexpr Entry masked_of(const char* name) {
+template <template <class> class Family, template <class> class Gradient, class... T> constexpr Entry masked_of(const char* name) {
     return {name,
             lines_of<forward_phases, masked_forward<Family, T>...>(),
             {},
@@ -198,7 +198,7 @@ template <class Family, template <class> class Gradient, class... T> constexpr E
             {},
             3};
 }
-template <class Family, template <class> class Gradient> constexpr Entry masked(const char* name) {
+template <template <class> class Family, template <class> class Gradient> constexpr Entry masked(const char* name) {
     return masked_of<Family, Gradient, float, double, Float16, BFloat16>(name);
 }
 

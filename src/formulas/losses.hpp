@@ -43,30 +43,15 @@ template <bool near, class T> T shared_term(T x, Peak<T> peak) {
     return near ? peak.anchor.exp(x) : math::exp_difference(x, peak.largest, raised<T>);
 }
 
-// The target's shares q of a row, but for what one class has beside the others: none, or probabilities, or what is left
-// to all classes by smoothing; and weighted.
-struct NoShares {
-    double operator()(Size) const { return 0; }
-    NoShares from(Size) const { return {}; }
-};
-template <class T, bool given, bool weighted> struct TargetShares {
+// The target's shares q of a row's classes, but for what one has beside the others: probabilities, or what is left to
+// all by smoothing, in the places of those; times the weights of the classes, if there are any.
+template <class T> struct TargetShares {
     const T *probabilities, *weight;
     T kept, spread;
 
-    T operator()(Size i) const {
-        T q = spread;
-        if constexpr (given) q = math::fma(probabilities[i], kept, spread);
-        if constexpr (weighted) q *= weight[i];
-        return q;
-    }
-    TargetShares from(Size start) const {
-        return {given ? probabilities + start : nullptr, weighted ? weight + start : nullptr, kept, spread};
-    }
-    // What a logit adds to the loss; nothing where the target has no share in it, however far down it is.
-    T loss(Size i, T x, T largest) const {
-        const T q = (*this)(i);
-        return q == 0 ? T(0) : q * (largest - x);
-    }
+    bool any() const { return probabilities || spread != 0; }
 };
+// What a logit adds to the loss; nothing where the target has no share in it, however far down it is.
+template <class T> T share_of_loss(T q, T x, T largest) { return q == 0 ? T(0) : q * (largest - x); }
 
 }  // namespace fastact

@@ -26,48 +26,19 @@ template <class T> struct RowSums {
     Total total, ties;
 };
 
-template <bool near, class Form, class T, class Seen>
-[[gnu::flatten, gnu::noinline]] void add_seen_terms(const Form& form_, const T* x, T* out, Size length, Seen seen,
-                                                    Peak<T> peak, RowSums<T>& sums_) {
-    // Of a copy of the form the compiler knows that no element written changes it.
-    const auto term_of = [=, form = form_](Size i, Size) {
-        const T term = near ? form.near_term(x[i], seen(i, 0), peak) : form.term(x[i], seen(i, 0), peak);
-        if constexpr (Form::keeps_terms) out[i] = term;
-        return term;
-    };
-    const auto sums = [&] {
-        using Sums = Sums<T, 1, true>;
-        if constexpr (Form::counts_ties)
-            return Sums(length, 1, term_of, [=, form = form_](Size i, Size) {
-                return math::keep(math::mask_if<T>(form.logit(x[i], seen(i, 0)) == peak.largest), T(1));
-            });
-        else
-            return Sums(length, 1, term_of);
-    }();
-    sums_.total.add(sums.total[0]);
-    if constexpr (Form::counts_ties) sums_.ties.add(sums.count(0));
-}
-
-// Of the terms where the form keeps those, else of the logits.
-template <class Form, class T, class Seen>
-[[gnu::flatten, gnu::noinline]] void write_seen(const Form& form_, const T* kept, T* out, Size length, Seen seen,
-                                                const RowSums<T>& sums) {
-    const T largest = sums.largest;
-    const Parts<T> scale = form_.scale(sums.total.high, sums.total.low, sums.ties.high, largest);
-    each_element(Lines<1, Known<1>, Seen>{length, {}, {}, seen}, out, [=, form = form_](Size i, Size) {
-        out[i] = form.result(kept[i], seen(i, 0), largest, scale);
-    });
-}
-
 // value(i) for the first `count` of so many elements, -inf for the rest, in whole lanes as far as there are. The
 // elements behind the first are read all the same: loops that end with each row's last are never predicted.
 template <class T, class Value>
-[[gnu::flatten, gnu::noinline]] void copy_padded(T* to, Size count, Size padded, Value value) {
+[[gnu::flatten, gnu::noinline]] void copy_padded(T* to, Size count, Size padded, const Value& value_) {
+    const auto value = value_;
     const Size whole = padded == count ? count : count / lanes * lanes;
 #pragma GCC ivdep
     for (Size i = 0; i < whole; ++i) to[i] = value(i);
     const auto rest = math::Bits<T>(count - whole), filled = math::Bits<T>(padded - whole);
-    const auto take = [=](math::Bits<T> i) { return i < rest ? value(whole + Size(i)) : minus_infinity<T>; };
+    const auto take = [=](math::Bits<T> i) {
+        const T logit = value(whole + Size(i));
+        return i < rest ? logit : minus_infinity<T>;
+    };
     if (filled == lanes) {
 #pragma GCC ivdep
         for (math::Bits<T> i = 0; i < lanes; ++i) to[whole + Size(i)] = take(i);
@@ -77,67 +48,131 @@ template <class T, class Value>
     }
 }
 
+// What a mask says of a row: bytes, or numbers of the dtype that is computed in.
+template <class T> struct RowMask {
+    Size kind;
+    const void* at;
+
+    const unsigned char* kept() const { return static_cast<const unsigned char*>(at); }
+    const T* added() const { return static_cast<const T*>(at); }
+    bool sees(Size i) const {
+        return kind == keeping_mask ? kept()[i] != 0 : kind != added_mask || added()[i] != minus_infinity<T>;
+    }
+};
+
+// The logits of `count` elements from `start` on, and -inf up to `padded`; what they lost goes to `lost`.
+template <class T>
+void write_logits(const Logits<T>& logits, const T* x, RowMask<T> mask, Size start, Size count, Size padded, T* to,
+                  T* lost) {
+    const T* from = x + start;
+    const T times = logits.times;
+    if (mask.kind == added_mask) {
+        const T* added = mask.added() + start;
+        const auto biased = logits.biased;
+        const auto plain = [=](Size i) { return biased(from[i], added[i]); };
+        const auto with_lost = [=](Size i) {
+            const T logit = biased(from[i], added[i]);
+            lost[i] = biased.lost(from[i], added[i], logit);
+            return logit;
+        };
+        const auto with_lost_sum = [=](Size i) {
+            const T logit = biased(from[i], added[i]);
+            lost[i] = biased.lost_sum(from[i], added[i], logit);
+            return logit;
+        };
+        if (logits.formula != Logits<T>::parted)
+            copy_padded(to, count, padded, plain);
+        else if (logits.is_exact)
+            copy_padded(to, count, padded, with_lost_sum);
+        else
+            copy_padded(to, count, padded, with_lost);
+    } else if (mask.kind == keeping_mask) {
+        const unsigned char* kept = mask.kept() + start;
+        copy_padded(to, count, padded, [=](Size i) { return where_kept(kept[i], from[i] * times); });
+    } else {
+        copy_padded(to, count, padded, [=](Size i) { return from[i] * times; });
+    }
+}
+
+// What a result is that nothing was seen of.
+template <class Family>
+inline constexpr auto nothing = Family::logarithm ? minus_infinity<typename Family::Number> : typename Family::Number(0);
+
 // A row whose results are NaN is so in what is seen of it alone.
-template <class Family, class T, class Seen> void hide_row(T* out, Size count, Size size, Seen seen) {
-    const T nothing = Family::logarithm ? minus_infinity<T> : T(0);
-    if (out[0] == out[0]) return;
-    for (Size i = 0; i < count; ++i) out[i] = where_seen(seen(i, 0), out[i], nothing);
+template <class T>
+[[gnu::noinline, gnu::cold]] void hide_row(T* out, Size start, Size count, Size size, RowMask<T> mask, T nothing) {
+    for (Size i = 0; i < count; ++i) out[i] = mask.sees(start + i) ? out[i] : nothing;
     std::fill(out + count, out + size, nothing);
 }
 
 // A row, of which the first `count` elements may be seen. It is taken segment by segment, as threads share it: its
 // largest, its sums, its results.
 //
-// What is computed are these elements, and as many more as fill the lanes of a sum: the last few elements one by one
-// take as long as a hundred others. Those have the logit -inf. Where there are such, or a mask says what is seen, the
-// logits are written first, so that it is asked once for all passes; a formula that needs what a logit lost in rounding
-// asks in each, of a mask that says -inf of those.
-template <class Form, class T, class Seen> class SeenRow {
-    static constexpr bool copies = requires(const Form& form) { form.of_logits(); };
-    static constexpr bool asks = !std::is_same_v<Seen, Everything>;
-
+// What is computed are these elements, and as many more, with the logit -inf, as fill the lanes of a sum: the last few
+// elements one by one take as long as a hundred others. The logits of a segment are written beside the array, so that a
+// mask is asked once for all passes over a row of one segment, and once in each pass over those of a longer one.
+template <template <class> class Family, class T> class SeenRow {
   public:
-    // Logits go to `room`, which may be x or `out`; where there is no `out`, those of one segment after the other.
-    SeenRow(const Form& form, const T* x, T* out, T* room, Size count, Size filled, Seen seen)
-        : form(form), x(x), out(out), room(room), count(count), filled(filled), seen(seen) {}
+    struct Rooms {
+        T *logits, *lost;
+    };
+    const Size filled;  // elements are computed
 
-    const Form& form;
+    SeenRow(const Family<T>& family, const Logits<T>& logits, Rooms rooms, const T* x, T* out, RowMask<T> mask,
+            Size count, Size length)
+        : filled(std::min((count + lanes - 1) / lanes * lanes, length)), family(family), logits(logits), rooms(rooms),
+          x(x), out(out), mask(mask), count(count) {}
 
-    // How many elements of the segment from `start` on are computed.
+    // Of them in the segment from `start` on.
     Size size(Size start) const { return std::clamp(filled - start, Size(0), segment); }
     bool is_empty() const { return count == 0; }
 
-    T largest(Size start) const {
-        T found;
-        if (is_copied(start)) copy(start);
-        with_logits(start, [&](const auto& form, const T* from, auto seen) {
-            find_largest(form, from, &found, Lines<1, Known<1>, decltype(seen)>{size(start), {}, {}, seen});
+    // Of a row that sees something; results_of(formula) says how they are made of its sums.
+    template <class ResultsOf> void normalize(ResultsOf results_of) {
+        if (filled > segment) {
+            const RowSums<T> sums = this->sums();
+            for (Size start = 0; start < filled; start += segment) write(start, sums, results_of);
+            return;
+        }
+        const T* from = written(0);
+        with_formula(filled, [&](const auto& op, const auto& lines) {
+            fastact::normalize(op, results_of(op), from, out, lines);
         });
+        hide(0, filled);
+    }
+    T largest(Size start) {
+        T found;
+        find_largest(Softmax<T>(nullptr), written(start), &found, Lines<1, Known<1>>{size(start), {}, {}, {}});
         return found;
     }
-    void add(Size start, RowSums<T>& sums) const {
-        if (!out && filled > segment && is_copied(start)) copy(start);
-        const T level = form.level(sums.largest);
-        const Peak<T> peak{sums.largest, math::Anchor<T>(level)};
-        const bool near = Form::has_anchor && math::Anchor<T>::holds(level);
-        T* const terms = Form::keeps_terms ? out + start : nullptr;
-        with_logits(start, [&](const auto& form, const T* from, auto seen) {
-            if (near)
-                add_seen_terms<Form::has_anchor>(form, from, terms, size(start), seen, peak, sums);
-            else
-                add_seen_terms<false>(form, from, terms, size(start), seen, peak, sums);
+    void add(Size start, RowSums<T>& sums) {
+        const T* from = written(start);
+        with_formula(size(start), [&]<class Op>(const Op& op, const auto& lines) {
+            Peaks<T, 1> peaks;
+            peaks.largest[0] = sums.largest;
+            peaks.prepare(op, 1);
+            with_known_nearness<Op>(peaks.near, [&](auto near) {
+                add_terms<near.value>(op, from, Op::keeps_terms ? out + start : nullptr, peaks, &sums.total,
+                                      &sums.ties, lines);
+            });
         });
     }
-    void write(Size start, const RowSums<T>& sums) const {
-        with_logits(start, [&](const auto& form, const T* from, auto seen) {
-            write_seen(form, Form::keeps_terms ? out + start : from, out + start, size(start), seen, sums);
-        });
-    }
-    template <class Family> void hide(Size start) const {
+    template <class ResultsOf> void write(Size start, const RowSums<T>& sums, ResultsOf results_of) {
         const Size size = this->size(start);
-        hide_row<Family>(out + start, std::clamp(count - start, Size(0), size), size, seen.from(start));
+        family(logits.formula, [&]<class Op>(const Op& op) {
+            write_results(results_of(op), Op::keeps_terms ? nullptr : written(start), out + start, &sums.largest,
+                          &sums.total, &sums.ties, Lines<1, Known<1>>{size, {}, {}, {}});
+        });
+        hide(start, size);
     }
-    RowSums<T> sums() const {
+    double log_sum(const RowSums<T>& sums) const {
+        double result;
+        family(logits.formula, [&](const auto& op) {
+            result = fastact::log_sum(op, sums.total.high + sums.total.low, sums.ties.high, sums.largest);
+        });
+        return result;
+    }
+    RowSums<T> sums() {
         RowSums<T> sums{largest(0)};
         for (Size start = segment; start < filled; start += segment) {
             const T other = largest(start);
@@ -148,46 +183,46 @@ template <class Form, class T, class Seen> class SeenRow {
     }
 
   private:
-    const T* x;
-    T *out, *room;
-    Size count, filled;
-    Seen seen;
+    const Family<T>& family;
+    const Logits<T>& logits;
+    const Rooms rooms;
+    const T* const x;
+    T* const out;
+    const RowMask<T> mask;
+    const Size count;
+    Size held = -1;
 
-    T* place(Size start) const { return out ? room + start : room; }
-    bool is_copied(Size start) const { return copies && (asks || start + size(start) > count); }
-    void copy(Size start) const {
-        const Size size = this->size(start);
-        const T* from = x + start;
-        copy_padded(place(start), std::min(count - start, size), size,
-                    [from, form = form, seen = seen.from(start)](Size i) { return form.logit(from[i], seen(i, 0)); });
+    const T* written(Size start) {
+        const bool as_given = mask.kind == no_mask && logits.times == 1 && start + size(start) <= count;
+        if (as_given) return x + start;
+        if (held != start)
+            write_logits(logits, x, mask, start, std::min(count - start, size(start)), size(start), rooms.logits,
+                         rooms.lost);
+        held = start;
+        return rooms.logits;
     }
-    // By reference: eight pointers that are pushed one by one are not there yet when vectors of them are copied.
-    template <class Body> void with_logits(Size start, const Body& body) const {
-        if constexpr (copies)
-            if (is_copied(start)) return body(form.of_logits(), static_cast<const T*>(place(start)), Everything());
-        if constexpr (!(copies && asks)) body(form, x + start, seen.from(start));
+    // body(formula, lines) for so many elements; what their logits lost takes the place of an index.
+    template <class Body> void with_formula(Size size, Body body) const {
+        family(logits.formula, [&]<class Op>(const Op& op) {
+            if constexpr (std::is_same_v<Op, PartedSoftmax<T>>)
+                body(op, Lines<1, Known<1>, Drawn<T, 1>>{size, {}, {}, {rooms.lost}});
+            else
+                body(op, Lines<1, Known<1>>{size, {}, {}, {}});
+        });
+    }
+    void hide(Size start, Size size) const {
+        if (out[start] != out[start])
+            hide_row(out + start, start, std::clamp(count - start, Size(0), size), size, mask, nothing<Family<T>>);
     }
 };
 
-// Masks of rows of at most so many elements are copied, where they have to go on behind what is seen.
-inline constexpr Size longest_mask = 4096;
-
-// How many elements of a row are computed, and its mask for those: of a formula that asks in each pass, a copy.
-template <class Form, class T, class Seen>
-Seen padded_mask(const Form& form, Seen seen, Size length, Size& count, T* room) {
-    const Size padded = std::min((count + lanes - 1) / lanes * lanes, length);
-    if constexpr (!requires { form.of_logits(); }) {
-        if (padded == count || length > longest_mask) return seen;
-        copy_padded(room, count, padded, [=](Size i) { return seen.mask[i]; });
-        seen.mask = room;
-    }
-    count = padded;
-    return seen;
+template <class S> inline constexpr std::uint16_t minus_infinity_bits = std::is_same_v<S, Float16> ? 0xfc00 : 0xff80;
+template <class Family, class S> S stored_nothing() {
+    if constexpr (!Half<S>)
+        return nothing<Family>;
+    else
+        return S{Family::logarithm ? minus_infinity_bits<S> : std::uint16_t(0)};
 }
-
-template <class T> T stored_minus_infinity() { return minus_infinity<T>; }
-template <> inline Float16 stored_minus_infinity() { return {0xfc00}; }
-template <> inline BFloat16 stored_minus_infinity() { return {0xff80}; }
 
 // What is not there says that everything is seen.
 inline const Visible& visible_of(const Call& call) {
@@ -217,94 +252,72 @@ struct Staged<S> {
     void write(S*, Size) const {}
 };
 
-// What the mask says of a row: its numbers are of x's dtype.
-template <class S, class Seen> Seen staged_mask(Seen seen, const Staged<S>&, Size, Size = 0) { return seen; }
-template <Half S>
-AddedMask<float> staged_mask(AddedMask<float> seen, const Staged<S>& stage, Size size, Size place = 0) {
-    return {stage.read(reinterpret_cast<const S*>(seen.mask), size, place)};
+// What a call's mask says of `size` elements of a row, whose part of it begins at `at`; its numbers are of x's dtype.
+template <class S> RowMask<Computed<S>> mask_of(const Call& call, Size at, Size size, const Staged<S>& stage) {
+    const Size kind = visible_of(call).mask;
+    if (kind == keeping_mask) return {kind, static_cast<const unsigned char*>(call.in[2]) + at};
+    return {kind, kind == added_mask ? stage.read(static_cast<const S*>(call.in[2]) + at, size) : nullptr};
 }
 
-// body(form, mask, rows, masks) with the form of a call, its mask by where a row's part of it begins, and the buffers.
-template <class Family, class S, class Body> void with_form_of(const Call& call, Body body) {
-    const Staged<S> rows, masks;
-    const Scaling factor(call.parameters);
-    with_form<Family, Computed<S>, S>(factor, visible_of(call).mask, call.in[2], [&](const auto& form, auto mask) {
-        body(form, mask, rows, masks);
-    });
+template <template <class> class Family, class T> Logits<T> logits_of(const Call& call) {
+    return {Scaling(call.parameters), visible_of(call).mask == added_mask, Family<T>::loses};
 }
 
-// conclude(row, unit, sums, rows) for rows first..last, brought to it in the computed dtype. A row's form is
-// form_of(form, unit); results go to `out`, if there is one.
-template <class Family, class S, class FormOf, class Conclude>
-void each_seen_row(const Call& call, Size length, S* out, Size first, Size last, FormOf form_of, Conclude conclude) {
+// body(row, unit) for rows first..last, brought to it in the computed dtype. Results go to `out`, if there is one.
+template <template <class> class Family, class S, class Body>
+void each_seen_row(const Call& call, Size length, S* out, Size first, Size last, Body body) {
     using T = Computed<S>;
-    with_form_of<Family, S>(call, [&](const auto& form_, auto mask, const auto& rows, const auto& masks) {
-        const Scratch<T, segment> room;
-        const Scratch<T, longest_mask> of_mask;
-        const bool prefetches = prefetches_rows<S>({call.axis.outer, length, 1}, first, last);
-        VisibleRow visible = visible_row(call, length, first);
-        for (Size unit = first; unit < last; ++unit, visible.advance()) {
-            const Size seen = visible.seen();
-            const S* from = input<S>(call, 0) + unit * length;
-            if (prefetches) prefetch(from + length, seen);
-            const T* x = rows.read(from, seen);
-            T* const to = out ? rows.at(out + unit * length) : nullptr;
-            const auto& form = form_of(form_, unit);
-            Size filled = seen;
-            const auto told = staged_mask(mask(visible.at()), masks, seen);
-            const auto padded = padded_mask(form, told, length, filled, static_cast<T*>(of_mask));
-            const bool apart = !Half<S> && length <= segment;
-            const SeenRow row(form, x, to, to && !apart ? to : static_cast<T*>(room), seen, filled, padded);
-            conclude(row, unit, row.is_empty() ? RowSums<T>() : row.sums(), rows);
+    const Family<T> family{Scaling(call.parameters)};
+    const auto logits = logits_of<Family, T>(call);
+    const Staged<S> rows, masks;
+    const Scratch<T, segment> room, lost;
+    const bool prefetches = prefetches_rows<S>({call.axis.outer, length, 1}, first, last);
+    VisibleRow visible = visible_row(call, length, first);
+    for (Size unit = first; unit < last; ++unit, visible.advance()) {
+        const Size seen = visible.seen();
+        const S* from = input<S>(call, 0) + unit * length;
+        if (prefetches) prefetch(from + length, seen);
+        const T* x = rows.read(from, seen);
+        S* const to = out ? out + unit * length : nullptr;
+        SeenRow<Family, T> row(family, logits, {room, lost}, x, to ? rows.at(to) : nullptr,
+                               mask_of(call, visible.at(), seen, masks), seen, length);
+        body(row, unit);
+        if (to) {
+            rows.write(to, row.filled);
+            std::fill(to + row.filled, to + length, stored_nothing<Family<T>, S>());
         }
-    });
-}
-
-// The results of a row's segment from `start` on, from the buffer to where they are stored.
-template <class Family, class S, class Row, class T>
-void write_segment(const Row& row, const RowSums<T>& sums, S* out, Size length, Size start, const Staged<S>& stage) {
-    const Size size = row.size(start), stop = std::min(start + segment, length);
-    if (size) {
-        row.write(start, sums);
-        row.template hide<Family>(start);
-        stage.write(out + start, size);
     }
-    std::fill(out + start + size, out + stop, Family::logarithm ? stored_minus_infinity<S>() : S{});
 }
 
 // A row that all threads share, as in rows.hpp: a thread's segments first <= k < last of it, for each of which
 // conclude(row, unit, start, sums) comes in the last phase.
-template <class Family, class T, class FormOf, class Conclude>
-void share_seen_row(const Call& call, Size length, T* out, Size first, Size last, FormOf form_of, Conclude conclude) {
+template <template <class> class Family, class T, class Conclude>
+void share_seen_row(const Call& call, Size length, T* out, Size first, Size last, Conclude conclude) {
     const Size unit = call.stage / forward_phases, phase = call.stage % forward_phases, begin = unit * length;
     const VisibleRow visible = visible_row(call, length, unit);
     Segment* shared = call.segments;
-    with_form_of<Family, T>(call, [&](const auto& form, auto mask, const auto&, const auto&) {
-        const Scratch<T, segment> room;
-        T* const to = out ? out + begin : nullptr;
-        const auto& used = form_of(form, unit);
-        Size filled = visible.seen();
-        const auto padded = padded_mask(used, mask(visible.at()), length, filled, static_cast<T*>(nullptr));
-        const SeenRow row(used, input<T>(call, 0) + begin, to, to ? to : static_cast<T*>(room), visible.seen(), filled,
-                          padded);
-        RowSums<T> sums{phase ? T(shared[0].largest) : T(0)};
-        for (Size k = 0; k * segment < length && phase; ++k) {
-            sums.largest = T(shared[k].largest) > sums.largest ? T(shared[k].largest) : sums.largest;
-            if (phase > 1) sums.total.add(shared[k].total), sums.ties.add(shared[k].count);
+    const Family<T> family{Scaling(call.parameters)};
+    const auto logits = logits_of<Family, T>(call);
+    const Scratch<T, segment> room, lost;
+    SeenRow<Family, T> row(family, logits, {room, lost}, input<T>(call, 0) + begin, out ? out + begin : nullptr,
+                           mask_of(call, visible.at(), length, Staged<T>()), visible.seen(), length);
+    RowSums<T> sums{phase ? T(shared[0].largest) : T(0)};
+    for (Size k = 0; k * segment < length && phase; ++k) {
+        sums.largest = T(shared[k].largest) > sums.largest ? T(shared[k].largest) : sums.largest;
+        if (phase > 1) sums.total.add(shared[k].total), sums.ties.add(shared[k].count);
+    }
+    for (Size k = first; k < last; ++k) {
+        const bool empty = row.size(k * segment) == 0;
+        if (phase == 0) {
+            shared[k].largest = empty ? minus_infinity<T> : row.largest(k * segment);
+        } else if (phase == 1) {
+            RowSums<T> found{sums.largest};
+            if (!empty) row.add(k * segment, found);
+            shared[k].total = found.total, shared[k].count = found.ties;
+        } else {
+            conclude(row, unit, k * segment, sums);
         }
-        for (Size k = first; k < last; ++k) {
-            const bool empty = row.size(k * segment) == 0;
-            if (phase == 0) {
-                shared[k].largest = empty ? minus_infinity<T> : row.largest(k * segment);
-            } else if (phase == 1) {
-                RowSums<T> found{sums.largest};
-                if (!empty) row.add(k * segment, found);
-                shared[k].total = found.total, shared[k].count = found.ties;
-            } else {
-                conclude(row, unit, k * segment, sums);
-            }
-        }
-    });
+    }
 }
 
 // A gradient likewise.
@@ -343,15 +356,25 @@ template <class T, class Value> [[gnu::flatten]] void copy_short(T* to, Size cou
 }
 
 // Logits in the place of columns, of which each has its own `counts`.
-template <class Form, class T>
-[[gnu::flatten]] void make_logits(const Form& form, T* columns, const math::Bits<T>* counts, Size length) {
+template <class T>
+[[gnu::flatten, gnu::noinline]] void shift_columns(T times, T* columns, const math::Bits<T>* counts, Size length) {
     for (Size i = 0; i < length; ++i)
 #pragma GCC ivdep
         for (Size c = 0; c < tile; ++c) {
-            const T logit = form.logit(columns[i * tile + c], std::true_type());
-            const auto seen = math::mask_if<T>(math::Bits<T>(i) < counts[c]);
-            columns[i * tile + c] = where_seen(seen, logit, minus_infinity<T>);
+            const T logit = columns[i * tile + c] * times;
+            columns[i * tile + c] = math::Bits<T>(i) < counts[c] ? logit : minus_infinity<T>;
         }
+}
+// And what they lost in the place of what is added.
+template <class T>
+[[gnu::flatten, gnu::noinline]] void bias_columns(const Biased<T>& biased_, T* columns, T* added, Size length) {
+    const auto biased = biased_;
+#pragma GCC ivdep
+    for (Size i = 0; i < length * tile; ++i) {
+        const T x = columns[i], mask = added[i], logit = biased(x, mask);
+        columns[i] = logit;
+        added[i] = biased.lost(x, mask, logit);
+    }
 }
 
 template <class T> bool any_is_nan(const T* values) {
@@ -360,102 +383,123 @@ template <class T> bool any_is_nan(const T* values) {
     return any != 0;
 }
 
-// Short rows as columns (lines.hpp): 64 at a time as those of a formula of rows.hpp, of logits that are -inf where they
-// are not seen, or of x and of what is added to it.
-template <class Family, class S> class SeenTiles {
+template <class Op, class T>
+[[gnu::flatten, gnu::noinline]] void write_log_sums(const Op& op, const LineSums<T, tile>& sums, T* results) {
+    for (Size c = 0; c < tile; ++c) {
+        const double sum = sums.total[c].high + sums.total[c].low;
+        results[c] = T(log_sum(op, sum, sums.ties[c].high, sums.peaks.largest[c]));
+    }
+}
+
+// Short rows as columns (lines.hpp), 64 at a time.
+template <template <class> class Family, class S> class SeenTiles {
     using T = Computed<S>;
 
   public:
-    explicit SeenTiles(const Call& call) : call(call), length(call.axis.length) {}
+    SeenTiles(const Call& call, Size length)
+        : call(call), length(length), family(Scaling(call.parameters)), logits(logits_of<Family, T>(call)),
+          kind(visible_of(call).mask) {}
 
     static bool fit(Size length) { return length * Size(sizeof(T)) <= short_row; }
 
-    template <class Form, class Mask>
-    void normalize(const Form& form, Mask mask, const Staged<S>& rows, const Staged<S>& masks, Size first) {
+    void normalize(Size first) {
         S* const out = output<S>(call) + first * length;
         T *const columns = of_columns, *const results = rows.at(out);
-        bring(form, mask, rows, masks, first);
-        if constexpr (requires { form.op; })
-            fastact::normalize(form.op, columns, columns, Columns<Indices>{length, tile, {}, {}});
-        else if constexpr (requires { form.of_logits(); })
-            fastact::normalize(AsFormula<T, Form>(form.of_logits()), columns, columns,
-                               Columns<Indices>{length, tile, {}, {}});
-        else
-            fastact::normalize(AsFormula<T, Form>(form), columns, columns,
-                               Columns<Drawn<T, tile>>{length, tile, {}, {of_masks}});
+        with_logits(first, [&](const auto& op, const auto& lines) { fastact::normalize(op, columns, columns, lines); });
         with_known_length(length, [&](auto known) { to_rows<T>(columns, results, known); });
-        if (any_is_nan(columns)) hide(mask, masks, results, first);
+        if (any_is_nan(columns)) hide(results, first);
         rows.write(out, tile * length);
+    }
+    // The logarithm of each row's sum.
+    void sum(Size first, T* results) {
+        with_logits(first, [&](const auto& op, const auto& lines) {
+            const LineSums<T, tile> sums(op, static_cast<const T*>(of_columns), static_cast<T*>(nullptr), lines);
+            write_log_sums(op, sums, results);
+        });
+        VisibleRow visible = visible_row(call, length, first);
+        for (Size k = 0; k < tile; ++k, visible.advance())
+            if (visible.seen() == 0) results[k] = minus_infinity<T>;
     }
 
   private:
-    template <class Index> using Columns = Lines<tile, Known<tile>, Index>;
-
     const Call& call;
     const Size length;
+    const Family<T> family;
+    const Logits<T> logits;
+    const Size kind;
+    const Staged<S> rows{}, masks{};
     const Scratch<T, short_row / Size(sizeof(T)) * tile> of_lines, of_columns, of_masks;
 
-    template <class Form, class Mask>
-    void bring(const Form& form, Mask mask, const Staged<S>& rows, const Staged<S>& masks, Size first) {
-        constexpr bool sees_all = std::is_same_v<decltype(mask(0)), Everything>;
-        constexpr bool adds = !requires { form.of_logits(); };
+    template <class Body> void with_logits(Size first, Body body) {
+        bring(first);
+        family(logits.formula, [&]<class Op>(const Op& op) {
+            if constexpr (std::is_same_v<Op, PartedSoftmax<T>>)
+                body(op, Lines<tile, Known<tile>, Drawn<T, tile>>{length, tile, {}, {of_masks}});
+            else
+                body(op, Lines<tile, Known<tile>>{length, tile, {}, {}});
+        });
+    }
+    void bring(Size first) {
         const T* x = rows.read(input<S>(call, 0) + first * length, tile * length);
         math::Bits<T> counts[tile];
         VisibleRow visible = visible_row(call, length, first);
         for (Size k = 0; k < tile; ++k, visible.advance()) {
             const Size seen = visible.seen(), place = k * length;
             counts[k] = math::Bits<T>(seen);
-            if constexpr (!sees_all) {
-                const auto told = staged_mask(mask(visible.at()), masks, length, place);
-                const T* from = x + place;
-                copy_short(of_lines + place, seen, length, [=, form = form](Size i) {
-                    if constexpr (adds)
-                        return told.mask[i];
-                    else
-                        return form.logit(from[i], told(i, 0));
+            const auto mask = mask_of(call, visible.at(), length, masks);
+            const T* from = x + place;
+            if (kind == keeping_mask)
+                copy_short(of_lines + place, seen, length, [=, times = logits.times, kept = mask.kept()](Size i) {
+                    return where_kept(kept[i], from[i] * times);
                 });
-            }
+            else if (kind == added_mask)
+                copy_short(of_lines + place, seen, length, [added = mask.added()](Size i) { return added[i]; });
         }
         with_known_length(length, [&](auto known) {
-            if constexpr (adds) to_columns<T>(of_lines, of_masks, known);
-            to_columns<T>(sees_all || adds ? x : static_cast<const T*>(of_lines), of_columns, known);
+            if (kind == added_mask) to_columns<T>(of_lines, of_masks, known);
+            to_columns<T>(kind == keeping_mask ? static_cast<const T*>(of_lines) : x, of_columns, known);
         });
-        if constexpr (sees_all) make_logits<Form, T>(form, of_columns, counts, length);
+        if (kind == no_mask) shift_columns<T>(logits.times, of_columns, counts, length);
+        if (kind == added_mask) bias_columns<T>(logits.biased, of_columns, of_masks, length);
     }
-    template <class Mask> void hide(Mask mask, const Staged<S>& masks, T* results, Size first) {
+    void hide(T* results, Size first) {
         VisibleRow visible = visible_row(call, length, first);
-        for (Size place = 0; place < tile * length; place += length, visible.advance()) {
-            const auto told = staged_mask(mask(visible.at()), masks, length);
-            hide_row<Family>(results + place, visible.seen(), length, told);
-        }
+        for (Size place = 0; place < tile * length; place += length, visible.advance())
+            if (results[place] != results[place])
+                hide_row(results + place, 0, visible.seen(), length, mask_of(call, visible.at(), length, masks),
+                         nothing<Family<T>>);
     }
 };
 
 // -- The kernels ------------------------------------------------------------------------------
 
-inline constexpr auto form_as_it_is = [](const auto& form, Size) -> const auto& { return form; };
-
-template <class Family, class S> void masked_forward(const Call& call, Size first, Size last) {
-    using T = Computed<S>;
+// Rows first..last; results_of(formula, unit) says how results are made of sums.
+template <template <class> class Family, class S, class ResultsOf>
+void normalize_seen(const Call& call, Size first, Size last, ResultsOf results_of) {
     const Size length = call.axis.length;
     S* const out = output<S>(call);
-    const auto share = [&](const auto& row, Size unit, Size start, const auto& sums) {
-        write_segment<Family>(row, sums, out + unit * length, length, start, Staged<S>());
-    };
+    const auto of_row = [&](Size unit) { return [&, unit](const auto& op) { return results_of(op, unit); }; };
     if constexpr (!Half<S>)
-        if (call.segments) return share_seen_row<Family, T>(call, length, out, first, last, form_as_it_is, share);
+        if (call.segments)
+            return share_seen_row<Family>(
+                call, length, out, first, last, [&](auto& row, Size unit, Size start, const auto& sums) {
+                    const Size size = row.size(start), stop = std::min(start + segment, length);
+                    S* const to = out + unit * length;
+                    if (size) row.write(start, sums, of_row(unit));
+                    std::fill(to + start + size, to + stop, nothing<Family<S>>);
+                });
+    each_seen_row<Family>(call, length, out, first, last, [&](auto& row, Size unit) {
+        if (!row.is_empty()) row.normalize(of_row(unit));
+    });
+}
+
+template <template <class> class Family, class S> void masked_forward(const Call& call, Size first, Size last) {
     Size unit = first;
-    if (SeenTiles<Family, S>::fit(length) && first + tile <= last)
-        with_form_of<Family, S>(call, [&](const auto& form, auto mask, const auto& rows, const auto& masks) {
-            SeenTiles<Family, S> tiles(call);
-            for (; unit + tile <= last; unit += tile) tiles.normalize(form, mask, rows, masks, unit);
-        });
-    each_seen_row<Family>(
-        call, length, out, unit, last, form_as_it_is,
-        [&](const auto& row, Size unit, const auto& sums, const auto& rows) {
-            for (Size start = 0; start < length; start += segment)
-                write_segment<Family>(row, sums, out + unit * length, length, start, rows);
-        });
+    if (SeenTiles<Family, S>::fit(call.axis.length) && first + tile <= last) {
+        SeenTiles<Family, S> tiles(call, call.axis.length);
+        for (; unit + tile <= last; unit += tile) tiles.normalize(unit);
+    }
+    normalize_seen<Family, S>(call, unit, last, [](const auto& op, Size) { return Family<Computed<S>>::results(op); });
 }
 
 // From y, of which a causal row's rest is not read.
@@ -485,45 +529,33 @@ template <class S> void logsumexp(const Call& call, Size first, Size last) {
     using T = Computed<S>;
     T* results = static_cast<T*>(call.out[0]);
     const Size length = std::max(call.axis.length, call.group);
-    const auto conclude = [&](const auto& row, Size unit, const auto& sums) {
-        const double sum = sums.total.high + sums.total.low;
-        results[unit] = row.is_empty() ? minus_infinity<T> : T(row.form.log_sum(sum, sums.ties.high, sums.largest));
+    S* const no_out = nullptr;
+    const auto conclude = [=](const auto& row, Size unit, const auto& sums) {
+        results[unit] = row.is_empty() ? minus_infinity<T> : T(row.log_sum(sums));
     };
     if constexpr (!Half<S>)
         if (call.segments)
-            return share_seen_row<AsLogarithms, T>(
-                call, length, static_cast<S*>(nullptr), first, last, form_as_it_is,
-                [&](const auto& row, Size unit, Size start, const auto& sums) {
-                    if (start == 0) conclude(row, unit, sums);
-                });
-    each_seen_row<AsLogarithms>(
-        call, length, static_cast<S*>(nullptr), first, last, form_as_it_is,
-        [&](const auto& row, Size unit, const auto& sums, const auto&) { conclude(row, unit, sums); });
+            return share_seen_row<AsLogarithms>(call, length, no_out, first, last,
+                                                [&](const auto& row, Size unit, Size start, const auto& sums) {
+                                                    if (start == 0) conclude(row, unit, sums);
+                                                });
+    Size rest = first;
+    if (SeenTiles<AsLogarithms, S>::fit(length) && first + tile <= last) {
+        SeenTiles<AsLogarithms, S> tiles(call, length);
+        for (; rest + tile <= last; rest += tile) tiles.sum(rest, results + rest);
+    }
+    each_seen_row<AsLogarithms>(call, length, no_out, rest, last, [&](auto& row, Size unit) {
+        conclude(row, unit, row.is_empty() ? RowSums<T>() : row.sums());
+    });
 }
 
 // dy times the shares of a row, times the scale.
 template <class S> void logsumexp_backward(const Call& call, Size first, Size last) {
     using T = Computed<S>;
-    const Size length = call.axis.length;
     const T* dy = input<T>(call, 1);
     const T scale = bounded<T>(call.parameters[0]);
-    S* const out = output<S>(call);
-    const auto times_dy = [&](const auto& form, Size unit) {
-        return Times<T, std::remove_cvref_t<decltype(form)>>(form, dy[unit] * scale);
-    };
-    if constexpr (!Half<S>)
-        if (call.segments)
-            return share_seen_row<AsShares, T>(
-                call, length, out, first, last, times_dy,
-                [&](const auto& row, Size unit, Size start, const auto& sums) {
-                    write_segment<AsShares>(row, sums, out + unit * length, length, start, Staged<S>());
-                });
-    each_seen_row<AsShares>(
-        call, length, out, first, last, times_dy,
-        [&](const auto& row, Size unit, const auto& sums, const auto& rows) {
-            for (Size start = 0; start < length; start += segment)
-                write_segment<AsShares>(row, sums, out + unit * length, length, start, rows);
-        });
+    normalize_seen<AsShares, S>(call, first, last,
+                                [=](const auto&, Size unit) { return TimesShares<T>(dy[unit] * scale); });
 }
 
 }  // namespace fastact

@@ -121,7 +121,7 @@ template <bool near, class Op, class T, class Lines>
             term = near_term(op, value, peaks[c], index(i, c));
         } else {
             term = op.term(value, peaks[c], index(i, c));
-            if constexpr (Op::has_anchor) {
+            if constexpr (Op::has_anchor && Lines::Width > 1) {
                 const bool holds = math::Anchor<T>::holds(level_of(op, largest[c]));
                 term = holds ? near_term(op, value, peaks[c], index(i, c)) : term;
             }
@@ -130,7 +130,7 @@ template <bool near, class Op, class T, class Lines>
         return term;
     };
     const auto sums = [&] {
-        using Sums = Sums<T, Lines::Width, true>;
+        using Sums = Sums<T, Lines::Width, true, stretch, Op::has_anchor && !near>;
         if constexpr (Op::counts_ties)
             return Sums(length, columns, term_of, [&](Size i, Size c) {
                 const T logit = op.logit(x[i * stride + c], index(i, c));
@@ -158,18 +158,31 @@ template <class Op, class T, class Lines>
     });
 }
 
-template <class Op, class T, class Lines> void normalize(const Op& op, const T* x, T* out, Lines lines) {
-    Peaks<T, Lines::Width> peaks;
-    Total total[Lines::Width], ties[Lines::Width];
-    find_largest(op, x, peaks.largest, lines);
-    peaks.prepare(op, lines.columns);
-    segments(lines, [&](Size start, Lines part) {
-        const Size offset = start * lines.stride;
-        with_known_nearness<Op>(peaks.near, [&](auto near) {
-            add_terms<near.value>(op, x + offset, out + offset, peaks, total, ties, part);
+// What the results of lines are made of. Their terms are written where the formula keeps those.
+template <class T, Size Width> struct LineSums {
+    Peaks<T, Width> peaks;
+    Total total[Width], ties[Width];
+
+    template <class Op, class Lines> LineSums(const Op& op, const T* x, T* terms, Lines lines) {
+        find_largest(op, x, peaks.largest, lines);
+        peaks.prepare(op, lines.columns);
+        segments(lines, [&](Size start, Lines part) {
+            const Size offset = start * lines.stride;
+            with_known_nearness<Op>(peaks.near, [&](auto near) {
+                add_terms<near.value>(op, x + offset, terms + (Op::keeps_terms ? offset : 0), peaks, total, ties, part);
+            });
         });
-    });
-    write_results(op, x, out, peaks.largest, total, ties, lines);
+    }
+};
+
+// The results are those of a formula of their own, where several make them alike.
+template <class Op, class Results, class T, class Lines>
+void normalize(const Op& op, const Results& results, const T* x, T* out, Lines lines) {
+    const LineSums<T, Lines::Width> sums(op, x, out, lines);
+    write_results(results, x, out, sums.peaks.largest, sums.total, sums.ties, lines);
+}
+template <class Op, class T, class Lines> void normalize(const Op& op, const T* x, T* out, Lines lines) {
+    normalize(op, op, x, out, lines);
 }
 
 // Noise takes longer than all else, so what fits into a buffer is drawn once for all passes.

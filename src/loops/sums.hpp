@@ -38,7 +38,8 @@ struct Total : Twofold {
 // stretch to sum k % (lanes / 2), and a tree adds those up.
 // What `careful` sums carry along beside float64 lanes is not worth its time for counts, nor
 // for the many terms of a weight's gradient.
-template <class T, Size Width, bool careful, Size stretch = fastact::stretch> struct Sums {
+// Of terms that are `rare` there is one loop less, for their code's sake.
+template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bool rare = false> struct Sums {
     Total total[Width];
 
     // term(i, column) over 0 <= i < length; `term` may also write its element. What lies
@@ -52,7 +53,7 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
         const Size used = whole ? half : Size(std::bit_ceil(std::size_t(length)));
         for (Size start = 0; start < length; start += stretch) {
             const Size count = std::min(stretch, length - start), filled = std::min(count, lanes);
-            if (Width == 1 && count == 4 * lanes)
+            if (Width == 1 && !rare && count == 4 * lanes)
                 accumulate_four(start, term, count_);
             else
                 accumulate(start, count, columns, term, count_);
@@ -114,18 +115,17 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch> st
             if constexpr (!std::is_same_v<Count, Nothing>) counts[Width == 1 ? lane : c] += count_(i, c);
             return term(i, c);
         };
-        const Size first = std::min(count, lanes);
         if constexpr (Width == 1) {
-#pragma GCC ivdep
-            for (Size lane = 0; lane < first; ++lane) room->partial[lane] = take(start + lane, 0, lane);
-            Size i = lanes;
+            // What nothing is changed by, so that there is no loop of its own for the first terms.
+            std::fill(room->partial, room->partial + lanes, T(-0.0));
+            Size i = 0;
             for (; i + lanes <= count; i += lanes)
 #pragma GCC ivdep
                 for (Size lane = 0; lane < lanes; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
 #pragma GCC ivdep
             for (Size lane = 0; lane < count - i; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
         } else {
-            for (Size i = 0; i < first; ++i) {
+            for (Size i = 0; i < std::min(count, lanes); ++i) {
                 T* lane = room->partial + i * Width;
 #pragma GCC ivdep
                 for (Size c = 0; c < columns; ++c) lane[c] = take(start + i, c, 0);
