@@ -153,15 +153,17 @@ inline void copy_all(const Runs& runs, char* memory, bool back) {
 }
 
 // Short runs come together in scratch memory, of an array so many bytes, and a kernel takes them at once: to begin
-// with one takes as long as copying a few hundred bytes.
-inline constexpr Size gathered = 1 << 12, longest_gathered = 1 << 9;
+// with one takes as long as copying some hundred bytes, of all arrays. Arrays that together are larger than `largest`
+// lie beyond the caches, where a kernel computes while it waits for what it reads, and a copy just waits.
+inline constexpr Size gathered = 1 << 12, short_bytes = 1 << 9, short_of_all = 4 * short_bytes, largest = 1 << 21;
 
 class GatheredRuns {
   public:
-    explicit GatheredRuns(const Runs& runs) : runs(runs) {
-        Size longest = 0;
-        for (int k = 0; k < runs.count; ++k) longest = std::max(longest, runs.views[k].bytes);
-        most = longest > longest_gathered ? 0 : gathered / longest;
+    GatheredRuns(const Runs& runs, Size units) : runs(runs) {
+        Size longest = 0, all = 0;
+        for (int k = 0; k < runs.count; ++k) longest = std::max(longest, runs.views[k].bytes), all += runs.views[k].bytes;
+        const bool gains = longest <= short_bytes && all <= short_of_all && units / runs.length * all <= largest;
+        most = gains ? gathered / longest : 0;
     }
     // How many of so many runs are taken at once; with one alone there is nothing to gain.
     Size of(Size count) const { return std::min(count, most); }
@@ -198,7 +200,7 @@ class GatheredRuns {
 // The kernel of a call whose arrays are in runs; units are numbered through all of them.
 inline void by_runs(const Call& call, Size first, Size last) {
     const Runs& runs = *call.runs;
-    const GatheredRuns together(runs);
+    const GatheredRuns together(runs, last - first);
     RunCursor cursor(runs, first / runs.length);
     Call inner = call;
     for (Size unit = first; unit < last;) {

@@ -188,11 +188,17 @@ cdef object in_one_piece(object array):
 cdef int copy_between(cnp.ndarray array, cnp.ndarray piece, bint back) except -1:
     """Copy an array to a contiguous one, or back; in rows it takes a third of NumPy's time."""
     cdef Runs runs
+    cdef char* memory
     cdef int last = cnp.PyArray_NDIM(array) - 1
     if in_rows(array) and cnp.PyArray_SIZE(array) > 0:
         add_view(&runs, array, cnp.PyArray_DIM(array, last), 0)
         if runs.see(last, <const Py_ssize_t*>cnp.PyArray_DIMS(array), cnp.PyArray_DIM(array, last), True):
-            copy_all(runs, <char*>cnp.PyArray_DATA(piece), back)
+            memory = <char*>cnp.PyArray_DATA(piece)
+            if cnp.PyArray_SIZE(array) <= FEW:
+                copy_all(runs, memory, back)
+            else:
+                with nogil:
+                    copy_all(runs, memory, back)
             return 0
     return cnp.PyArray_CopyInto(array, piece) if back else cnp.PyArray_CopyInto(piece, array)
 
