@@ -466,6 +466,11 @@ template <bool weighted, class Row, class T>
     });
 }
 
+// So many rows, or fewer: for each of these, sums of float64 are read and written.
+template <class T> inline constexpr Size gradients_at_once = sizeof(T) == 4 ? rows_at_once : rows_at_once / 2;
+// As many as fit into the buffer of long rows of half precision, and the rest of a bundle.
+inline constexpr Size few_gradients = 4;
+
 // Of so many rows, and what they have together for the gradients of the weights. Of all rows an element is read before
 // one is written: rows may lie a multiple of 4 KiB apart, and a load is taken for one of what has just been stored at
 // such a distance, and waits for it. Eight rows are summed in two parts, so that they err by little more than four.
@@ -481,7 +486,7 @@ template <bool centred, bool weighted, class Rows, class Row, class T>
             T products[2] = {}, totals[2] = {}, results[Rows::value];
             each(rows, [&](Size k) {
                 const T slope = dy[k * length + i], distance = row[k].distance(x[k * length + i]);
-                const bool later = k >= 4;
+                const bool later = k >= few_gradients;
                 results[k] = row[k].gradient(weighted ? slope * weight[i] : slope, distance);
                 products[later] = math::fma(slope, row[k].value(distance), products[later]), totals[later] += slope;
             });
@@ -498,9 +503,6 @@ template <bool centred, bool weighted, class Rows, class Row, class T>
         each(rows, [&](Size k) { stream(buffer + k * block, out + k * length + start, stop - start); });
     }
 }
-
-// So many rows, or fewer: for each of these, sums of float64 are read and written.
-template <class T> inline constexpr Size gradients_at_once = sizeof(T) == 4 ? rows_at_once : rows_at_once / 2;
 
 template <bool centred, bool weighted, class T>
 void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const double* stats, T* out, Size rows,
@@ -528,11 +530,16 @@ void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const 
     if (rows == gradients_at_once<T>)
         return write_norm_gradients<centred, weighted>(Known<gradients_at_once<T>>(), dy, x, weight, out, length,
                                                              passing.streams, known, sums);
-    for (Size row = 0; row < rows; ++row) {
+    const auto write = [&](auto some, Size row) {
         const Size at = row * length;
-        write_norm_gradients<centred, weighted>(Known<1>(), dy + at, x + at, weight, out + at, length,
-                                                passing.streams, known + row, sums);
-    }
+        write_norm_gradients<centred, weighted>(some, dy + at, x + at, weight, out + at, length, passing.streams,
+                                                known + row, sums);
+        return row + some;
+    };
+    Size row = 0;
+    if constexpr (few_gradients < gradients_at_once<T>)
+        if (rows >= few_gradients) row = write(Known<few_gradients>(), row);
+    while (row < rows) row = write(Known<1>(), row);
 }
 
 // `stats` has the mean and rstd of each row, or is null: then they are found again.
@@ -576,7 +583,8 @@ template <bool centred, class T> void norm_rows_backward(const Call& call, Size 
 
 template <bool centred, Half H> void staged_norm_rows_backward(const Call& call, Size first, Size last) {
     const Size length = call.axis.length, fit = longest_half_row / length;
-    const Size most = fit < rows_at_once ? 1 : fit / rows_at_once * rows_at_once;
+    const Size whole = fit / rows_at_once * rows_at_once;
+    const Size most = whole ? whole : fit >= few_gradients ? few_gradients : 1;
     const double* stats = input<double>(call, 3);
     const Scratch<float, longest_half_row> gradients, values;
     each_range<centred, float>(call, first, last, [&](Size row, Size rows, PairedSums<float> sums) {
