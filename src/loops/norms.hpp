@@ -69,7 +69,8 @@ template <int count, class T> class NormSums {
     // `links` times `pieces` elements of each lane, a vector of lanes at a time: no loop is left in which each load has
     // a pointer of its own.
     template <Size pieces, class From> void add_block(Size start, Size links, From from) {
-        if (links > 1) std::fill(&partial[0][0], &partial[0][0] + count * lanes, T(0));
+        constexpr bool linked = pieces == chain;
+        if (linked) std::fill(&partial[0][0], &partial[0][0] + count * lanes, T(0));
         for (Size link = 0; link < links; ++link)
             for (Size lane = 0; lane < lanes; lane += vector) {
                 const auto add = from(start + link * pieces * lanes + lane);
@@ -77,8 +78,8 @@ template <int count, class T> class NormSums {
                 for (Size i = 0; i < vector; ++i) {
                     T first = 0, second = 0;
                     each(Known<pieces>(), [&](Size piece) { add(piece * lanes + i, first, second); });
-                    partial[0][lane + i] = links > 1 ? partial[0][lane + i] + first : first;
-                    if constexpr (count > 1) partial[1][lane + i] = links > 1 ? partial[1][lane + i] + second : second;
+                    partial[0][lane + i] = linked ? partial[0][lane + i] + first : first;
+                    if constexpr (count > 1) partial[1][lane + i] = linked ? partial[1][lane + i] + second : second;
                 }
             }
         collect();
@@ -212,7 +213,8 @@ template <bool centred, class T> Moments<T> moments(const T* x, Size length, dou
 }
 
 // Rows that are summed before the first of them is written: some that the first cache holds.
-inline Size rows_together(Size length) { return length <= 128 ? 8 : length <= 1024 ? 4 : 1; }
+inline constexpr Size short_norm = 128;
+inline Size rows_together(Size length) { return length <= short_norm ? 8 : length <= 1024 ? 4 : 1; }
 
 // Rows of which what is known is found together, in vectors: it takes as long as the sums of some hundred elements.
 template <class T> class FewRows {
@@ -325,8 +327,8 @@ template <bool centred, class T> void norm_rows(const Call& call, Size first, Si
     double* stats = static_cast<double*>(call.out[1]);
     const auto passing = Passing::of<T>(call, out == call.in[0] || residual);
     const T* const summed = residual ? sums : input<T>(call, 0);
-    // Where rows come from memory, there is time for it between them.
-    const bool at_once = passing.asks || together == 1;
+    // What is known of longer rows, and of those that come from memory, there is time for between them.
+    const bool at_once = passing.asks || length > short_norm;
     for (Size begin = first, end; begin < last; begin = end) {
         end = std::min(begin + together, last);
         FewRows<T> rows;
