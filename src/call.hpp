@@ -59,7 +59,7 @@ struct Added {
 struct Runs;
 
 // So many rows add what they have to gradients of weights before it joins the float64 sums of their bundle.
-inline constexpr Size rows_at_once = 4;
+inline constexpr Size rows_at_once = 8;
 
 // A row of an array consists of at most so many parts as long as the state of a recurrent cell.
 inline constexpr int most_parts = 4;

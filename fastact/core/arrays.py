@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -314,12 +314,12 @@ def _in_one(sizes: list[int], whole: tuple[int, ...], first: int, last: int | No
 def along_axis(
     kernels: _dispatch.Kernels,
     direction: str,
-    inputs: list[np.ndarray | None],
-    outputs: list[np.ndarray | None],
+    inputs: Sequence[np.ndarray | None],
+    outputs: Sequence[np.ndarray | None],
     axis: int,
-    dtypes: list[np.dtype | None],
+    dtypes: Sequence[np.dtype | None],
     parameters: tuple[float, ...] = (),
-    weight: np.ndarray | None = None,
+    weight: np.ndarray | tuple[np.ndarray | None, ...] | None = None,
     group: int = 0,
     in_c_order: bool = False,
     part: Part | None = None,

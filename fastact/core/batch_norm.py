@@ -417,7 +417,7 @@ class _Channels:
             None
             if a is None
             else np.empty(a.size // self.channels * each, computing if k in (0, 1, 4) else a.dtype)
-            for k, a in enumerate(read + written)
+            for k, a in enumerate([*read, *written])
         ]
         arrays.write(
             partial(

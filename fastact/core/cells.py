@@ -50,12 +50,13 @@ class Cell(Around):
     def _take_any(self, called: str, step: Step, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
         """The same with any arrays, brought to the kernel row by row; new ones take the place of outputs."""
         names, parts = step.names[: len(inputs)], step.parts[: len(inputs)]
+        first = arrays.as_input(inputs[0], names[0])
+        others = zip(inputs[1:], names[1:], parts[1:], strict=True)
         sources = [
-            None if a is None and part < 0 else arrays.as_input(a, name)
-            for a, name, part in zip(inputs, names, parts, strict=True)
-        ]
+            first, *(None if a is None and part < 0 else arrays.as_input(a, name) for a, name, part in others)
+        ]  # fmt: skip
         dtype = arrays.result_dtype(*[a for a in sources if a is not None])
-        lead, state = _rows_of(called, names[0], sources[0], parts[0])
+        lead, state = _rows_of(called, names[0], first, parts[0])
         for k, (source, name, part) in enumerate(zip(sources, names, parts, strict=True)):
             if source is None:
                 continue
@@ -63,7 +64,7 @@ class Cell(Around):
             if source.shape != (row if part < 0 else (*lead, *row)):
                 raise ValueError(
                     f"{called}: {name} has shape {source.shape}; beside {names[0]} of shape "
-                    f"{sources[0].shape} allowed is {row if part < 0 else (*lead, *row)}"
+                    f"{first.shape} allowed is {row if part < 0 else (*lead, *row)}"
                 )
             if part < 0:
                 sources[k] = np.broadcast_to(source, (*lead, *row))

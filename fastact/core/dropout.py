@@ -68,8 +68,7 @@ class Dropout(Around):
         >>> np.array_equal(fa.dropout.backward(np.ones(1000), p=0.25, seed=1), y)
         True
         """
-        given = {"x": x} if residual is None else {"x": x, "residual": residual}
-        return self._draw(self.name, given, p, seed, out)
+        return self._draw(self.name, "x", x, residual, p, seed, out)
 
     def backward(self, dy: Any, *, p: Any = 0.5, seed: Any, out: Any = None) -> Any:
         """Gradient of the input, from p and the seed of the forward call alone.
@@ -97,16 +96,14 @@ class Dropout(Around):
         TypeError, ValueError
             As the forward call.
         """
-        return self._draw(f"{self.name}.backward", {"dy": dy}, p, seed, out)
+        return self._draw(f"{self.name}.backward", "dy", dy, None, p, seed, out)
 
-    def _draw(self, called: str, given: dict[str, Any], p: Any, seed: Any, out: Any) -> Any:
-        kernels, parameters = self._kernels(called, len(given), p, seed)
-        inputs = list(given.values())
-        result = kernels.run_plain(
-            "forward", inputs[0], inputs[1] if len(inputs) > 1 else None, out, parameters
-        )
+    def _draw(self, called: str, word: str, x: Any, residual: Any, p: Any, seed: Any, out: Any) -> Any:
+        kernels, parameters = self._kernels(called, 1 if residual is None else 2, p, seed)
+        result = kernels.run_plain("forward", x, residual, out, parameters)
         if result is not None:
             return result
+        given = {word: x} if residual is None else {word: x, "residual": residual}
         elsewhere = foreign.compute(self, given, out, {"p": p, "seed": seed})
         if elsewhere is not NotImplemented:
             return elsewhere

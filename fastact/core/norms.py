@@ -87,7 +87,7 @@ class Rows:
         result = arrays.as_output(out, source.shape, dtype)
         sums = None if residual_out is None else arrays.as_output(residual_out, source.shape, dtype)
         written = [np.asarray(array) for array in (result, sums) if array is not None]
-        if len(written) > 1 and np.shares_memory(*written):
+        if len(written) > 1 and np.shares_memory(written[0], written[1]):
             raise ValueError(f"{self.name}: out and residual_out share memory; allowed are arrays apart")
         weights = tuple(
             as_weights(self.name, word, value, shape, dtype, *written)

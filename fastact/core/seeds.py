@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
-import numpy as np
-
 from . import arrays
+
+_WHOLE, _NUMBER = struct.Struct("=Q"), struct.Struct("=d")
 
 
 def seed_as_parameter(name: str, seed: Any, otherwise: str = "") -> float:
     """The number whose bits are the seed's, as kernels take it."""
-    if not arrays.is_whole(seed):
+    if type(seed) is not int and not arrays.is_whole(seed):
         raise TypeError(f"{name}: {arrays.given('seed', seed)}; allowed is an integer{otherwise}")
-    if not 0 <= seed.__index__() < 2**64:
+    whole = seed.__index__()
+    if not 0 <= whole < 2**64:
         raise ValueError(f"{name}: {arrays.given('seed', seed)}; allowed is 0 <= seed < 2**64")
-    return float(np.uint64(seed).view(np.float64))
+    number: float = _NUMBER.unpack(_WHOLE.pack(whole))[0]
+    return number
 
 
 def probability(name: str, p: Any) -> float:
     """The probability of being left out."""
-    number = arrays.number(name, "p", p)
+    number = p if type(p) is float else arrays.number(name, "p", p)
     if not 0 <= number <= 1:
         raise ValueError(f"{name}: {arrays.given('p', p)}; allowed is 0 <= p <= 1")
     return number

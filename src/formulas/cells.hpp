@@ -1,7 +1,9 @@
 // Formulas of recurrent cells: what one step in time makes of gates and state, and the gradients of that.
 //
 // A row of an array consists of parts, each as long as the state. A formula says of how many each array of its call
-// does, in the order of call.hpp, and what one element of all parts of the results is made of.
+// does, in the order of call.hpp, and what one element of all parts of the results is made of, by one `step` or by two,
+// `begin` and `end`, between which `kept` numbers are passed on. Two where one exponential waits for another: in a loop
+// of its own each has the processor's whole window (LSTM's forward float: 2.5 ns for 3.5, one thread, Sapphire Rapids).
 #pragma once
 
 #include <array>
@@ -17,7 +19,8 @@ namespace fastact {
 template <class T> Pair<T> gate(T x) {
     const T inside = math::at_most(-math::exp_negligible<T>, math::at_least(-math::one_scale_limit<T>, x));
     const auto [d, scale, low] = math::one_plus_exp_at_one_scale(-inside);
-    return Pair<T>{scale, T(0)} / Pair<T>{d, low};
+    const T inverse = 1 / d, y = scale * inverse;
+    return {y, math::fma(-y, low, math::accurate_fma(-y, d, scale)) * inverse};
 }
 
 // What a product of two numbers in two parts is beside that of their first ones.
@@ -33,15 +36,20 @@ template <class T> T tanh_slope(T y) { return math::accurate_fma(-y, y, T(1)); }
 // c may be infinite.
 template <class T> struct LstmCell {
     static constexpr std::array inputs{4, 1, 4}, outputs{1, 1, 4};
+    static constexpr int kept = 5;
 
-    static std::array<T, 6> step(const std::array<T, 9>& given) {
+    static std::array<T, kept> begin(const std::array<T, 9>& given) {
         const auto [xi, xf, xg, xo, c, bi, bf, bg, bo] = given;
-        const auto i = gate(xi + bi), g = math::tanh_pair(xg + bg), o = gate(xo + bo);
+        const auto i = gate(xi + bi), g = math::tanh_pair(xg + bg);
         const T f = gate(xf + bf).value();
         const T next = math::accurate_fma(f, c, math::accurate_fma(i.high, g.high, beside(i, g)));
-        const auto t = math::tanh_pair(next);
+        return {next, i.value(), f, g.value(), xo + bo};
+    }
+    static std::array<T, 6> end(const std::array<T, kept>& given) {
+        const auto [next, i, f, g, sum] = given;
+        const auto o = gate(sum), t = math::tanh_pair(next);
         const T h = math::accurate_fma(o.high, t.high, beside(o, t));
-        return {h, next, i.value(), f, g.value(), o.value()};
+        return {h, next, i, f, g, o.value()};
     }
 };
 
@@ -62,12 +70,16 @@ template <class T> struct LstmCellBackward {
 // activated gates and what the state gave to the third of them.
 template <class T> struct GruCell {
     static constexpr std::array inputs{3, 3, 1, 3, 3}, outputs{1, 3, 1};
+    static constexpr int kept = 5;
 
-    static std::array<T, 5> step(const std::array<T, 13>& given) {
+    static std::array<T, kept> begin(const std::array<T, 13>& given) {
         const auto [xr, xz, xn, hr, hz, hn, h, bxr, bxz, bxn, bhr, bhz, bhn] = given;
-        const T r = gate((xr + bxr) + (hr + bhr)).value(), z = gate((xz + bxz) + (hz + bhz)).value();
-        const T hidden = hn + bhn;
-        const T n = math::tanh_pair(math::fma(r, hidden, xn + bxn)).value();
+        const T r = gate((xr + bxr) + (hr + bhr)).value(), hidden = hn + bhn;
+        return {math::fma(r, hidden, xn + bxn), r, (xz + bxz) + (hz + bhz), hidden, h};
+    }
+    static std::array<T, 5> end(const std::array<T, kept>& given) {
+        const auto [inside, r, sum, hidden, h] = given;
+        const T z = gate(sum).value(), n = math::tanh_pair(inside).value();
         return {math::fma(z, h - n, n), r, z, n, hidden};
     }
 };

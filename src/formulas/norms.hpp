@@ -53,6 +53,27 @@ template <class T> struct Range {
     }
 };
 
+// What the sums of `count` distances and of their squares say, without a branch.
+template <class T> struct Spread {
+    Finer<T> offset, variance, rstd;
+    double square;
+
+    Spread(Finer<T> distances, Finer<T> squares, double count, double eps) {
+        const Finer<T> number{count}, added{eps};
+        offset = distances / number;
+        const Finer<T> found = squares / number - offset * offset;
+        square = math::value(found);
+        variance = math::positive_part(found, square);
+        rstd = math::inverse_root(variance + added);
+    }
+    // Whether that is all: the centre was near enough, and all numbers within the range.
+    bool holds(double eps) const {
+        const double away = math::value(offset);
+        return (away * away <= square) & (square - square == 0) &
+               ((square >= Range<T>::smallest) | (eps >= Range<T>::negligible));
+    }
+};
+
 // What the distances of a row or a channel are taken from, and at which scale: first as they are from the mean of a few
 // elements, and again where the sums say that this was too far off or beyond the range.
 template <class T> struct Centre {
@@ -62,10 +83,10 @@ template <class T> struct Centre {
 
     // Whether the sums of `count` distances and of their squares do not do; otherwise what they say.
     bool moves(Finer<T> distances, Finer<T> squares, double count, double eps, Moments<T>& found) {
-        const Finer<T> number{count}, mean = distances / number, spread = squares / number - mean * mean;
-        const double unit = double(scale), offset = math::value(mean), square = math::value(spread);
-        const Finer<T> variance = square < 0 ? Finer<T>{0} : spread, raised{eps * unit * unit};
-        found = {double(at), mean, variance, math::inverse_root(variance + raised)};
+        const double unit = double(scale);
+        const Spread<T> spread(distances, squares, count, eps * unit * unit);
+        const double offset = math::value(spread.offset), square = spread.square;
+        found = {double(at), spread.offset, spread.variance, spread.rstd};
         if (!moved && offset * offset > square) [[unlikely]] {
             at = T(double(at) + offset);
             return moved = true;
@@ -92,7 +113,8 @@ template <class T, class Value> T sampled_mean(std::ptrdiff_t length, Value valu
     const std::ptrdiff_t step = std::max(length / most_samples, std::ptrdiff_t(1));
     T sums[4] = {};
     for (std::ptrdiff_t k = 0; k < count; ++k) sums[k % 4] += value(k * step);
-    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) / T(count);
+    const T sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    return count == most_samples ? sum * (1 / T(most_samples)) : sum / T(count);
 }
 
 // Where values lie and how far they spread. A mean beside which the spread is small takes two parts: of

@@ -21,12 +21,14 @@ namespace fastact {
 
 // -- Sums -------------------------------------------------------------------------------------
 
-// What is added up of channel c is of(c)(i, first, second) of its elements i in memory.
+// What is added up of channel c is of(c)(i, first, second) of its elements i in memory, counted from the first or, of
+// from(start), from there.
 
 // Distances from a centre and their squares.
 template <class T> struct Distances {
     const T *x, *centre;
 
+    Distances from(Size start) const { return {x + start, centre}; }
     void ask(Size at, Size size) const { prefetch(x + at, size); }
 
     auto of(Size c) const {
@@ -40,6 +42,7 @@ template <class T> struct Distances {
 template <class T> struct DistancesOfSums {
     const T *x, *residual, *centre;
 
+    DistancesOfSums from(Size start) const { return {x + start, residual + start, centre}; }
     void ask(Size at, Size size) const { prefetch(x + at, size), prefetch(residual + at, size); }
     auto of(Size c) const {
         return [x = x, residual = residual, centre = centre[c]](Size i, T& distances, T& squares) {
@@ -53,6 +56,9 @@ template <class T> struct DistancesOfSums {
 template <class T> struct ScaledDistances {
     const T *x, *residual, *centre, *scale;
 
+    ScaledDistances from(Size start) const {
+        return {x + start, residual ? residual + start : nullptr, centre, scale};
+    }
     void ask(Size, Size) const {}
     auto of(Size c) const {
         return [x = x, residual = residual, centre = centre[c], scale = scale[c]](Size i, T& distances, T& squares) {
@@ -67,6 +73,7 @@ template <class T> struct ScaledDistances {
 template <class T> struct Slopes {
     const T *dy, *x, *high, *unit;
 
+    Slopes from(Size start) const { return {dy + start, x + start, high, unit}; }
     void ask(Size at, Size size) const { prefetch(dy + at, size), prefetch(x + at, size); }
     auto of(Size c) const {
         return [dy = dy, x = x, distance = Distance<T>{high[c], unit[c]}](Size i, T& products, T& total) {
@@ -100,8 +107,7 @@ template <class T, class Terms>
 // A run of one channel.
 template <class T, class Terms>
 [[gnu::flatten, gnu::noinline]] void sum_run(Terms terms, Size at, Size length, Size channel, PairedSums<T> sums) {
-    const auto add = terms.of(channel);
-    const NormSums<2, T> found(length, [=](Size i, T& first, T& second) { add(at + i, first, second); });
+    const NormSums<2, T> found(length, [=](Size start) { return terms.from(at + start).of(channel); });
     sums.add(channel, math::value(found.first()), math::value(found.second()));
 }
 
@@ -376,13 +382,12 @@ struct Channel {
     Size place(Size i) const { return run(i / axis.inner) + i % axis.inner; }
 
     template <class T, class Terms> [[gnu::flatten, gnu::noinline]] NormSums<2, T> sum(Terms terms) const {
-        const auto add = terms.of(0);
         NormSums<2, T> sums;
         // The next run lies elsewhere, where the hardware does not look for it.
         const bool asks = asks_ahead<T>(axis.inner, axis.outer * axis.length * axis.inner * Size(sizeof(T)));
         for (Size row = 0; row < axis.outer; ++row) {
             if (asks && row + 1 < axis.outer) terms.ask(run(row + 1), axis.inner);
-            sums.include(axis.inner, [=, at = run(row)](Size i, T& first, T& second) { add(at + i, first, second); });
+            sums.include(axis.inner, [=, at = run(row)](Size start) { return terms.from(at + start).of(0); });
         }
         sums.finish();
         return sums;

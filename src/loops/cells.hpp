@@ -30,15 +30,36 @@ template <std::size_t count, class Body> void each_part(const std::array<int, co
         for (int part = 0; part < arrays[array]; ++part) body(int(array), part, k++);
 }
 
-template <class Cell, class T, std::size_t... in, std::size_t... out>
+template <auto step, class T, std::size_t... in, std::size_t... out>
 void cell_elements(Size count, const T* const* from, T* const* to, std::index_sequence<in...>,
                    std::index_sequence<out...>) {
     const T* const given[] = {from[in]...};
     T* const results[] = {to[out]...};
 #pragma GCC ivdep
     for (Size i = 0; i < count; ++i) {
-        const auto made = Cell::step({given[in][i]...});
+        const auto made = step({given[in][i]...});
         ((results[out][i] = made[out]), ...);
+    }
+}
+
+// Whether a formula takes two steps.
+template <class Cell> concept InTwoSteps = requires { &Cell::begin; };
+template <class Cell> constexpr int kept_of = 0;
+template <InTwoSteps Cell> constexpr int kept_of<Cell> = Cell::kept;
+
+// `memory` is for what is kept between two steps.
+template <class Cell, int ins, int outs, class T>
+void cell_steps(Size count, const T* const* from, T* const* to, T* memory) {
+    constexpr std::make_index_sequence<ins> in;
+    constexpr std::make_index_sequence<outs> out;
+    if constexpr (InTwoSteps<Cell>) {
+        constexpr std::make_index_sequence<Cell::kept> between;
+        T* kept[Cell::kept];
+        for (int k = 0; k < Cell::kept; ++k) kept[k] = memory + k * cell_block;
+        cell_elements<&Cell::begin>(count, from, kept, in, between);
+        cell_elements<&Cell::end>(count, kept, to, between, out);
+    } else {
+        cell_elements<&Cell::step>(count, from, to, in, out);
     }
 }
 
@@ -53,7 +74,7 @@ template <template <class> class Formula, class T>
     constexpr auto arrays_out = Cell::outputs;
     constexpr int ins = sum_of(arrays_in), outs = sum_of(arrays_out);
     const Size length = call.axis.length;
-    const Scratch<C, (ins + outs + 1) * cell_block> memory;
+    const Scratch<C, (ins + outs + 1 + kept_of<Cell>) * cell_block> memory;
     C* const nothing = memory + (ins + outs) * cell_block;
     std::fill_n(nothing, cell_block, C(-0.0));
     const auto place = [&](int array, int parts, Size row) {
@@ -84,7 +105,7 @@ template <template <class> class Formula, class T>
             if constexpr (!Half<T>)
                 if (call.out[array]) to[k] = target(array, part);
         });
-        cell_elements<Cell, C>(count, from, to, std::make_index_sequence<ins>(), std::make_index_sequence<outs>());
+        cell_steps<Cell, ins, outs>(count, from, to, nothing + cell_block);
         if constexpr (Half<T>)
             each_part(arrays_out, [&](int array, int part, int k) {
                 if (call.out[array]) narrow(to[k], target(array, part), count);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <type_traits>
+#include <utility>
 
 #include "call.hpp"
 #include "formulas/norms.hpp"
@@ -23,21 +24,26 @@
 
 namespace fastact {
 
-// One or two sums over a row in one go, or over several pieces. add(i, first, second) adds what element i has to each.
-// Up to `deep` elements of a lane are added in the dtype's own precision, `chain` after one another, in registers; what
-// these come to is added in float64, that of float64 with what it loses in rounding. So the error does not grow with
-// the row.
+// One or two sums over a row in one go, or over several pieces. from(start)(i, first, second) adds what element
+// start + i has to each: an index with both in it gcc takes apart, and keeps an address for each of a turn's loads.
+// Up to `most_links` times `chain` elements of a lane are added in the dtype's own precision, `chain` of them one after
+// another, in registers; what these come to is added in float64, that of float64 with what it loses in rounding. So the
+// error does not grow with the row.
 template <int count, class T> class NormSums {
   public:
     NormSums() = default;
-    template <class Add> NormSums(Size length, Add add) {
-        include(length, add);
+    template <class From> NormSums(Size length, From from) {
+        include(length, from);
         finish();
     }
-    template <class Add> void include(Size length, Add add) {
+    template <class From> void include(Size length, From from) {
+        constexpr Size link = chain * lanes;
         Size start = 0;
-        for (; start + deep * lanes <= length; start += deep * lanes) add_block<deep>(start, add);
-        add_rest<deep / 2>(start, length, add);
+        for (Size links; start + link <= length; start += links * link) {
+            links = std::min((length - start) / link, most_links);
+            add_block<chain>(start, links, from);
+        }
+        add_rest<chain / 2>(start, length, from);
     }
     // After the last piece.
     void finish() { fold<half / 2>(); }
@@ -45,7 +51,8 @@ template <int count, class T> class NormSums {
     Finer<T> second() const { return sum(count - 1); }
 
   private:
-    static constexpr Size deep = 32, chain = 8, half = lanes / 2;
+    static constexpr Size chain = 8, most_links = 4, half = lanes / 2;
+    static constexpr Size vector = std::min(width * 4 / Size(sizeof(T)), lanes);
     static constexpr bool carries = sizeof(T) == 8;
 
     alignas(line) T partial[count][lanes];
@@ -59,35 +66,38 @@ template <int count, class T> class NormSums {
             return sums[k][0];
     }
 
-    template <Size depth, class Add> void add_block(Size start, Add add) {
+    // `links` times `pieces` elements of each lane, a vector of lanes at a time: no loop is left in which each load has
+    // a pointer of its own.
+    template <Size pieces, class From> void add_block(Size start, Size links, From from) {
+        constexpr bool linked = pieces == chain;
+        if (linked) std::fill(&partial[0][0], &partial[0][0] + count * lanes, T(0));
+        for (Size link = 0; link < links; ++link)
+            for (Size lane = 0; lane < lanes; lane += vector) {
+                const auto add = from(start + link * pieces * lanes + lane);
 #pragma GCC ivdep
-        for (Size lane = 0; lane < lanes; ++lane) {
-            T first = 0, second = 0;
-            each(Known<std::max(depth / chain, Size(1))>(), [&](Size link) {
-                T one = 0, other = 0;
-                each(Known<std::min(depth, chain)>(), [&](Size piece) {
-                    add(start + (link * chain + piece) * lanes + lane, one, other);
-                });
-                first += one, second += other;
-            });
-            partial[0][lane] = first;
-            if constexpr (count > 1) partial[1][lane] = second;
-        }
+                for (Size i = 0; i < vector; ++i) {
+                    T first = 0, second = 0;
+                    each(Known<pieces>(), [&](Size piece) { add(piece * lanes + i, first, second); });
+                    partial[0][lane + i] = linked ? partial[0][lane + i] + first : first;
+                    if constexpr (count > 1) partial[1][lane + i] = linked ? partial[1][lane + i] + second : second;
+                }
+            }
         collect();
     }
-    template <Size depth, class Add> void add_rest(Size start, Size length, Add add) {
-        if constexpr (depth > 0) {
-            const bool fits = start + depth * lanes <= length;
-            if (fits) add_block<depth>(start, add);
-            add_rest<depth / 2>(fits ? start + depth * lanes : start, length, add);
+    template <Size pieces, class From> void add_rest(Size start, Size length, From from) {
+        if constexpr (pieces > 0) {
+            const bool fits = start + pieces * lanes <= length;
+            if (fits) add_block<pieces>(start, 1, from);
+            add_rest<pieces / 2>(fits ? start + pieces * lanes : start, length, from);
         } else if (start < length) {
             std::fill(&partial[0][0], &partial[0][0] + count * lanes, T(0));
+            const auto add = from(start);
 #pragma GCC ivdep
-            for (Size i = start; i < length; ++i) {
+            for (Size i = 0; i < length - start; ++i) {
                 T first = 0, second = 0;
                 add(i, first, second);
-                partial[0][i - start] = first;
-                if constexpr (count > 1) partial[1][i - start] = second;
+                partial[0][i] = first;
+                if constexpr (count > 1) partial[1][i] = second;
             }
             collect();
         }
@@ -124,18 +134,21 @@ template <int count, class T> class NormSums {
 // What `sample` looks at, nothing is written of.
 template <class T> struct AsTheyAre {
     const T* x;
+    AsTheyAre from(Size start) const { return {x + start}; }
     T operator()(Size i) const { return x[i]; }
     T sample(Size i) const { return x[i]; }
 };
 template <class T> struct AtScale {
     const T* x;
     T scale;
+    AtScale from(Size start) const { return {x + start, scale}; }
     T operator()(Size i) const { return x[i] * scale; }
     T sample(Size i) const { return x[i] * scale; }
 };
 template <class T> struct WithResidual {
     const T *x, *residual;
     T* sums;
+    WithResidual from(Size start) const { return {x + start, residual + start, sums + start}; }
     T operator()(Size i) const { return sums[i] = sample(i); }
     T sample(Size i) const { return x[i] + residual[i]; }
 };
@@ -147,39 +160,89 @@ template <class T> struct SquareSums {
 template <bool centred, class T, class Value>
 [[gnu::flatten, gnu::noinline]] SquareSums<T> square_sums(Size length, T centre, Value value) {
     if constexpr (centred) {
-        const NormSums<2, T> sums(length, [=](Size i, T& distances, T& squares) {
-            const T distance = value(i) - centre;
-            distances += distance;
-            squares = math::fma(distance, distance, squares);
+        const NormSums<2, T> sums(length, [=](Size start) {
+            return [value = value.from(start), centre](Size i, T& distances, T& squares) {
+                const T distance = value(i) - centre;
+                distances += distance;
+                squares = math::fma(distance, distance, squares);
+            };
         });
         return {sums.first(), sums.second()};
     } else {
-        const NormSums<1, T> sums(length, [=](Size i, T& squares, T&) {
-            const T element = value(i);
-            squares = math::fma(element, element, squares);
+        const NormSums<1, T> sums(length, [=](Size start) {
+            return [value = value.from(start)](Size i, T& squares, T&) {
+                const T element = value(i);
+                squares = math::fma(element, element, squares);
+            };
         });
         return {Finer<T>{0}, sums.first()};
     }
 }
 
+// A row: what its distances are taken from, and their sums.
+template <class T> struct SummedRow {
+    T centre{};
+    SquareSums<T> sums;
+};
+
 // Of x, or of the sums of x and a residual, which are written.
 template <bool centred, class T>
-Moments<T> moments(const T* x, Size length, double eps, const T* residual = nullptr, T* summed = nullptr) {
-    Centre<T> centre{};
-    SquareSums<T> sums;
+SummedRow<T> summed_row(const T* x, Size length, const T* residual = nullptr, T* summed = nullptr) {
+    SummedRow<T> row;
     const auto begin = [&](auto elements) {
-        if constexpr (centred) centre.at = sampled_mean<T>(length, [=](Size i) { return elements.sample(i); });
-        sums = square_sums<centred>(length, centre.at, elements);
+        if constexpr (centred) row.centre = sampled_mean<T>(length, [=](Size i) { return elements.sample(i); });
+        row.sums = square_sums<centred>(length, row.centre, elements);
     };
     if (residual)
         begin(WithResidual<T>{x, residual, summed});
     else
         begin(AsTheyAre<T>{x});
+    return row;
+}
+
+// What is known of a row x by its sums, which are made again where they do not do.
+template <bool centred, class T> Moments<T> moments_of(SummedRow<T> row, const T* x, Size length, double eps) {
+    Centre<T> centre{row.centre};
     Moments<T> found;
-    while (centre.moves(sums.distances, sums.squares, double(length), eps, found)) [[unlikely]]
-        sums = square_sums<centred>(length, centre.at, AtScale<T>{residual ? summed : x, centre.scale});
+    while (centre.moves(row.sums.distances, row.sums.squares, double(length), eps, found)) [[unlikely]]
+        row.sums = square_sums<centred>(length, centre.at, AtScale<T>{x, centre.scale});
     return found;
 }
+template <bool centred, class T> Moments<T> moments(const T* x, Size length, double eps) {
+    return moments_of<centred>(summed_row<centred>(x, length), x, length, eps);
+}
+
+// Rows that are summed before the first of them is written: some that the first cache holds.
+inline constexpr Size short_norm = 128;
+inline Size rows_together(Size length) { return length <= short_norm ? 8 : length <= 1024 ? 4 : 1; }
+
+// Rows of which what is known is found together, in vectors: it takes as long as the sums of some hundred elements.
+template <class T> class FewRows {
+  public:
+    static constexpr Size most = 8;
+
+    void add(const SummedRow<T>& row) { rows[count] = row, count += 1; }
+    // found[k] of row k of those at x.
+    template <bool centred> void find(Size length, double eps, const T* x, Moments<T>* found) const {
+        if (count == 0) return;
+        alignas(line) Finer<T> distances[most] = {}, squares[most] = {}, offsets[most], variances[most], rstds[most];
+        alignas(line) double plain[most];
+        for (Size k = 0; k < count; ++k) distances[k] = rows[k].sums.distances, squares[k] = rows[k].sums.squares;
+#pragma GCC ivdep
+        for (Size k = 0; k < most; ++k) {
+            const Spread<T> spread(distances[k], squares[k], double(length), eps);
+            offsets[k] = spread.offset, variances[k] = spread.variance, rstds[k] = spread.rstd;
+            plain[k] = spread.holds(eps) ? 1 : 0;
+        }
+        for (Size k = 0; k < count; ++k)
+            found[k] = plain[k] != 0 ? Moments<T>{double(rows[k].centre), offsets[k], variances[k], rstds[k]}
+                                     : moments_of<centred>(rows[k], x + k * length, length, eps);
+    }
+
+  private:
+    SummedRow<T> rows[most];
+    Size count = 0;
+};
 
 // -- Forward ----------------------------------------------------------------------------------
 
@@ -251,11 +314,10 @@ template <class T>
 }
 
 // in: x, residual, weight, bias; out: the result, of each row its mean and rstd, x + residual.
-// A few rows are summed before the first is written: what comes of the sums, a root among it, takes as long as a row of
-// some hundred elements, and so the processor goes on with the next one's meanwhile.
+// A few rows are summed before the first is written, so that they are in the first cache where that is done.
 template <bool centred, class T> void norm_rows(const Call& call, Size first, Size last) {
     using Standard = StandardOf<centred, T>;
-    const Size length = call.axis.length;
+    const Size length = call.axis.length, together = rows_together(length);
     const double eps = call.parameters[0];
     const T* residual = input<T>(call, 1);
     const T* weight = input<T>(call, 2);
@@ -264,24 +326,37 @@ template <bool centred, class T> void norm_rows(const Call& call, Size first, Si
     T* const sums = residual && call.out[2] ? static_cast<T*>(call.out[2]) : out;
     double* stats = static_cast<double*>(call.out[1]);
     const auto passing = Passing::of<T>(call, out == call.in[0] || residual);
+    const T* const summed = residual ? sums : input<T>(call, 0);
+    // What is known of longer rows, and of those that come from memory, there is time for between them.
+    const bool at_once = passing.asks || length > short_norm;
     for (Size begin = first, end; begin < last; begin = end) {
-        end = std::min(begin + (length <= 1024 ? rows_at_once : 1), last);
-        Standard standards[rows_at_once];
-        const T* from[rows_at_once];
+        end = std::min(begin + together, last);
+        FewRows<T> rows;
+        Moments<T> found[FewRows<T>::most];
         for (Size row = begin; row < end; ++row) {
             const Size at = row * length;
             const T* x = input<T>(call, 0) + at;
             if (passing.asks) prefetch(x + length, length);
             if (passing.asks && residual) prefetch(residual + at + length, length);
-            Moments<T> found = residual ? moments<centred>(x, length, eps, residual + at, sums + at)
-                                     : moments<centred>(x, length, eps);
-            if (stats) stats[2 * row] = found.mean(), stats[2 * row + 1] = math::value(found.rstd);
-            from[row - begin] = residual ? sums + at : x;
-            if (!Range<T>::divides(math::value(found.rstd))) [[unlikely]] {
-                found = brought_to_scale(from[row - begin], out + at, length, found);
-                from[row - begin] = out + at;
+            const auto one = residual ? summed_row<centred>(x, length, residual + at, sums + at)
+                                      : summed_row<centred>(x, length);
+            if (at_once)
+                found[row - begin] = moments_of<centred>(one, summed + at, length, eps);
+            else
+                rows.add(one);
+        }
+        rows.template find<centred>(length, eps, summed + begin * length, found);
+        Standard standards[FewRows<T>::most];
+        const T* from[FewRows<T>::most];
+        for (Size row = begin; row < end; ++row) {
+            const Size k = row - begin;
+            if (stats) stats[2 * row] = found[k].mean(), stats[2 * row + 1] = math::value(found[k].rstd);
+            from[k] = summed + row * length;
+            if (!Range<T>::divides(math::value(found[k].rstd))) [[unlikely]] {
+                found[k] = brought_to_scale(from[k], out + row * length, length, found[k]);
+                from[k] = out + row * length;
             }
-            standards[row - begin] = Standard::around(T(found.centre), found.offset, found.rstd);
+            standards[k] = Standard::around(T(found[k].centre), found[k].offset, found[k].rstd);
         }
         with_known_weights(weight, bias, [&](auto weighted, auto biased) {
             for (Size row = begin; row < end; ++row)
@@ -355,19 +430,28 @@ template <bool centred, bool weighted, class T>
 [[gnu::flatten, gnu::noinline]] NormGradient<T> norm_gradient(const T* dy, const T* x, const T* weight, Size length,
                                                               Finer<T> rstd, const Share<T>& share,
                                                               DistanceOf<centred, T> distance) {
-    const auto gradient = [=](Size i) { return weighted ? dy[i] * weight[i] : dy[i]; };
+    const auto elements = [=](Size start) {
+        return [dy = dy + start, x = x + start, weight = weighted ? weight + start : nullptr, distance](Size i) {
+            return std::pair(weighted ? dy[i] * weight[i] : dy[i], distance(x[i]));
+        };
+    };
     const Finer<T> count{double(length)};
     if constexpr (centred) {
-        const NormSums<2, T> sums(length, [=](Size i, T& mean, T& product) {
-            const T slope = gradient(i);
-            mean += slope;
-            product = math::fma(slope, distance(x[i]), product);
+        const NormSums<2, T> sums(length, [=](Size start) {
+            return [element = elements(start)](Size i, T& mean, T& product) {
+                const auto [slope, distance] = element(i);
+                mean += slope;
+                product = math::fma(slope, distance, product);
+            };
         });
         const Finer<T> mean = sums.first() / count;
         return NormGradient<T>::of(mean, share.value(sums.second() / count, mean), rstd, share);
     } else {
-        const NormSums<1, T> sums(length, [=](Size i, T& product, T&) {
-            product = math::fma(gradient(i), distance(x[i]), product);
+        const NormSums<1, T> sums(length, [=](Size start) {
+            return [element = elements(start)](Size i, T& product, T&) {
+                const auto [slope, distance] = element(i);
+                product = math::fma(slope, distance, product);
+            };
         });
         const Finer<T> none{0};
         return NormGradient<T>::of(none, share.value(sums.first() / count, none), rstd, share);
@@ -384,9 +468,14 @@ template <bool weighted, class Row, class T>
     });
 }
 
+// So many rows, or fewer: for each of these, sums of float64 are read and written.
+template <class T> inline constexpr Size gradients_at_once = sizeof(T) == 4 ? rows_at_once : rows_at_once / 2;
+// As many as fit into the buffer of long rows of half precision, and the rest of a bundle.
+inline constexpr Size few_gradients = 4;
+
 // Of so many rows, and what they have together for the gradients of the weights. Of all rows an element is read before
 // one is written: rows may lie a multiple of 4 KiB apart, and a load is taken for one of what has just been stored at
-// such a distance, and waits for it.
+// such a distance, and waits for it. Eight rows are summed in two parts, so that they err by little more than four.
 template <bool centred, bool weighted, class Rows, class Row, class T>
 [[gnu::flatten, gnu::noinline]] void write_norm_gradients(Rows rows, const T* dy, const T* x, const T* weight, T* out,
                                                           Size length, bool streams, const Row* known,
@@ -396,13 +485,14 @@ template <bool centred, bool weighted, class Rows, class Row, class T>
     const auto write = [=](Size start, Size stop, T* to, Size step) {
 #pragma GCC ivdep
         for (Size i = start; i < stop; ++i) {
-            T product = 0, total = 0, results[Rows::value];
+            T products[2] = {}, totals[2] = {}, results[Rows::value];
             each(rows, [&](Size k) {
                 const T slope = dy[k * length + i], distance = row[k].distance(x[k * length + i]);
+                const bool later = k >= few_gradients;
                 results[k] = row[k].gradient(weighted ? slope * weight[i] : slope, distance);
-                product = math::fma(slope, row[k].value(distance), product), total += slope;
+                products[later] = math::fma(slope, row[k].value(distance), products[later]), totals[later] += slope;
             });
-            sums.template add<centred>(i, double(product), double(total));
+            sums.template add<centred>(i, double(products[0] + products[1]), double(totals[0] + totals[1]));
             each(rows, [&](Size k) { to[k * step + i] = results[k]; });
         }
     };
@@ -416,11 +506,10 @@ template <bool centred, bool weighted, class Rows, class Row, class T>
     }
 }
 
-// `rows_at_once` rows or fewer.
 template <bool centred, bool weighted, class T>
 void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const double* stats, T* out, Size rows,
                                 Size length, double eps, Passing passing, PairedSums<T> sums) {
-    RowGradient<DistanceOf<centred, T>, T> known[rows_at_once];
+    RowGradient<DistanceOf<centred, T>, T> known[gradients_at_once<T>];
     for (Size row = 0; row < rows; ++row) {
         const Size at = row * length;
         if (passing.asks) prefetch(dy + at + length, length), prefetch(x + at + length, length);
@@ -440,22 +529,27 @@ void norm_gradient_rows_at_once(const T* dy, const T* x, const T* weight, const 
         if (!sums.first) write_norm_gradient<weighted>(dy + at, x + at, weight, out + at, length, known[row]);
     }
     if (!sums.first) return;
-    if (rows == rows_at_once)
-        return write_norm_gradients<centred, weighted>(Known<rows_at_once>(), dy, x, weight, out, length,
+    if (rows == gradients_at_once<T>)
+        return write_norm_gradients<centred, weighted>(Known<gradients_at_once<T>>(), dy, x, weight, out, length,
                                                              passing.streams, known, sums);
-    for (Size row = 0; row < rows; ++row) {
+    const auto write = [&](auto some, Size row) {
         const Size at = row * length;
-        write_norm_gradients<centred, weighted>(Known<1>(), dy + at, x + at, weight, out + at, length,
-                                                passing.streams, known + row, sums);
-    }
+        write_norm_gradients<centred, weighted>(some, dy + at, x + at, weight, out + at, length, passing.streams,
+                                                known + row, sums);
+        return row + some;
+    };
+    Size row = 0;
+    if constexpr (few_gradients < gradients_at_once<T>)
+        if (rows >= few_gradients) row = write(Known<few_gradients>(), row);
+    while (row < rows) row = write(Known<1>(), row);
 }
 
 // `stats` has the mean and rstd of each row, or is null: then they are found again.
 template <bool centred, class T>
 void norm_gradient_rows(const T* dy, const T* x, const T* weight, const double* stats, T* out, Size rows, Size length,
                         double eps, Passing passing, PairedSums<T> sums) {
-    for (Size row = 0; row < rows; row += rows_at_once) {
-        const Size at = row * length, count = std::min(rows_at_once, rows - row);
+    for (Size row = 0; row < rows; row += gradients_at_once<T>) {
+        const Size at = row * length, count = std::min(gradients_at_once<T>, rows - row);
         const double* known = stats ? stats + 2 * row : nullptr;
         const auto some = weight ? norm_gradient_rows_at_once<centred, true, T>
                                  : norm_gradient_rows_at_once<centred, false, T>;
@@ -491,7 +585,8 @@ template <bool centred, class T> void norm_rows_backward(const Call& call, Size 
 
 template <bool centred, Half H> void staged_norm_rows_backward(const Call& call, Size first, Size last) {
     const Size length = call.axis.length, fit = longest_half_row / length;
-    const Size most = fit < rows_at_once ? 1 : fit / rows_at_once * rows_at_once;
+    const Size whole = fit / rows_at_once * rows_at_once;
+    const Size most = whole ? whole : fit >= few_gradients ? few_gradients : 1;
     const double* stats = input<double>(call, 3);
     const Scratch<float, longest_half_row> gradients, values;
     each_range<centred, float>(call, first, last, [&](Size row, Size rows, PairedSums<float> sums) {

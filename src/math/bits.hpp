@@ -104,7 +104,7 @@ template <class T> Pair<T> operator*(Pair<T> a, Pair<T> b) {
 template <class T> Pair<T> operator/(Pair<T> a, Pair<T> b) {
     const T inverse = 1 / b.high, quotient = a.high * inverse;
     const T error = accurate_fma(-quotient, b.high, a.high);
-    return {quotient, (error + (a.low - quotient * b.low)) * inverse};
+    return {quotient, (error + fma(-quotient, b.low, a.low)) * inverse};
 }
 
 template <class T> T sqrt(T x) {
@@ -121,6 +121,12 @@ inline Pair<double> inverse_root(Pair<double> x) {
     const double rest = accurate_fma(-root, inverse, 1.0) - (product_error(x.high, inverse, root) + x.low * inverse) * inverse;
     const double low = 0.5 * rest * inverse;
     return {inverse, low - low == 0 ? low : 0};
+}
+
+// x, of which `value` is the value, or 0 where that is below it.
+inline double positive_part(double x, double value) { return value < 0 ? 0 : x; }
+inline Pair<double> positive_part(Pair<double> x, double value) {
+    return {value < 0 ? 0 : x.high, value < 0 ? 0 : x.low};
 }
 
 inline double value(double x) { return x; }
