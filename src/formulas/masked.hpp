@@ -218,15 +218,16 @@ template <class T> class AsLogarithms {
     ScaledLogSoftmax<T> scaled;
 };
 
-// Gradients from y, times the scale.
-template <class T> struct ScaledGradient : Softmax<T> {
-    T factor;
+// Gradients from y, times the scale; and what y is where nothing was seen.
+template <class T> struct ScaledGradient : TemperedSoftmax<T> {
+    static constexpr T hidden = 0;
 
-    explicit ScaledGradient(const Scaling& by) : Softmax<T>(nullptr), factor(bounded<T>(by.high)) {}
-    T gradient(T dy, T y, Parts<T> mean) const { return Softmax<T>::gradient(dy, y, mean) * factor; }
+    explicit ScaledGradient(const Scaling& by) : TemperedSoftmax<T>(1, 0) { this->factor = bounded<T>(by.high); }
 };
 // What was not seen is -inf, and its dy is of a constant.
 template <class T> struct ScaledLogGradient : LogSoftmax<T> {
+    using Gradient = ScaledLogGradient;
+    static constexpr T hidden = minus_infinity<T>;
     T factor;
 
     explicit ScaledLogGradient(const Scaling& by) : LogSoftmax<T>(nullptr), factor(bounded<T>(by.high)) {}

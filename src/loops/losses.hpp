@@ -237,7 +237,7 @@ template <class S> Size losses_of_tiles(const Call& call, Size length, Computed<
     for (; first + tile <= last; first += tile) {
         const T* x = logits.read(input<S>(call, 0) + first * length, tile * length);
         with_known_length(length, [&](auto known) { to_columns(x, columns, known); });
-        const LineSums<T, tile> sums(op, static_cast<const T*>(columns), static_cast<T*>(nullptr),
+        const LineSums<T, tile> sums(op, static_cast<const T*>(columns),
                                      Lines<tile, Known<tile>>{length, tile, {}, {}});
         double log_sums[tile];
         write_entropies(sums, log_sums);

@@ -115,17 +115,18 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
             if constexpr (!std::is_same_v<Count, Nothing>) counts[Width == 1 ? lane : c] += count_(i, c);
             return term(i, c);
         };
+        const Size first = std::min(count, lanes);
         if constexpr (Width == 1) {
-            // What nothing is changed by, so that there is no loop of its own for the first terms.
-            std::fill(room->partial, room->partial + lanes, T(-0.0));
-            Size i = 0;
+#pragma GCC ivdep
+            for (Size lane = 0; lane < first; ++lane) room->partial[lane] = take(start + lane, 0, lane);
+            Size i = lanes;
             for (; i + lanes <= count; i += lanes)
 #pragma GCC ivdep
                 for (Size lane = 0; lane < lanes; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
 #pragma GCC ivdep
             for (Size lane = 0; lane < count - i; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
         } else {
-            for (Size i = 0; i < std::min(count, lanes); ++i) {
+            for (Size i = 0; i < first; ++i) {
                 T* lane = room->partial + i * Width;
 #pragma GCC ivdep
                 for (Size c = 0; c < columns; ++c) lane[c] = take(start + i, c, 0);
