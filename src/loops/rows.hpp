@@ -179,12 +179,15 @@ template <class Op, class Results, class T, class Lines>
     Total total[Lines::Width], ties[Lines::Width];
     find_largest(op, x, peaks.largest, lines);
     peaks.prepare(op, lines.columns);
-    segments(lines, [&](Size start, Lines part) {
+    // Not by `segments`: a function that takes references to all of this is not inlined where several call it.
+    for (Size start = 0; start < lines.length; start += segment) {
         const Size offset = start * lines.stride;
-        with_known_nearness<Op>(peaks.near, [&](auto near) {
-            add_terms<near.value>(op, x + offset, out + offset, peaks, total, ties, part);
-        });
-    });
+        const Lines part = lines.part(start, std::min(segment, lines.length - start));
+        if (Op::has_anchor && peaks.near)
+            add_terms<Op::has_anchor>(op, x + offset, out + offset, peaks, total, ties, part);
+        else
+            add_terms<false>(op, x + offset, out + offset, peaks, total, ties, part);
+    }
     write_results(results, x, out, peaks.largest, total, ties, lines);
 }
 template <class Op, class T, class Lines>

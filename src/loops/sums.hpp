@@ -115,18 +115,21 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
             if constexpr (!std::is_same_v<Count, Nothing>) counts[Width == 1 ? lane : c] += count_(i, c);
             return term(i, c);
         };
-        const Size first = std::min(count, lanes);
         if constexpr (Width == 1) {
+            // A loop for all lanes, or else what adding a term to leaves that as it is: what ends anywhere is one loop.
+            Size i = count < lanes ? 0 : lanes;
+            if (count < lanes)
+                std::fill(room->partial, room->partial + lanes, T(-0.0));
+            else
 #pragma GCC ivdep
-            for (Size lane = 0; lane < first; ++lane) room->partial[lane] = take(start + lane, 0, lane);
-            Size i = lanes;
+                for (Size lane = 0; lane < lanes; ++lane) room->partial[lane] = take(start + lane, 0, lane);
             for (; i + lanes <= count; i += lanes)
 #pragma GCC ivdep
                 for (Size lane = 0; lane < lanes; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
 #pragma GCC ivdep
             for (Size lane = 0; lane < count - i; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
         } else {
-            for (Size i = 0; i < first; ++i) {
+            for (Size i = 0; i < std::min(count, lanes); ++i) {
                 T* lane = room->partial + i * Width;
 #pragma GCC ivdep
                 for (Size c = 0; c < columns; ++c) lane[c] = take(start + i, c, 0);
