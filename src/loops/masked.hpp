@@ -203,7 +203,7 @@ template <template <class> class Family, class T> class SeenRow {
         return rooms.logits;
     }
     // body(formula, index), where what logits lost may take the place of an index. Lines are made where they are handed
-    // on: a copy of one that has just been written waits for its fields, which took 7 % of rows of 128.
+    // on: a copy of one that has just been written waits for its fields.
     template <class Body> void with_formula(Body body) const {
         family(logits.formula, [&]<class Op>(const Op& op) {
             if constexpr (std::is_same_v<Op, PartedSoftmax<T>>)

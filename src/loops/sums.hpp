@@ -116,7 +116,7 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
             return term(i, c);
         };
         if constexpr (Width == 1) {
-            // A loop for all lanes, or else what adding a term to leaves that as it is: what ends anywhere is one loop.
+            // Fewer terms than lanes are added to -0, which leaves them as they are: only one loop may end at any lane.
             Size i = count < lanes ? 0 : lanes;
             if (count < lanes)
                 std::fill(room->partial, room->partial + lanes, T(-0.0));
