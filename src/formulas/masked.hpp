@@ -1,21 +1,19 @@
 // Formulas of rows with a scale, of which some elements are not seen: softmax, log_softmax, logsumexp.
 //
-// The logits of a row are written before anything is made of them: x times a number, plus what a mask adds; -inf where an
-// element is not seen. So a row has the bits of the plain formula (rows.hpp) of such a row, and its code. What is here
-// are the formulas of logits that cannot be written in one number without losing what an exponential would multiply.
+// The logits of a row are written before anything is made of them: x times a number, plus what a mask adds; -inf where
+// an element is not seen. So a row has the bits of the plain formula (rows.hpp) of such a row, and its code. What is
+// here are the formulas of logits that are no single number without losing what an exponential would multiply.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <type_traits>
 
 #include "formulas/rows.hpp"
 #include "math/bits.hpp"
 #include "math/exp.hpp"
 #include "math/log.hpp"
-#include "visible.hpp"
 
 namespace fastact {
 
@@ -134,7 +132,7 @@ template <class T> double log_sum(const ScaledLogSoftmax<T>& op, double sum, dou
     return level + (std::isfinite(level) ? op.below_level(largest) + op.log_relative(sum, ties, largest) : sum);
 }
 
-// Of logits with what they lost in rounding, which the exponential would multiply; that stands in the place of an index.
+// Of logits with what they lost in rounding, which the exponential would multiply, in the place of an index.
 template <class T> struct PartedSoftmax : Softmax<T> {
     PartedSoftmax() : Softmax<T>(nullptr) {}
 

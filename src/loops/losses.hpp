@@ -73,8 +73,8 @@ template <class T> struct RowTarget {
     double alone;
 };
 
-// Where the shares of a segment are: of probabilities these themselves, where nothing is made of them. Those that follow
-// from the classes' weights alone are the same in every row.
+// Where the shares of a segment are: of probabilities these themselves, where nothing is made of them. Those that
+// follow from the classes' weights alone are the same in every row.
 template <class T> class ShareRoom {
   public:
     const T* of(const TargetShares<T>& shares, Size start, Size count) {

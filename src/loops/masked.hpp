@@ -97,7 +97,7 @@ void write_logits(const Logits<T>& logits, const T* x, RowMask<T> mask, Size sta
 
 // What a result is that nothing was seen of.
 template <class Family>
-inline constexpr auto nothing = Family::logarithm ? minus_infinity<typename Family::Number> : typename Family::Number(0);
+inline constexpr typename Family::Number nothing = Family::logarithm ? minus_infinity<typename Family::Number> : 0;
 
 // A row whose results are NaN is so in what is seen of it alone.
 template <class T>
