@@ -1,21 +1,19 @@
 // Formulas of rows with a scale, of which some elements are not seen: softmax, log_softmax, logsumexp.
 //
-// The logits of a row are written before anything is made of them: x times a number, plus what a mask adds; -inf where an
-// element is not seen. So a row has the bits of the plain formula (rows.hpp) of such a row, and its code. What is here
-// are the formulas of logits that cannot be written in one number without losing what an exponential would multiply.
+// The logits of a row are written before anything is made of them: x times a number, plus what a mask adds; -inf where
+// an element is not seen. So a row has the bits of the plain formula (rows.hpp) of such a row, and its code. What is
+// here are the formulas of logits that are no single number without losing what an exponential would multiply.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <type_traits>
 
 #include "formulas/rows.hpp"
 #include "math/bits.hpp"
 #include "math/exp.hpp"
 #include "math/log.hpp"
-#include "visible.hpp"
 
 namespace fastact {
 
@@ -134,7 +132,7 @@ template <class T> double log_sum(const ScaledLogSoftmax<T>& op, double sum, dou
     return level + (std::isfinite(level) ? op.below_level(largest) + op.log_relative(sum, ties, largest) : sum);
 }
 
-// Of logits with what they lost in rounding, which the exponential would multiply; that stands in the place of an index.
+// Of logits with what they lost in rounding, which the exponential would multiply, in the place of an index.
 template <class T> struct PartedSoftmax : Softmax<T> {
     PartedSoftmax() : Softmax<T>(nullptr) {}
 
@@ -218,15 +216,16 @@ template <class T> class AsLogarithms {
     ScaledLogSoftmax<T> scaled;
 };
 
-// Gradients from y, times the scale.
-template <class T> struct ScaledGradient : Softmax<T> {
-    T factor;
+// Gradients from y, times the scale; and what y is where nothing was seen.
+template <class T> struct ScaledGradient : TemperedSoftmax<T> {
+    static constexpr T hidden = 0;
 
-    explicit ScaledGradient(const Scaling& by) : Softmax<T>(nullptr), factor(bounded<T>(by.high)) {}
-    T gradient(T dy, T y, Parts<T> mean) const { return Softmax<T>::gradient(dy, y, mean) * factor; }
+    explicit ScaledGradient(const Scaling& by) : TemperedSoftmax<T>(1, 0) { this->factor = bounded<T>(by.high); }
 };
 // What was not seen is -inf, and its dy is of a constant.
 template <class T> struct ScaledLogGradient : LogSoftmax<T> {
+    using Gradient = ScaledLogGradient;
+    static constexpr T hidden = minus_infinity<T>;
     T factor;
 
     explicit ScaledLogGradient(const Scaling& by) : LogSoftmax<T>(nullptr), factor(bounded<T>(by.high)) {}

@@ -73,8 +73,8 @@ template <class T> struct RowTarget {
     double alone;
 };
 
-// Where the shares of a segment are: of probabilities these themselves, where nothing is made of them. Those that follow
-// from the classes' weights alone are the same in every row.
+// Where the shares of a segment are: of probabilities these themselves, where nothing is made of them. Those that
+// follow from the classes' weights alone are the same in every row.
 template <class T> class ShareRoom {
   public:
     const T* of(const TargetShares<T>& shares, Size start, Size count) {
@@ -237,7 +237,7 @@ template <class S> Size losses_of_tiles(const Call& call, Size length, Computed<
     for (; first + tile <= last; first += tile) {
         const T* x = logits.read(input<S>(call, 0) + first * length, tile * length);
         with_known_length(length, [&](auto known) { to_columns(x, columns, known); });
-        const LineSums<T, tile> sums(op, static_cast<const T*>(columns), static_cast<T*>(nullptr),
+        const LineSums<T, tile> sums(op, static_cast<const T*>(columns),
                                      Lines<tile, Known<tile>>{length, tile, {}, {}});
         double log_sums[tile];
         write_entropies(sums, log_sums);

@@ -26,10 +26,11 @@ template <class T> struct RowSums {
     Total total, ties;
 };
 
-// value(i) for the first `count` of so many elements, -inf for the rest, in whole lanes as far as there are. The
+// value(i) for the first `count` of so many elements, `other` for the rest, in whole lanes as far as there are. The
 // elements behind the first are read all the same: loops that end with each row's last are never predicted.
 template <class T, class Value>
-[[gnu::flatten, gnu::noinline]] void copy_padded(T* to, Size count, Size padded, const Value& value_) {
+[[gnu::flatten, gnu::noinline]] void copy_padded(T* to, Size count, Size padded, const Value& value_,
+                                               T other = minus_infinity<T>) {
     const auto value = value_;
     const Size whole = padded == count ? count : count / lanes * lanes;
 #pragma GCC ivdep
@@ -37,7 +38,7 @@ template <class T, class Value>
     const auto rest = math::Bits<T>(count - whole), filled = math::Bits<T>(padded - whole);
     const auto take = [=](math::Bits<T> i) {
         const T logit = value(whole + Size(i));
-        return i < rest ? logit : minus_infinity<T>;
+        return i < rest ? logit : other;
     };
     if (filled == lanes) {
 #pragma GCC ivdep
@@ -96,7 +97,7 @@ void write_logits(const Logits<T>& logits, const T* x, RowMask<T> mask, Size sta
 
 // What a result is that nothing was seen of.
 template <class Family>
-inline constexpr auto nothing = Family::logarithm ? minus_infinity<typename Family::Number> : typename Family::Number(0);
+inline constexpr typename Family::Number nothing = Family::logarithm ? minus_infinity<typename Family::Number> : 0;
 
 // A row whose results are NaN is so in what is seen of it alone.
 template <class T>
@@ -135,8 +136,8 @@ template <template <class> class Family, class T> class SeenRow {
             return;
         }
         const T* from = written(0);
-        with_formula(filled, [&](const auto& op, const auto& lines) {
-            fastact::normalize(op, results_of(op), from, out, lines);
+        with_formula([&]<class Index>(const auto& op, Index index) {
+            fastact::normalize(op, results_of(op), from, out, Lines<1, Known<1>, Index>{filled, {}, {}, index});
         });
         hide(0, filled);
     }
@@ -147,13 +148,13 @@ template <template <class> class Family, class T> class SeenRow {
     }
     void add(Size start, RowSums<T>& sums) {
         const T* from = written(start);
-        with_formula(size(start), [&]<class Op>(const Op& op, const auto& lines) {
+        with_formula([&]<class Op, class Index>(const Op& op, Index index) {
             Peaks<T, 1> peaks;
             peaks.largest[0] = sums.largest;
             peaks.prepare(op, 1);
             with_known_nearness<Op>(peaks.near, [&](auto near) {
                 add_terms<near.value>(op, from, Op::keeps_terms ? out + start : nullptr, peaks, &sums.total,
-                                      &sums.ties, lines);
+                                      &sums.ties, Lines<1, Known<1>, Index>{size(start), {}, {}, index});
             });
         });
     }
@@ -201,13 +202,14 @@ template <template <class> class Family, class T> class SeenRow {
         held = start;
         return rooms.logits;
     }
-    // body(formula, lines) for so many elements; what their logits lost takes the place of an index.
-    template <class Body> void with_formula(Size size, Body body) const {
+    // body(formula, index), where what logits lost may take the place of an index. Lines are made where they are handed
+    // on: a copy of one that has just been written waits for its fields.
+    template <class Body> void with_formula(Body body) const {
         family(logits.formula, [&]<class Op>(const Op& op) {
             if constexpr (std::is_same_v<Op, PartedSoftmax<T>>)
-                body(op, Lines<1, Known<1>, Drawn<T, 1>>{size, {}, {}, {rooms.lost}});
+                body(op, Drawn<T, 1>{rooms.lost});
             else
-                body(op, Lines<1, Known<1>>{size, {}, {}, {}});
+                body(op, Indices{});
         });
     }
     void hide(Size start, Size size) const {
@@ -413,7 +415,7 @@ template <template <class> class Family, class S> class SeenTiles {
     // The logarithm of each row's sum.
     void sum(Size first, T* results) {
         with_logits(first, [&](const auto& op, const auto& lines) {
-            const LineSums<T, tile> sums(op, static_cast<const T*>(of_columns), static_cast<T*>(nullptr), lines);
+            const LineSums<T, tile> sums(op, static_cast<const T*>(of_columns), lines);
             write_log_sums(op, sums, results);
         });
         VisibleRow visible = visible_row(call, length, first);
@@ -502,14 +504,63 @@ template <template <class> class Family, class S> void masked_forward(const Call
     normalize_seen<Family, S>(call, unit, last, [](const auto& op, Size) { return Family<Computed<S>>::results(op); });
 }
 
-// From y, of which a causal row's rest is not read.
-template <template <class> class Op, class S> void masked_backward(const Call& call, Size first, Size last) {
+// A gradient's columns behind what each sees.
+template <class T>
+[[gnu::flatten, gnu::noinline]] void hide_columns(T* columns, const math::Bits<T>* counts, Size length, T other) {
+    for (Size i = 0; i < length; ++i)
+#pragma GCC ivdep
+        for (Size c = 0; c < tile; ++c) {
+            const T value = columns[i * tile + c];
+            columns[i * tile + c] = math::Bits<T>(i) < counts[c] ? value : other;
+        }
+}
+
+// Gradients of short rows, 64 at a time as columns; where the rest begins. What is not seen of y is `hidden`.
+template <class S, class Op, class T>
+Size differentiate_tiles(const Op& op, const Call& call, T hidden, Size first, Size last) {
+    const Size length = call.axis.length;
+    if (2 * length * Size(sizeof(T)) > short_row || first + tile > last) return first;
+    constexpr Size room = short_row / 2 / Size(sizeof(T)) * tile;
+    const Staged<S> gradients{}, kept{};
+    const Scratch<T, room> of_dy, of_y;
+    T *const dy = of_dy, *const y = of_y;
+    const bool hides = visible_of(call).causal;
+    math::Bits<T> counts[tile];
+    VisibleRow visible = visible_row(call, length, first);
+    for (; first + tile <= last; first += tile) {
+        const T* from = gradients.read(input<S>(call, 0) + first * length, tile * length);
+        const T* saved = kept.read(input<S>(call, 1) + first * length, tile * length);
+        S* const to = output<S>(call) + first * length;
+        with_known_length(length, [&](auto known) {
+            to_columns<T>(from, dy, known);
+            to_columns<T>(saved, y, known);
+        });
+        for (Size k = 0; k < tile && hides; ++k, visible.advance()) counts[k] = math::Bits<T>(visible.seen());
+        if (hides) hide_columns(dy, counts, length, T(0)), hide_columns(y, counts, length, hidden);
+        differentiate(op, static_cast<const T*>(dy), static_cast<const T*>(y), dy,
+                      Lines<tile, Known<tile>>{length, tile, {}, {}});
+        if (hides) hide_columns(dy, counts, length, T(0));
+        with_known_length(length, [&](auto known) { to_rows<T>(dy, gradients.at(to), known); });
+        gradients.write(to, tile * length);
+    }
+    return first;
+}
+
+// Longer rows of gradients are not copied, to have loops that end with whole lanes.
+inline constexpr Size longest_copy = 512;
+
+// From y, of which nothing is made behind what a causal row sees.
+template <template <class> class Gradient, class S> void masked_backward(const Call& call, Size first, Size last) {
     using T = Computed<S>;
-    const Op<T> op{Scaling(call.parameters)};
+    using Op = typename Gradient<T>::Gradient;
+    const Gradient<T> gradient{Scaling(call.parameters)};
+    const Op& op = gradient;
     const Size length = call.axis.length;
     if constexpr (!Half<S>)
-        if (call.segments) return share_seen_gradient<Op<T>, T>(op, call, first, last);
+        if (call.segments) return share_seen_gradient<Op, T>(op, call, first, last);
+    first = differentiate_tiles<S>(op, call, Gradient<T>::hidden, first, last);
     const Staged<S> gradients, kept;
+    const Scratch<T, longest_copy> of_dy, of_y;
     const bool prefetches = prefetches_rows<S>({call.axis.outer, length, 1}, first, last);
     VisibleRow visible = visible_row(call, length, first);
     for (Size unit = first; unit < last; ++unit, visible.advance()) {
@@ -518,7 +569,14 @@ template <template <class> class Op, class S> void masked_backward(const Call& c
         if (prefetches) prefetch(from + length, seen), prefetch(saved + length, seen);
         const T *dy = gradients.read(from, seen), *y = kept.read(saved, seen);
         S* to = output<S>(call) + unit * length;
-        if (seen) differentiate(op, dy, y, gradients.at(to), Lines<1, Known<1>>{seen, {}, {}, {}});
+        Size filled = seen;
+        if (length <= longest_copy && seen % lanes != 0) {
+            filled = std::min((seen + lanes - 1) / lanes * lanes, length);
+            copy_padded<T>(of_dy, seen, filled, [=](Size i) { return dy[i]; }, T(0));
+            copy_padded<T>(of_y, seen, filled, [=](Size i) { return y[i]; }, Gradient<T>::hidden);
+            dy = of_dy, y = of_y;
+        }
+        if (seen) differentiate(op, dy, y, gradients.at(to), Lines<1, Known<1>>{filled, {}, {}, {}});
         gradients.write(to, seen);
         std::fill(to + seen, to + length, S{});
     }

@@ -158,30 +158,40 @@ template <class Op, class T, class Lines>
     });
 }
 
-// What the results of lines are made of. Their terms are written where the formula keeps those.
+// Sums of lines of which nothing is written.
 template <class T, Size Width> struct LineSums {
     Peaks<T, Width> peaks;
     Total total[Width], ties[Width];
 
-    template <class Op, class Lines> LineSums(const Op& op, const T* x, T* terms, Lines lines) {
+    template <class Op, class Lines> LineSums(const Op& op, const T* x, Lines lines) {
         find_largest(op, x, peaks.largest, lines);
         peaks.prepare(op, lines.columns);
-        segments(lines, [&](Size start, Lines part) {
-            const Size offset = start * lines.stride;
-            with_known_nearness<Op>(peaks.near, [&](auto near) {
-                add_terms<near.value>(op, x + offset, terms + (Op::keeps_terms ? offset : 0), peaks, total, ties, part);
-            });
+        with_known_nearness<Op>(peaks.near, [&](auto near) {
+            add_terms<near.value>(op, x, static_cast<T*>(nullptr), peaks, total, ties, lines);
         });
     }
 };
 
 // The results are those of a formula of their own, where several make them alike.
 template <class Op, class Results, class T, class Lines>
-void normalize(const Op& op, const Results& results, const T* x, T* out, Lines lines) {
-    const LineSums<T, Lines::Width> sums(op, x, out, lines);
-    write_results(results, x, out, sums.peaks.largest, sums.total, sums.ties, lines);
+[[gnu::always_inline]] inline void normalize(const Op& op, const Results& results, const T* x, T* out, Lines lines) {
+    Peaks<T, Lines::Width> peaks;
+    Total total[Lines::Width], ties[Lines::Width];
+    find_largest(op, x, peaks.largest, lines);
+    peaks.prepare(op, lines.columns);
+    // Not by `segments`: a function that takes references to all of this is not inlined where several call it.
+    for (Size start = 0; start < lines.length; start += segment) {
+        const Size offset = start * lines.stride;
+        const Lines part = lines.part(start, std::min(segment, lines.length - start));
+        if (Op::has_anchor && peaks.near)
+            add_terms<Op::has_anchor>(op, x + offset, out + offset, peaks, total, ties, part);
+        else
+            add_terms<false>(op, x + offset, out + offset, peaks, total, ties, part);
+    }
+    write_results(results, x, out, peaks.largest, total, ties, lines);
 }
-template <class Op, class T, class Lines> void normalize(const Op& op, const T* x, T* out, Lines lines) {
+template <class Op, class T, class Lines>
+[[gnu::always_inline]] inline void normalize(const Op& op, const T* x, T* out, Lines lines) {
     normalize(op, op, x, out, lines);
 }
 

@@ -116,9 +116,13 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
             return term(i, c);
         };
         if constexpr (Width == 1) {
-            // What nothing is changed by, so that there is no loop of its own for the first terms.
-            std::fill(room->partial, room->partial + lanes, T(-0.0));
-            Size i = 0;
+            // Fewer terms than lanes are added to -0, which leaves them as they are: only one loop may end at any lane.
+            Size i = count < lanes ? 0 : lanes;
+            if (count < lanes)
+                std::fill(room->partial, room->partial + lanes, T(-0.0));
+            else
+#pragma GCC ivdep
+                for (Size lane = 0; lane < lanes; ++lane) room->partial[lane] = take(start + lane, 0, lane);
             for (; i + lanes <= count; i += lanes)
 #pragma GCC ivdep
                 for (Size lane = 0; lane < lanes; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
