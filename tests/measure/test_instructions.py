@@ -13,28 +13,30 @@ import instructions as tool
 import pytest
 
 PASSES = re.compile(
-    r"(find_largest|draw|project|choose|add_(terms|exponentials|seen_terms|shares|gradients)"
-    r"|write_(results|gradients|differences|seen|norm\w+)|NormSums|NormGradient|SquareSums|sum_(columns|run)"
-    r"|channels|each_channel_element|losses_of_rows|cells|biased_forward"
+    r"(find_largest|draw|project|choose|add_(terms|exponentials|shares|gradients)"
+    r"|write_(results|gradients|differences|norm\w+)|NormSums|NormGradient|SquareSums|sum_(columns|run)"
+    r"|channels|each_channel_element|cells|biased_forward"
     r"|added_(gated_)?(forward|backward)|gated_gradients)<"
 )
 """What goes over the elements of rows. Many of their loops are unrolled and gone, or tails of sums."""
 
+NO_MASKS = (
+    r"(choose<double|write_(gradients|results)<ScaledLog\w+<double>|(hide|shift|bias)_columns<double>"
+    r"|copy_padded<double|gated_\w+<Gelu, double>).* at v1"
+)
+
 NARROW = {
     PASSES.pattern: "tails of sums and trees",
     r"(normalize|differentiate|(rows|share)_(forward|backward)|each_lines)<": "what is done once for a row",
-    r"(SeenRow|ScaledLogSoftmax|masked_forward|share_(losses|seen_gradient)|logsumexp(_backward)?|hide_row"
-    r"|write_segment|with_form(_of)?|norm_gradient_rows_at_once|each_range)<": "what is done once for a row",
+    r"((each|share)_seen_row|SeenTiles|masked_forward|share_(losses|seen_gradient)|logsumexp(_backward)?"
+    r"|normalize_drawn|norm_rows|norm_gradient_rows_at_once|each_range)<": "what is done once for a row",
     r"(ChannelSums|each_channel_range)<": "what is done once for a channel",
     r"(with_known_length|to_columns|to_rows)<": "copies of short rows, one after another",
     r"parameter_gradient<": "what is left of a stretch is summed one by one",
-    r"gated_\w+<Gelu, double> at v1": "gcc makes no masks of 64 bits without 64-bit comparisons",
+    NO_MASKS: "gcc makes no masks of 64 bits without 64-bit comparisons",
     r"(for|back)ward<(ToResidual, )?Dropout, (double|BFloat16)> at v1": "masks are not as wide as elements",
 }
 """Kernels whose loops are not all of full width, and why; every other one is a finding."""
-
-NO_MASKS = r"(choose<double|write_(gradients|seen)<ScaledLog\w+<double>).* at v1"
-"""Of what goes over elements: gcc makes no masks of 64 bits without 64-bit comparisons."""
 
 
 pytestmark = pytest.mark.skipif(
