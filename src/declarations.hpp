@@ -17,6 +17,7 @@
 #include "loops/batch_norm.hpp"
 #include "loops/cells.hpp"
 #include "loops/channels.hpp"
+#include "loops/dropped.hpp"
 #include "loops/elements.hpp"
 #include "loops/gated.hpp"
 #include "loops/halves.hpp"
@@ -178,11 +179,11 @@ template <template <class> class Forward, template <class> class Backward> const
 
 // The gradient is the same of dy as the result is of x, so there is one direction.
 template <class... T> constexpr Entry dropout_of(const char* name) {
-    return {name, elements_of<NotServed, forward<Dropout, T>...>(), {}, {}, {}, 2};
+    return {name, elements_of<NotServed, dropout<T>...>(), {}, {}, {}, 2};
 }
 
 template <class... T> constexpr Entry residual_dropout_of(const char* name) {
-    return {name, elements_of<NotServed, backward<ToResidual, Dropout, T>...>(), {}, {}, {}, 2};
+    return {name, elements_of<NotServed, residual_dropout<T>...>(), {}, {}, {}, 2};
 }
 
 // Rows of which some elements are not seen, and losses. Threads share long ones.

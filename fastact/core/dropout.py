@@ -25,7 +25,8 @@ class Dropout(Around):
 
         Which are left out is a function of the seed and of each element's position in C order, so it is the
         same for every dtype, memory layout and number of threads, and no mask is stored. Another activation
-        that is given the same seed draws other numbers. A NaN stays one.
+        that is given the same seed draws other numbers. An element has 32 random bits, so p is taken to the
+        nearest 2**-32 for that, and as it is for 1 - p. A NaN stays one.
 
         Parameters
         ----------

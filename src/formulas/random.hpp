@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 
@@ -25,11 +26,11 @@ class Stream {
   public:
     Stream(std::uint64_t name, double seed) : key(std::bit_cast<std::uint64_t>(seed) ^ name) {}
 
-    std::uint64_t bits(std::uint64_t index) const {
-        std::uint64_t z = key + (index + 1) * 0x9e3779b97f4a7c15u;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-        return z ^ (z >> 31);
+    std::uint64_t bits(std::uint64_t index) const { return mixed(key + (index + 1) * step); }
+    // `size` words from this index on: a sum takes from one to the next, where a vector of 64-bit products is long.
+    void fill(std::uint64_t index, std::ptrdiff_t size, std::uint64_t* words) const {
+        std::uint64_t counter = key + (index + 1) * step;
+        for (std::ptrdiff_t i = 0; i < size; ++i, counter += step) words[i] = mixed(counter);
     }
     // The leading bits as a number in [0, 1).
     template <class T> T unit_interval(std::uint64_t index) const {
@@ -40,7 +41,14 @@ class Stream {
     }
 
   private:
+    static constexpr std::uint64_t step = 0x9e3779b97f4a7c15u;
     std::uint64_t key;
+
+    static std::uint64_t mixed(std::uint64_t z) {
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        return z ^ (z >> 31);
+    }
 };
 
 // Training mode; evaluation is LeakyRelu at the mean slope. The slope of element
@@ -81,26 +89,36 @@ template <class T> struct Gumbel {
     T forward(T x, std::uint64_t index) const { return x + noise(index); }
 };
 
-// Element i is dropped where the number that 63 bits of its random word make, of 2^63, is below p: the same
-// elements in every dtype. Of two numbers below 2^63 the difference says in its first bit which is the larger;
-// SSE2 has no comparison of 64-bit integers. A dropped NaN stays one, as with a mask that is multiplied.
+// An element is dropped where the number that 32 random bits make, of 2^32, is below p, which is rounded to as many:
+// the same elements in every dtype. Both are moved down by 2^31, since SSE2 and AVX2 compare integers with signs. A
+// dropped NaN stays one, as with a mask that is multiplied.
 template <class T> struct Dropout {
-    std::uint64_t dropped;
+    std::int64_t least;
+    std::int32_t least_word, some;
     T scale;
     Stream stream;
 
     // At p = 1 nothing is left to be scaled, and 0 times infinity would be NaN.
     explicit Dropout(const double* parameters)
-        : dropped(std::uint64_t(parameters[0] * 0x1p63)),
+        : least(std::int64_t(parameters[0] * 0x1p32 + 0.5) - (std::int64_t(1) << 31)),
+          least_word(std::int32_t(least)),
+          some(least == least_word ? -1 : 0),
           scale(T(parameters[0] < 1 ? 1 / (1 - parameters[0]) : 0)),
           stream(hashed("dropout"), parameters[1]) {}
 
-    T kept(T x, std::uint64_t index) const {
-        const std::uint64_t below = ((stream.bits(index) >> 1) - dropped) >> 63;
-        return math::keep((math::Bits<T>(below) - 1) | math::mask_if<T>(x != x), x);
+    T kept(T x, std::int32_t drawn) const { return math::keep(mask(drawn) | math::mask_if<T>(x != x), x); }
+    T forward(T x, std::int32_t drawn) const { return kept(x, drawn) * scale; }
+    T forward(T x, std::int32_t drawn, T residual) const { return math::fma(kept(x, drawn), scale, residual); }
+
+  private:
+    // 2^31, which is above every word, is none in 32 bits. SSE2 has no comparison of 64-bit integers, but the sign of
+    // a difference; a mask of 32 bits for elements of 64 would make gcc branch.
+    math::Bits<T> mask(std::int32_t drawn) const {
+        if constexpr (sizeof(T) == 4)
+            return drawn >= least_word ? some : 0;
+        else
+            return (std::uint64_t(drawn - least) >> 63) - 1;
     }
-    T forward(T x, std::uint64_t index) const { return kept(x, index) * scale; }
-    T added(T x, T residual, std::uint64_t index) const { return math::fma(kept(x, index), scale, residual); }
 };
 
 }  // namespace fastact

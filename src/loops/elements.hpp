@@ -95,12 +95,6 @@ struct FromOutput {
         return op.backward_y(dy, y, i...);
     }
 };
-// What takes two arrays forward: x and what its result is added to.
-struct ToResidual {
-    template <class Op, class T> static auto apply(const Op& op, T x, T residual, std::uint64_t i) {
-        return op.added(x, residual, i);
-    }
-};
 
 template <class From, template <class> class Op, class T>
 [[gnu::flatten]] void backward(const Call& call, Size first, Size last) {

@@ -51,5 +51,5 @@ def test_a_seed_draws_the_same_on_every_day():
 PINNED = {
     "rrelu": [830999, 841278, 1018037],
     "gumbel_softmax": [341171, 623860, 1009298],
-    "dropout": [1, 3, 4, 5, 6, 7, 8, 13, 16, 18, 19, 22],
+    "dropout": [0, 1, 5, 8, 10, 14, 19, 20, 21, 22, 23],
 }

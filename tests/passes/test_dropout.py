@@ -22,6 +22,42 @@ def _kept(shape, p: float, seed: int) -> np.ndarray:
     return fa.dropout(np.ones(shape), p, seed=seed) != 0
 
 
+def _expected_kept(places: np.ndarray, p: float, seed: int) -> np.ndarray:
+    """SplitMix64 once more: element i has half i % 2 of word i // 2, read as a number from -2**31 on."""
+    key = 0xCBF29CE484222325
+    for letter in b"dropout":
+        key = (key ^ letter) * 0x100000001B3 % 2**64
+    with np.errstate(over="ignore"):
+        words = (places // 2 + 1).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key ^ seed)
+        words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    words ^= words >> np.uint64(31)
+    halves = np.where(places % 2, words >> np.uint64(32), words).astype(np.uint32)
+    return halves.view(np.int32) >= round(p * 2**32) - 2**31
+
+
+@pytest.mark.parametrize("seed", [0, 1, 5, 2**63 + 5, 2**64 - 1])
+@pytest.mark.parametrize("p", [*PROBABILITIES, 1 / 3, 2**-20, 1 - 2**-20, 2**-32, 2**-34, 1 - 2**-34])
+def test_the_mask_is_that_of_a_second_generator(p, seed):
+    places = np.arange(70_001)
+    np.testing.assert_array_equal(_kept(70_001, p, seed), _expected_kept(places, p, seed))
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 7, 129, 255, 1001, 4096])
+def test_the_mask_is_that_of_the_places_wherever_a_run_begins(any_dtype, width, threads):
+    """Rows of odd lengths begin with the second half of a word, and chunks of them too."""
+    x = np.ones((31, 4101), any_dtype)
+    places = np.arange(31 * width).reshape(31, width)
+    expected = _expected_kept(places, 0.3, 5)
+    for start in (0, 1, 2, 5):
+        part = x[:, start : start + width]
+        np.testing.assert_array_equal(fa.dropout(part, 0.3, seed=5) != 0, expected)
+        np.testing.assert_array_equal(fa.dropout(part, 0.3, seed=5, residual=part) != 1, expected)
+        np.testing.assert_array_equal(fa.relu(part, dropout=(0.3, 5)) != 0, expected)
+        out = np.zeros_like(x)[:, start : start + width]
+        np.testing.assert_array_equal(fa.dropout(part, 0.3, seed=5, out=out) != 0, expected)
+
+
 @pytest.mark.parametrize("p", PROBABILITIES)
 def test_values_are_those_of_a_mask(any_dtype, p, threads):
     x, residual = _drawn((37, 523), any_dtype), _drawn((37, 523), any_dtype, 1)
@@ -48,7 +84,10 @@ def test_each_element_is_kept_with_its_probability(p):
     error = 4 * np.sqrt(p * (1 - p) / count)
     assert abs(kept.mean() - (1 - p)) < error
     assert abs(np.corrcoef(kept[:-1], kept[1:])[0, 1]) < 4 / np.sqrt(count)
-    assert abs(np.corrcoef(kept, _kept(count, p, seed=4))[0, 1]) < 4 / np.sqrt(count)
+    for lag in (2, 3, 63, 64, 65, 4096):
+        assert abs(np.corrcoef(kept[:-lag], kept[lag:])[0, 1]) < 4 / np.sqrt(count)
+    for seed in (2, 4, 2**32 + 3, 2**63 + 3):
+        assert abs(np.corrcoef(kept, _kept(count, p, seed))[0, 1]) < 4 / np.sqrt(count)
 
 
 def test_the_ends_are_exact(any_dtype):
