@@ -142,23 +142,81 @@ cdef class MaskedKernels(Kernels):
 cdef class RowsKernels(Kernels):
     """The short path of an activation of rows.
 
-    One that takes a scale and masks has `masked` for them, and `turn` is what x is multiplied by anyway.
+    One that takes a scale and masks has `masked` for them, and `turn` is what x is multiplied by anyway. One that
+    has a parameter has kernels for it, and remembers which value of it passed the Python subclass's checks last.
     """
 
     cdef MaskedKernels masked
     cdef double turn
     cdef bint takes_where
+    cdef Kernels tempered
+    cdef str parameter
+    cdef CheckedParameters checked
 
-    def __init__(self, str kernel, MaskedKernels masked=None, double turn=1, bint takes_where=False):
+    def __init__(
+        self, str kernel, MaskedKernels masked=None, double turn=1, bint takes_where=False, Kernels tempered=None,
+        str parameter="",
+    ):
+        cdef double unknown = NAN
         Kernels.__init__(self, kernel)
         self.masked, self.turn, self.takes_where = masked, turn, takes_where
+        self.tempered, self.parameter = tempered, parameter
+        self.checked.keep(&unknown, 1)
+
+    def remember(self, double value):
+        """Keep a parameter that was found good, for the short path of the next call."""
+        self.checked.keep(&value, 1)
+
+    cdef bint tempers(self, dict words, double* parameter):
+        """Whether a call has a known parameter and nothing else."""
+        if self.tempered is None or len(words) != 1:
+            return False
+        parameter[0] = number_of(words.get(self.parameter))
+        return self.checked.equal(parameter, 1)
+
+    cdef object launch_plain(self, x, saved, axis, dict words, out):
+        """A call on plain arrays, backward where `saved` is given; None where Python has to look at something."""
+        cdef double parameters[MOST]
+        cdef Kernels kernels = self
+        cdef Call call
+        cdef int dim
+        call.parameters = NULL
+        if not plain(x) or not (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
+            return None
+        if words:
+            if not self.tempers(words, parameters):
+                return self.launch_words(x, saved, axis, words, out)
+            kernels, call.parameters = self.tempered, parameters
+        dim = along(<cnp.ndarray>x, axis)
+        if dim < 0:
+            return None
+        return launch_along(
+            &kernels.entry.forward if saved is None else &kernels.entry.backward_y, &call, dim, x, saved, out)
+
+    cdef object launch_any(self, x, saved, axis, dict words, out):
+        """The same for arrays of any layout in C order, too, where they are small."""
+        cdef object piece, kept = None, room = None
+        result = self.launch_plain(x, saved, axis, words, out)
+        if result is not None:
+            return result
+        piece = in_one_piece(x)
+        if saved is not None:
+            kept = in_one_piece(saved)
+        if out is not None and piece is not None:
+            room = room_for(out, <cnp.ndarray>piece)
+        if piece is None or (kept is None) is not (saved is None) or (room is None) is not (out is None):
+            return None
+        if piece is x and kept is saved and room is out:
+            return None
+        result = self.launch_plain(piece, kept, axis, words, room)
+        return result if result is None or out is None else brought_back(room, out)
 
     cdef object launch_words(self, x, saved, axis, dict words, out):
-        """A call with a scale or masks; None where Python has to look at something."""
+        """A call on plain arrays with a scale or masks; None where Python has to look at something."""
         cdef double parameters[MOST]
         cdef double number
         cdef const Work* work
-        if self.masked is None or not plain(x) or saved is not None and not plain(saved):
+        if self.masked is None:
             return None
         parameters[0], parameters[1], parameters[2] = self.turn, 0, 0
         causal = mask = None
@@ -180,31 +238,12 @@ cdef class RowsKernels(Kernels):
         return self.masked.launch_seen(work, x, saved, axis, parameters, causal, mask, out)
 
     def __call__(self, x, axis=-1, out=None, **kwargs):
-        cdef Call call
-        cdef int dim
-        if kwargs:
-            result = self.launch_words(x, None, axis, kwargs, out)
-            return self._forward(x, axis, single(out), kwargs) if result is None else result
-        dim = along(x, axis) if plain(x) else -1
-        if dim >= 0:
-            call.parameters = NULL
-            result = launch_along(&self.entry.forward, &call, dim, x, None, out)
-            if result is not None:
-                return result
-        return self._forward(x, axis, single(out), kwargs)
+        result = self.launch_any(x, None, axis, kwargs, out)
+        return self._forward(x, axis, single(out), kwargs) if result is None else result
 
     def backward(self, dy, *, x=None, y=None, axis=-1, out=None, **kwargs):
-        cdef Call call
-        cdef int dim = -1
-        if kwargs and x is None and y is not None:
-            result = self.launch_words(dy, y, axis, kwargs, out)
-            if result is not None:
-                return result
-        if not kwargs and x is None and plain(dy) and plain(y) and alike(<cnp.ndarray>dy, <cnp.ndarray>y):
-            dim = along(dy, axis)
-        if dim >= 0:
-            call.parameters = NULL
-            result = launch_along(&self.entry.backward_y, &call, dim, dy, y, out)
+        if x is None and y is not None:
+            result = self.launch_any(dy, y, axis, kwargs, out)
             if result is not None:
                 return result
         return self._backward(dy, x, y, axis, single(out), kwargs)
