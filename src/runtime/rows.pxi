@@ -66,13 +66,23 @@ cdef inline bint is_boolean(object array) noexcept:
     return type(array) is cnp.ndarray and cnp.PyArray_TYPE(<cnp.ndarray>array) == cnp.NPY_BOOL
 
 
-cdef inline bint keeps_off(object out, cnp.ndarray array) noexcept:
-    """Whether writing `out` leaves an array as it is, as far as that is told at a glance."""
+cdef bint keeps_off(object out, cnp.ndarray array) noexcept:
+    """Whether writing a contiguous `out` leaves an array of any layout as it is, as far as its bounds tell."""
+    cdef uintptr_t low = <uintptr_t>cnp.PyArray_DATA(array), high = low + cnp.PyArray_ITEMSIZE(array), first
+    cdef Py_ssize_t reach
+    cdef int i
     if out is None:
         return True
-    return type(out) is cnp.ndarray and cnp.PyArray_ISCARRAY(<cnp.ndarray>out) and (
-        cnp.PyArray_ISCONTIGUOUS(array) and disjoint(<cnp.ndarray>out, array)
-    )
+    if type(out) is not cnp.ndarray or not cnp.PyArray_ISCARRAY(<cnp.ndarray>out):
+        return False
+    for i in range(cnp.PyArray_NDIM(array)):
+        reach = (cnp.PyArray_DIM(array, i) - 1) * cnp.PyArray_STRIDE(array, i)
+        if reach > 0:
+            high += reach
+        else:
+            low += reach
+    first = <uintptr_t>cnp.PyArray_DATA(<cnp.ndarray>out)
+    return first + cnp.PyArray_NBYTES(<cnp.ndarray>out) <= low or high <= first
 
 
 cdef bint see(Visible* visible, cnp.ndarray x, object causal, object mask, object out) except -1:
@@ -195,18 +205,25 @@ cdef class RowsKernels(Kernels):
 
     cdef object launch_any(self, x, saved, axis, dict words, out):
         """The same for arrays of any layout in C order, too, where they are small."""
-        cdef object piece, kept = None, room = None
+        cdef object piece, kept = None, room = out
         result = self.launch_plain(x, saved, axis, words, out)
         if result is not None:
             return result
         piece = in_one_piece(x)
         if saved is not None:
             kept = in_one_piece(saved)
-        if out is not None and piece is not None:
-            room = room_for(out, <cnp.ndarray>piece)
-        if piece is None or (kept is None) is not (saved is None) or (room is None) is not (out is None):
+        if piece is None or kept is None and saved is not None:
             return None
-        if piece is x and kept is saved and room is out:
+        if piece is not x and not plain(out):
+            # A copy takes the result, too: one array less in the cache.
+            if out is not None and not can_be_copied_to(out, <cnp.ndarray>piece):
+                return None
+            room = piece
+        elif out is not None:
+            room = room_for(out, <cnp.ndarray>piece)
+            if room is None or piece is x and kept is saved and room is out:
+                return None
+        elif kept is saved:
             return None
         result = self.launch_plain(piece, kept, axis, words, room)
         return result if result is None or out is None else brought_back(room, out)

@@ -9,7 +9,7 @@ from cases import CASES, DTYPES, same_bits
 import fastact as fa
 from fastact.core import arrays
 
-CALLS = [case for case in CASES if case.row.kind in ("elementwise", "gated", "random", "channels")]
+CALLS = [case for case in CASES if case.row.kind in ("elementwise", "gated", "random", "channels", "rows")]
 
 
 def _rows(array, before=3, behind=5):
@@ -144,7 +144,8 @@ def _given(kind, dtype):
     else:
         x, dy, a, b = (_rows(random.normal(size=(64, 64)).astype(dtype)) for _ in range(4))
         bias, out = random.normal(size=64).astype(dtype), _rows(np.zeros((64, 64), dtype))
-    return {"fa": fa, "x": x, "dy": dy, "a": a, "b": b, "bias": bias, "out": out}
+    mask = _rows(random.random((64, 64)) > 0.3) if kind == "parts" else None
+    return {"fa": fa, "np": np, "x": x, "dy": dy, "a": a, "b": b, "bias": bias, "out": out, "mask": mask}
 
 
 SHORT = (
@@ -164,6 +165,13 @@ OF_PARTS = (
     "fa.prelu(x, bias, out=out)", "fa.prelu(x, bias, bias=bias, out=out)",
     "fa.prelu.backward(dy, x=x, weight=bias, out=out)",
     "fa.prelu.backward(dy, x=x, weight=bias, bias=bias, residual=a, dropout=(0.1, 7), bias_grad=True)",
+    "fa.softmax(x)", "fa.softmax(x, out=out)", "fa.softmax(x, 0, out=out)", "fa.softmax(x, out=x)",
+    "fa.softmin.backward(dy, y=x, out=out)", "fa.log_softmax.backward(dy, y=np.array(x))",
+    "fa.sparsemax(np.array(x), out=out)", "fa.sparsemax.backward(dy, y=x, axis=0)",
+    "fa.softmax(x, scale=0.5, causal=True, mask=mask, out=out)", "fa.softmin.backward(dy, y=x, causal=3, out=out)",
+    "fa.softmax(x, where=mask, out=out)", "fa.softmax(np.array(x), where=mask, out=np.array(out))",
+    "fa.softmax(np.array(x), where=mask[0])", "fa.log_softmax(x, mask=mask)",
+    "fa.softmax(x, temperature=0.5, out=out)", "fa.softmax.backward(dy, y=x, temperature=0.5, out=out)",
     "fa.swiglu(x, out=out[:, :32])", "fa.swiglu.backward(dy[:, :32], x=x, out=out)",
     "fa.swiglu.backward(dy[:, :32], x=x, bias=bias, bias_grad=True, out=out)",
     "fa.swiglu.backward(dy, x=a, gate=b, bias=(bias, None), bias_grad=True, out=(out, x))",
@@ -178,6 +186,7 @@ OF_PARTS = (
     + [("parts", call) for call in OF_PARTS],
 )
 def test_the_short_path_is_taken(kind, call, float_dtype, monkeypatch):
+    fa.softmax(np.ones((1, 1)), temperature=0.5)  # one that was checked is known from then on
     with monkeypatch.context() as patched:
         patched.setattr(arrays, "as_input", _refuse)
         result = eval(call, _given(kind, float_dtype))
