@@ -149,6 +149,43 @@ cdef class MaskedKernels(Kernels):
             &self.entry.forward if saved is None else &self.entry.backward_y, x, saved, axis, values, causal, mask, out)
 
 
+cdef object launch_rows_apart(const Work* work, Call* call, x, saved, axis, out):
+    """As `launch_along` the last axis, for arrays whose rows are contiguous and one distance apart."""
+    cdef Runs runs
+    cdef Py_ssize_t steps[3]
+    cdef int k, dims, dtype
+    if not in_rows(x) or not (saved is None or rows_alike(saved, <cnp.ndarray>x)):
+        return None
+    cdef cnp.ndarray first = <cnp.ndarray>x
+    dims, dtype = cnp.PyArray_NDIM(first), dtype_of(first)
+    # Half precision is staged from rows that follow each other.
+    if along(first, axis) != dims - 1 or dtype >= FLOAT16 or work.kernel[dtype] == NULL:
+        return None
+    split(&call.axis, dims, cnp.PyArray_DIMS(first), dims - 1)
+    call.size = cnp.PyArray_SIZE(first)
+    if call.size == 0:
+        return None
+    if out is None:
+        out = cnp.PyArray_EMPTY(dims, cnp.PyArray_DIMS(first), cnp.PyArray_TYPE(first), 0)
+    elif not rows_alike(out, first) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+        return None
+    add_view(&runs, first, call.axis.length, 0)
+    if saved is not None:
+        add_view(&runs, <cnp.ndarray>saved, call.axis.length, 1)
+    add_view(&runs, <cnp.ndarray>out, call.axis.length, INPUTS)
+    if not writable_rows(&runs, dims - 1, first, call.axis.length, False, 1) or runs.dims > 1:
+        return None
+    for k in range(runs.count):
+        steps[k] = runs.steps[k][0] // cnp.PyArray_ITEMSIZE(first) if runs.dims else call.axis.length
+    call.rows = steps
+    call.place.index, call.place.step = 0, 1
+    call.inputs[0], call.outputs[0] = cnp.PyArray_DATA(first), cnp.PyArray_DATA(<cnp.ndarray>out)
+    if saved is not None:
+        call.inputs[1] = cnp.PyArray_DATA(<cnp.ndarray>saved)
+    run_runs(work, work, call, dtype)
+    return out
+
+
 cdef class RowsKernels(Kernels):
     """The short path of an activation of rows.
 
@@ -184,29 +221,32 @@ cdef class RowsKernels(Kernels):
         parameter[0] = number_of(words.get(self.parameter))
         return self.checked.equal(parameter, 1)
 
-    cdef object launch_plain(self, x, saved, axis, dict words, out):
-        """A call on plain arrays, backward where `saved` is given; None where Python has to look at something."""
+    cdef object launch_in_place(self, x, saved, axis, dict words, out):
+        """A call on arrays where they lie, backward where `saved` is given; None where Python has to look at something.
+
+        Where a mask has a say, rows are one after another.
+        """
         cdef double parameters[MOST]
         cdef Kernels kernels = self
+        cdef const Work* work
         cdef Call call
-        cdef int dim
+        cdef int dim = -1
+        cdef bint are_plain = plain(x) and (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved))
         call.parameters = NULL
-        if not plain(x) or not (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved)):
-            return None
         if words:
             if not self.tempers(words, parameters):
-                return self.launch_words(x, saved, axis, words, out)
+                return self.launch_words(x, saved, axis, words, out) if are_plain else None
             kernels, call.parameters = self.tempered, parameters
-        dim = along(<cnp.ndarray>x, axis)
-        if dim < 0:
-            return None
-        return launch_along(
-            &kernels.entry.forward if saved is None else &kernels.entry.backward_y, &call, dim, x, saved, out)
+        work = &kernels.entry.forward if saved is None else &kernels.entry.backward_y
+        if are_plain:
+            dim = along(<cnp.ndarray>x, axis)
+        result = None if dim < 0 else launch_along(work, &call, dim, x, saved, out)
+        return launch_rows_apart(work, &call, x, saved, axis, out) if result is None else result
 
     cdef object launch_any(self, x, saved, axis, dict words, out):
         """The same for arrays of any layout in C order, too, where they are small."""
         cdef object piece, kept = None, room = out
-        result = self.launch_plain(x, saved, axis, words, out)
+        result = self.launch_in_place(x, saved, axis, words, out)
         if result is not None:
             return result
         piece = in_one_piece(x)
@@ -225,7 +265,7 @@ cdef class RowsKernels(Kernels):
                 return None
         elif kept is saved:
             return None
-        result = self.launch_plain(piece, kept, axis, words, room)
+        result = self.launch_in_place(piece, kept, axis, words, room)
         return result if result is None or out is None else brought_back(room, out)
 
     cdef object launch_words(self, x, saved, axis, dict words, out):

@@ -100,6 +100,20 @@ def test_large_parts_are_shared_among_threads(dtype, threads):
     assert same_bits(fa.mish(x), fa.mish(x.copy()))
 
 
+@pytest.mark.parametrize("shape", [(600, 1000), (3, 200_000), (40, 3, 70, 8), (9000, 30)])
+@pytest.mark.parametrize("f", [fa.softmax, fa.log_softmax, fa.sparsemax], ids=lambda f: f.name)
+def test_rows_apart_are_shared_among_threads(f, shape, dtype, threads):
+    x, dy = (_rows(np.random.default_rng(k).normal(size=shape).astype(dtype)) for k in range(2))
+    out = _rows(np.zeros_like(x))
+    y = f(x.copy())
+    expected = f.backward(dy.copy(), y=y)
+    assert same_bits(f(x), y)
+    assert same_bits(f.backward(dy, y=y, out=out), expected)
+    assert same_bits(f.backward(dy, y=f(x, out=x), out=dy), expected)
+    assert not out.base[..., :3].any()
+    assert not out.base[..., -5:].any()
+
+
 NUMBERS = [1, 0.5, -2, True, np.float32(0.5), np.float16(0.5), np.float64(0.5), np.int8(3)]
 
 
@@ -168,7 +182,8 @@ OF_PARTS = (
     "fa.softmax(x)", "fa.softmax(x, out=out)", "fa.softmax(x, 0, out=out)", "fa.softmax(x, out=x)",
     "fa.softmin.backward(dy, y=x, out=out)", "fa.log_softmax.backward(dy, y=np.array(x))",
     "fa.sparsemax(np.array(x), out=out)", "fa.sparsemax.backward(dy, y=x, axis=0)",
-    "fa.softmax(x, scale=0.5, causal=True, mask=mask, out=out)", "fa.softmin.backward(dy, y=x, causal=3, out=out)",
+    "fa.softmax(x, scale=0.5, causal=True, mask=mask, out=out)",
+    "fa.softmin.backward(dy, y=x, causal=3, out=out)",
     "fa.softmax(x, where=mask, out=out)", "fa.softmax(np.array(x), where=mask, out=np.array(out))",
     "fa.softmax(np.array(x), where=mask[0])", "fa.log_softmax(x, mask=mask)",
     "fa.softmax(x, temperature=0.5, out=out)", "fa.softmax.backward(dy, y=x, temperature=0.5, out=out)",
