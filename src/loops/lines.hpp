@@ -167,7 +167,6 @@ void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, 
     };
     const auto step = std::uint64_t(place.step), start = std::uint64_t(place.index);
     const auto prefetches = !rows && prefetches_rows<T>(axis, first, last);
-    const auto step_of = [&](Size k) { return rows ? rows[k] : length; };
     Size unit = first;
     if (inner == 1 && length * Size(N * sizeof(T)) <= short_row && unit + tile <= last) {
         constexpr Size room = short_row / N / sizeof(T) * tile;
@@ -194,15 +193,19 @@ void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, 
                 with_known_length(length, [&](auto known) { to_rows(columns, out + unit * length, known); });
         }
     }
-    if (inner == 1)
-        for (; unit < last; ++unit) {
+    if (inner == 1) {
+        std::array<Size, N + 1> step_of;
+        for (std::size_t k = 0; k <= N; ++k) step_of[k] = rows ? rows[k] : length;
+        auto moved = inputs;
+        for (std::size_t k = 0; k < N; ++k) moved[k] += unit * step_of[k];
+        for (T* to = out + unit * step_of[N]; unit < last; ++unit, to += step_of[N]) {
             if (prefetches)
-                for (const T* input : inputs) prefetch(input + (unit + 1) * length, length);
+                for (const T* input : moved) prefetch(input + length, length);
             const Indices index{start + std::uint64_t(unit) * length * step, step, 0};
-            auto moved = inputs;
-            for (std::size_t k = 0; k < N; ++k) moved[k] += unit * step_of(k);
-            body(moved, out + unit * step_of(N), Lines<1, Known<1>>{length, {}, {}, index});
+            body(moved, to, Lines<1, Known<1>>{length, {}, {}, index});
+            for (std::size_t k = 0; k < N; ++k) moved[k] += step_of[k];
         }
+    }
     for (Size count; unit < last; unit += count) {
         const Size outer = unit / inner, column = unit % inner, offset = outer * length * inner + column;
         count = std::min({tile, inner - column, last - unit});

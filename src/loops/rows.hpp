@@ -420,7 +420,8 @@ template <template <class> class Op, class T> void rows_backward(const Call& cal
     const typename Op<T>::Gradient& op = formula;
     if (call.segments) return share_backward<typename Op<T>::Gradient, T>(op, call, first, last);
     each_lines(std::array{input<T>(call, 0), input<T>(call, 1)}, output<T>(call), call.axis, {0, 0}, call.rows,
-               first, last, [&](auto inputs, T* to, auto lines) { differentiate(op, inputs[0], inputs[1], to, lines); });
+               first, last,
+               [&](auto inputs, T* to, auto lines) { differentiate(op, inputs[0], inputs[1], to, lines); });
 }
 
 }  // namespace fastact
