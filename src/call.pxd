@@ -74,7 +74,8 @@ cdef extern from "runtime/runs.hpp" namespace "fastact" nogil:
     cppclass Runs:
         Kernel kernel
         Py_ssize_t length
-        int count
+        int count, dims
+        Py_ssize_t steps[6][6]
         void add(const char*, const Py_ssize_t*, Py_ssize_t, int) noexcept
         bint see(int, const Py_ssize_t*, Py_ssize_t, bint) noexcept
         bint in_order(int) noexcept

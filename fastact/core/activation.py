@@ -178,8 +178,9 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
     def __init__(self, row: Row) -> None:
         self._masked = _dispatch.MaskedKernels(row.masked_kernel) if row.masked_kernel else None
         self._turn = -1.0 if row.negates else 1.0
-        super().__init__(row.name, self._masked, self._turn, row.takes_where)
-        self._tempered = _dispatch.Kernels(f"tempered_{row.name}") if row.parameters else self
+        self._tempered = _dispatch.Kernels(f"tempered_{row.name}") if row.parameters else None
+        parameter = row.parameters[0].name if row.parameters else ""
+        super().__init__(row.name, self._masked, self._turn, row.takes_where, self._tempered, parameter)
         self._describe(row)
 
     def _kernels(
@@ -187,8 +188,10 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
     ) -> tuple[_dispatch.Kernels, tuple[float, ...]]:
         """What computes the row with these parameters, and what it is given."""
         parameters = self._read_parameters((), kwargs, backward)
-        plain = parameters == tuple(p.default for p in self.row.parameters)
-        return (self, ()) if plain else (self._tempered, parameters)
+        if self._tempered is None or parameters == (self.row.parameters[0].default,):
+            return self, ()
+        self.remember(*parameters)
+        return self._tempered, parameters
 
     def _forward(self, x: Any, axis: Any, out: Any, kwargs: dict[str, Any]) -> Any:
         words = masked.taken(kwargs, self.row.takes_where) if self._masked else {}

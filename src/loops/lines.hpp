@@ -110,27 +110,33 @@ template <class Length, class Body> void each_other(Size first, Length length, B
         each(length, body);
 }
 
-// Copies between `tile` rows one after another and columns side by side. Where the length is
+// Copies between `tile` rows, `step` apart, and columns side by side. Where the length is
 // known, the copies of a row are written out, which lets the compiler transpose in registers.
-template <class T, class Length>
-[[gnu::flatten]] void to_columns(const T* __restrict rows, T* __restrict columns, Length length) {
+template <class T, class Length, class Step>
+[[gnu::flatten]] void to_columns(const T* __restrict rows, T* __restrict columns, Length length, Step step) {
     Size first = 0;
     if constexpr (std::is_same_v<Length, Size>)
         for (constexpr Size side = Square<T>::side; first + side <= length; first += side)
             for (Size row = 0; row < tile; row += side)
-                Square<T>().copy(rows + row * length + first, length, columns + first * tile + row, tile);
+                Square<T>().copy(rows + row * step + first, step, columns + first * tile + row, tile);
     for (Size row = 0; row < tile && first < length; ++row)
-        each_other(first, length, [&](Size i) { columns[i * tile + row] = rows[row * length + i]; });
+        each_other(first, length, [&](Size i) { columns[i * tile + row] = rows[row * step + i]; });
 }
-template <class T, class Length>
-[[gnu::flatten]] void to_rows(const T* __restrict columns, T* __restrict rows, Length length) {
+template <class T, class Length> void to_columns(const T* rows, T* columns, Length length) {
+    to_columns(rows, columns, length, length);
+}
+template <class T, class Length, class Step>
+[[gnu::flatten]] void to_rows(const T* __restrict columns, T* __restrict rows, Length length, Step step) {
     Size first = 0;
     if constexpr (std::is_same_v<Length, Size>)
         for (constexpr Size side = Square<T>::side; first + side <= length; first += side)
             for (Size row = 0; row < tile; row += side)
-                Square<T>().copy(columns + first * tile + row, tile, rows + row * length + first, length);
+                Square<T>().copy(columns + first * tile + row, tile, rows + row * step + first, step);
     for (Size row = 0; row < tile && first < length; ++row)
-        each_other(first, length, [&](Size i) { rows[row * length + i] = columns[i * tile + row]; });
+        each_other(first, length, [&](Size i) { rows[row * step + i] = columns[i * tile + row]; });
+}
+template <class T, class Length> void to_rows(const T* columns, T* rows, Length length) {
+    to_rows(columns, rows, length, length);
 }
 template <class Body> void with_known_length(Size length, Body body) {
     switch (length) {
@@ -148,9 +154,11 @@ template <class T> bool prefetches_rows(Axis axis, Size first, Size last) {
     return axis.inner == 1 && axis.length <= 2048 && (last - first) * axis.length * Size(sizeof(T)) > cached;
 }
 
-// body(inputs, out, lines) for units first..last of arrays seen along an axis.
+// body(inputs, out, lines) for units first..last of arrays seen along an axis. Rows may be apart: `rows` is how far, in
+// each input and in the results, or null.
 template <class T, std::size_t N, class Body>
-void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, Size first, Size last, Body body) {
+void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, const Size* rows, Size first,
+                Size last, Body body) {
     const auto [outer_, length, inner] = axis;
     const auto at = [&](Size offset) {
         auto moved = inputs;
@@ -158,7 +166,7 @@ void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, 
         return moved;
     };
     const auto step = std::uint64_t(place.step), start = std::uint64_t(place.index);
-    const auto prefetches = prefetches_rows<T>(axis, first, last);
+    const auto prefetches = !rows && prefetches_rows<T>(axis, first, last);
     Size unit = first;
     if (inner == 1 && length * Size(N * sizeof(T)) <= short_row && unit + tile <= last) {
         constexpr Size room = short_row / N / sizeof(T) * tile;
@@ -166,25 +174,38 @@ void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, 
         T* const columns = memory;
         for (; unit + tile <= last; unit += tile) {
             std::array<const T*, N> moved;
-            with_known_length(length, [&](auto known) {
-                for (std::size_t k = 0; k < N; ++k) {
-                    if (prefetches) prefetch(inputs[k] + (unit + tile) * length, tile * length);
-                    to_columns(inputs[k] + unit * length, columns + k * room, known);
-                    moved[k] = columns + k * room;
-                }
-            });
+            for (std::size_t k = 0; k < N; ++k) moved[k] = columns + k * room;
+            if (rows)
+                for (std::size_t k = 0; k < N; ++k)
+                    to_columns(inputs[k] + unit * rows[k], columns + k * room, length, rows[k]);
+            else
+                with_known_length(length, [&](auto known) {
+                    for (std::size_t k = 0; k < N; ++k) {
+                        if (prefetches) prefetch(inputs[k] + (unit + tile) * length, tile * length);
+                        to_columns(inputs[k] + unit * length, columns + k * room, known);
+                    }
+                });
             const Indices index{start + std::uint64_t(unit) * length * step, step, length * step};
             body(moved, columns, Lines<tile, Known<tile>>{length, tile, {}, index});
-            with_known_length(length, [&](auto known) { to_rows(columns, out + unit * length, known); });
+            if (rows)
+                to_rows<T>(columns, out + unit * rows[N], length, rows[N]);
+            else
+                with_known_length(length, [&](auto known) { to_rows(columns, out + unit * length, known); });
         }
     }
-    if (inner == 1)
-        for (; unit < last; ++unit) {
+    if (inner == 1) {
+        std::array<Size, N + 1> step_of;
+        for (std::size_t k = 0; k <= N; ++k) step_of[k] = rows ? rows[k] : length;
+        auto moved = inputs;
+        for (std::size_t k = 0; k < N; ++k) moved[k] += unit * step_of[k];
+        for (T* to = out + unit * step_of[N]; unit < last; ++unit, to += step_of[N]) {
             if (prefetches)
-                for (const T* input : inputs) prefetch(input + (unit + 1) * length, length);
+                for (const T* input : moved) prefetch(input + length, length);
             const Indices index{start + std::uint64_t(unit) * length * step, step, 0};
-            body(at(unit * length), out + unit * length, Lines<1, Known<1>>{length, {}, {}, index});
+            body(moved, to, Lines<1, Known<1>>{length, {}, {}, index});
+            for (std::size_t k = 0; k < N; ++k) moved[k] += step_of[k];
         }
+    }
     for (Size count; unit < last; unit += count) {
         const Size outer = unit / inner, column = unit % inner, offset = outer * length * inner + column;
         count = std::min({tile, inner - column, last - unit});

@@ -325,14 +325,17 @@ inline Lines<1, Known<1>> one_row(const Call& call, Size start) {
     return {call.axis.length, {}, {}, {std::uint64_t(index + start * step), std::uint64_t(step), 0}};
 }
 
+// How far rows of an array are apart.
+inline Size row_step(const Call& call, Size array) { return call.rows ? call.rows[array] : call.axis.length; }
+
 // A row that all threads share is taken through phases, each of which ends when all threads are done:
 // a thread's segments first <= k < last. What it found of each is in `segments`, and every thread
 // combines all of it in order.
 template <class Op, class T> void share_forward(const Op& op, const Call& call, Size first, Size last) {
-    const Size length = call.axis.length, begin = call.stage / forward_phases * length;
+    const Size length = call.axis.length, number = call.stage / forward_phases, begin = number * length;
     const Size phase = call.stage % forward_phases;
-    const T* x = input<T>(call, 0) + begin;
-    T* out = output<T>(call) + begin;
+    const T* x = input<T>(call, 0) + number * row_step(call, 0);
+    T* out = output<T>(call) + number * row_step(call, 1);
     Segment* shared = call.segments;
     const auto row = one_row(call, begin);
     Peaks<T, 1> peaks{};
@@ -365,10 +368,10 @@ template <class Op, class T> void share_forward(const Op& op, const Call& call, 
 }
 
 template <class Op, class T> void share_backward(const Op& op, const Call& call, Size first, Size last) {
-    const Size length = call.axis.length, begin = call.stage / backward_phases * length;
-    const T* dy = input<T>(call, 0) + begin;
-    const T* y = input<T>(call, 1) + begin;
-    T* out = output<T>(call) + begin;
+    const Size length = call.axis.length, number = call.stage / backward_phases;
+    const T* dy = input<T>(call, 0) + number * row_step(call, 0);
+    const T* y = input<T>(call, 1) + number * row_step(call, 1);
+    T* out = output<T>(call) + number * row_step(call, 2);
     Segment* shared = call.segments;
     const auto row = one_row(call, 0);
     const bool sums = call.stage % backward_phases == 0;
@@ -394,7 +397,8 @@ template <template <class> class Op, class T> void rows_forward(const Call& call
     const Op<T> op(call.parameters);
     if constexpr (can_be_shared<Op<T>>)
         if (call.segments) return share_forward<Op<T>, T>(op, call, first, last);
-    each_lines(std::array{input<T>(call, 0)}, output<T>(call), call.axis, call.place, first, last,
+    each_lines(std::array{input<T>(call, 0)}, output<T>(call), call.axis, call.place, call.rows,
+               first, last,
                [&](auto inputs, T* to, auto lines) {
                    if constexpr (requires { op.threshold(0.0, 0.0, 0.0); })
                        project(op, inputs[0], to, lines);
@@ -406,7 +410,7 @@ template <template <class> class Op, class T> void rows_forward(const Call& call
 }
 
 template <class T> void one_hot(const Call& call, Size first, Size last) {
-    each_lines(std::array{input<T>(call, 0)}, output<T>(call), call.axis, {0, 0}, first, last,
+    each_lines(std::array{input<T>(call, 0)}, output<T>(call), call.axis, {0, 0}, nullptr, first, last,
                [&](auto inputs, T* to, auto lines) { choose(inputs[0], to, lines); });
 }
 
@@ -415,7 +419,8 @@ template <template <class> class Op, class T> void rows_backward(const Call& cal
     const Op<T> formula(call.parameters);
     const typename Op<T>::Gradient& op = formula;
     if (call.segments) return share_backward<typename Op<T>::Gradient, T>(op, call, first, last);
-    each_lines(std::array{input<T>(call, 0), input<T>(call, 1)}, output<T>(call), call.axis, {0, 0}, first, last,
+    each_lines(std::array{input<T>(call, 0), input<T>(call, 1)}, output<T>(call), call.axis, {0, 0}, call.rows,
+               first, last,
                [&](auto inputs, T* to, auto lines) { differentiate(op, inputs[0], inputs[1], to, lines); });
 }
 

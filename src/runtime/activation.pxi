@@ -75,6 +75,7 @@ cdef object launch_along(const Work* work, Call* call, int dim, cnp.ndarray firs
         return None
     call.size = call.axis.outer * call.axis.length * call.axis.inner
     call.place.index, call.place.step = 0, call.axis.inner
+    call.rows = NULL
     return launch(work, call, cnp.PyArray_DIMS(first), first, saved, out)
 
 

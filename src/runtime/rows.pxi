@@ -66,13 +66,23 @@ cdef inline bint is_boolean(object array) noexcept:
     return type(array) is cnp.ndarray and cnp.PyArray_TYPE(<cnp.ndarray>array) == cnp.NPY_BOOL
 
 
-cdef inline bint keeps_off(object out, cnp.ndarray array) noexcept:
-    """Whether writing `out` leaves an array as it is, as far as that is told at a glance."""
+cdef bint keeps_off(object out, cnp.ndarray array) noexcept:
+    """Whether writing a contiguous `out` leaves an array of any layout as it is, as far as its bounds tell."""
+    cdef uintptr_t low = <uintptr_t>cnp.PyArray_DATA(array), high = low + cnp.PyArray_ITEMSIZE(array), first
+    cdef Py_ssize_t reach
+    cdef int i
     if out is None:
         return True
-    return type(out) is cnp.ndarray and cnp.PyArray_ISCARRAY(<cnp.ndarray>out) and (
-        cnp.PyArray_ISCONTIGUOUS(array) and disjoint(<cnp.ndarray>out, array)
-    )
+    if type(out) is not cnp.ndarray or not cnp.PyArray_ISCARRAY(<cnp.ndarray>out):
+        return False
+    for i in range(cnp.PyArray_NDIM(array)):
+        reach = (cnp.PyArray_DIM(array, i) - 1) * cnp.PyArray_STRIDE(array, i)
+        if reach > 0:
+            high += reach
+        else:
+            low += reach
+    first = <uintptr_t>cnp.PyArray_DATA(<cnp.ndarray>out)
+    return first + cnp.PyArray_NBYTES(<cnp.ndarray>out) <= low or high <= first
 
 
 cdef bint see(Visible* visible, cnp.ndarray x, object causal, object mask, object out) except -1:
@@ -139,26 +149,131 @@ cdef class MaskedKernels(Kernels):
             &self.entry.forward if saved is None else &self.entry.backward_y, x, saved, axis, values, causal, mask, out)
 
 
+cdef object launch_rows_apart(const Work* work, Call* call, x, saved, axis, out):
+    """As `launch_along` the last axis, for arrays whose rows are contiguous and one distance apart."""
+    cdef Runs runs
+    cdef Py_ssize_t steps[3]
+    cdef int k, dims, dtype
+    if not in_rows(x) or not (saved is None or rows_alike(saved, <cnp.ndarray>x)):
+        return None
+    cdef cnp.ndarray first = <cnp.ndarray>x
+    dims, dtype = cnp.PyArray_NDIM(first), dtype_of(first)
+    # Half precision is staged from rows that follow each other.
+    if along(first, axis) != dims - 1 or dtype >= FLOAT16 or work.kernel[dtype] == NULL:
+        return None
+    split(&call.axis, dims, cnp.PyArray_DIMS(first), dims - 1)
+    call.size = cnp.PyArray_SIZE(first)
+    if call.size == 0:
+        return None
+    if out is None:
+        out = cnp.PyArray_EMPTY(dims, cnp.PyArray_DIMS(first), cnp.PyArray_TYPE(first), 0)
+    elif not rows_alike(out, first) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+        return None
+    add_view(&runs, first, call.axis.length, 0)
+    if saved is not None:
+        add_view(&runs, <cnp.ndarray>saved, call.axis.length, 1)
+    add_view(&runs, <cnp.ndarray>out, call.axis.length, INPUTS)
+    if not writable_rows(&runs, dims - 1, first, call.axis.length, False, 1) or runs.dims > 1:
+        return None
+    for k in range(runs.count):
+        steps[k] = runs.steps[k][0] // cnp.PyArray_ITEMSIZE(first) if runs.dims else call.axis.length
+    call.rows = steps
+    call.place.index, call.place.step = 0, 1
+    call.inputs[0], call.outputs[0] = cnp.PyArray_DATA(first), cnp.PyArray_DATA(<cnp.ndarray>out)
+    if saved is not None:
+        call.inputs[1] = cnp.PyArray_DATA(<cnp.ndarray>saved)
+    run_runs(work, work, call, dtype)
+    return out
+
+
 cdef class RowsKernels(Kernels):
     """The short path of an activation of rows.
 
-    One that takes a scale and masks has `masked` for them, and `turn` is what x is multiplied by anyway.
+    One that takes a scale and masks has `masked` for them, and `turn` is what x is multiplied by anyway. One that
+    has a parameter has kernels for it, and remembers which value of it passed the Python subclass's checks last.
     """
 
     cdef MaskedKernels masked
     cdef double turn
     cdef bint takes_where
+    cdef Kernels tempered
+    cdef str parameter
+    cdef CheckedParameters checked
 
-    def __init__(self, str kernel, MaskedKernels masked=None, double turn=1, bint takes_where=False):
+    def __init__(
+        self, str kernel, MaskedKernels masked=None, double turn=1, bint takes_where=False, Kernels tempered=None,
+        str parameter="",
+    ):
+        cdef double unknown = NAN
         Kernels.__init__(self, kernel)
         self.masked, self.turn, self.takes_where = masked, turn, takes_where
+        self.tempered, self.parameter = tempered, parameter
+        self.checked.keep(&unknown, 1)
+
+    def remember(self, double value):
+        """Keep a parameter that was found good, for the short path of the next call."""
+        self.checked.keep(&value, 1)
+
+    cdef bint tempers(self, dict words, double* parameter):
+        """Whether a call has a known parameter and nothing else."""
+        if self.tempered is None or len(words) != 1:
+            return False
+        parameter[0] = number_of(words.get(self.parameter))
+        return self.checked.equal(parameter, 1)
+
+    cdef object launch_in_place(self, x, saved, axis, dict words, out):
+        """A call on arrays where they lie, backward where `saved` is given; None where Python has to look at something.
+
+        Where a mask has a say, rows are one after another.
+        """
+        cdef double parameters[MOST]
+        cdef Kernels kernels = self
+        cdef const Work* work
+        cdef Call call
+        cdef int dim = -1
+        cdef bint are_plain = plain(x) and (saved is None or plain(saved) and alike(<cnp.ndarray>x, <cnp.ndarray>saved))
+        call.parameters = NULL
+        if words:
+            if not self.tempers(words, parameters):
+                return self.launch_words(x, saved, axis, words, out) if are_plain else None
+            kernels, call.parameters = self.tempered, parameters
+        work = &kernels.entry.forward if saved is None else &kernels.entry.backward_y
+        if are_plain:
+            dim = along(<cnp.ndarray>x, axis)
+        result = None if dim < 0 else launch_along(work, &call, dim, x, saved, out)
+        return launch_rows_apart(work, &call, x, saved, axis, out) if result is None else result
+
+    cdef object launch_any(self, x, saved, axis, dict words, out):
+        """The same for arrays of any layout in C order, too, where they are small."""
+        cdef object piece, kept = None, room = out
+        result = self.launch_in_place(x, saved, axis, words, out)
+        if result is not None:
+            return result
+        piece = in_one_piece(x)
+        if saved is not None:
+            kept = in_one_piece(saved)
+        if piece is None or kept is None and saved is not None:
+            return None
+        if piece is not x and not plain(out):
+            # A copy takes the result, too: one array less in the cache.
+            if out is not None and not can_be_copied_to(out, <cnp.ndarray>piece):
+                return None
+            room = piece
+        elif out is not None:
+            room = room_for(out, <cnp.ndarray>piece)
+            if room is None or piece is x and kept is saved and room is out:
+                return None
+        elif kept is saved:
+            return None
+        result = self.launch_in_place(piece, kept, axis, words, room)
+        return result if result is None or out is None else brought_back(room, out)
 
     cdef object launch_words(self, x, saved, axis, dict words, out):
-        """A call with a scale or masks; None where Python has to look at something."""
+        """A call on plain arrays with a scale or masks; None where Python has to look at something."""
         cdef double parameters[MOST]
         cdef double number
         cdef const Work* work
-        if self.masked is None or not plain(x) or saved is not None and not plain(saved):
+        if self.masked is None:
             return None
         parameters[0], parameters[1], parameters[2] = self.turn, 0, 0
         causal = mask = None
@@ -180,31 +295,12 @@ cdef class RowsKernels(Kernels):
         return self.masked.launch_seen(work, x, saved, axis, parameters, causal, mask, out)
 
     def __call__(self, x, axis=-1, out=None, **kwargs):
-        cdef Call call
-        cdef int dim
-        if kwargs:
-            result = self.launch_words(x, None, axis, kwargs, out)
-            return self._forward(x, axis, single(out), kwargs) if result is None else result
-        dim = along(x, axis) if plain(x) else -1
-        if dim >= 0:
-            call.parameters = NULL
-            result = launch_along(&self.entry.forward, &call, dim, x, None, out)
-            if result is not None:
-                return result
-        return self._forward(x, axis, single(out), kwargs)
+        result = self.launch_any(x, None, axis, kwargs, out)
+        return self._forward(x, axis, single(out), kwargs) if result is None else result
 
     def backward(self, dy, *, x=None, y=None, axis=-1, out=None, **kwargs):
-        cdef Call call
-        cdef int dim = -1
-        if kwargs and x is None and y is not None:
-            result = self.launch_words(dy, y, axis, kwargs, out)
-            if result is not None:
-                return result
-        if not kwargs and x is None and plain(dy) and plain(y) and alike(<cnp.ndarray>dy, <cnp.ndarray>y):
-            dim = along(dy, axis)
-        if dim >= 0:
-            call.parameters = NULL
-            result = launch_along(&self.entry.backward_y, &call, dim, dy, y, out)
+        if x is None and y is not None:
+            result = self.launch_any(dy, y, axis, kwargs, out)
             if result is not None:
                 return result
         return self._backward(dy, x, y, axis, single(out), kwargs)

@@ -218,13 +218,19 @@ cdef bint lies_in_order(cnp.ndarray array) noexcept:
     return True
 
 
+cdef bint can_be_copied_to(object out, cnp.ndarray like) noexcept:
+    """Whether a result of this shape and dtype can be copied to `out`, which is small."""
+    return (
+        in_memory(out) and alike(<cnp.ndarray>out, like) and lies_in_order(<cnp.ndarray>out)
+        and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out)
+    )
+
+
 cdef object room_for(object out, cnp.ndarray like):
     """Where a kernel writes the result that goes to `out`: there, or into an array that is copied to it; or None."""
     if plain(out):
         return out
-    if not in_memory(out) or not alike(<cnp.ndarray>out, like) or not lies_in_order(<cnp.ndarray>out):
-        return None
-    if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
+    if not can_be_copied_to(out, like):
         return None
     return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(like), cnp.PyArray_DIMS(like), cnp.PyArray_TYPE(like), 0)
 

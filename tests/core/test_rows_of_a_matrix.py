@@ -9,7 +9,7 @@ from cases import CASES, DTYPES, same_bits
 import fastact as fa
 from fastact.core import arrays
 
-CALLS = [case for case in CASES if case.row.kind in ("elementwise", "gated", "random", "channels")]
+CALLS = [case for case in CASES if case.row.kind in ("elementwise", "gated", "random", "channels", "rows")]
 
 
 def _rows(array, before=3, behind=5):
@@ -100,6 +100,20 @@ def test_large_parts_are_shared_among_threads(dtype, threads):
     assert same_bits(fa.mish(x), fa.mish(x.copy()))
 
 
+@pytest.mark.parametrize("shape", [(600, 1000), (3, 200_000), (40, 3, 70, 8), (9000, 30)])
+@pytest.mark.parametrize("f", [fa.softmax, fa.log_softmax, fa.sparsemax], ids=lambda f: f.name)
+def test_rows_apart_are_shared_among_threads(f, shape, dtype, threads):
+    x, dy = (_rows(np.random.default_rng(k).normal(size=shape).astype(dtype)) for k in range(2))
+    out = _rows(np.zeros_like(x))
+    y = f(x.copy())
+    expected = f.backward(dy.copy(), y=y)
+    assert same_bits(f(x), y)
+    assert same_bits(f.backward(dy, y=y, out=out), expected)
+    assert same_bits(f.backward(dy, y=f(x, out=x), out=dy), expected)
+    assert not out.base[..., :3].any()
+    assert not out.base[..., -5:].any()
+
+
 NUMBERS = [1, 0.5, -2, True, np.float32(0.5), np.float16(0.5), np.float64(0.5), np.int8(3)]
 
 
@@ -144,7 +158,8 @@ def _given(kind, dtype):
     else:
         x, dy, a, b = (_rows(random.normal(size=(64, 64)).astype(dtype)) for _ in range(4))
         bias, out = random.normal(size=64).astype(dtype), _rows(np.zeros((64, 64), dtype))
-    return {"fa": fa, "x": x, "dy": dy, "a": a, "b": b, "bias": bias, "out": out}
+    mask = _rows(random.random((64, 64)) > 0.3) if kind == "parts" else None
+    return {"fa": fa, "np": np, "x": x, "dy": dy, "a": a, "b": b, "bias": bias, "out": out, "mask": mask}
 
 
 SHORT = (
@@ -164,6 +179,14 @@ OF_PARTS = (
     "fa.prelu(x, bias, out=out)", "fa.prelu(x, bias, bias=bias, out=out)",
     "fa.prelu.backward(dy, x=x, weight=bias, out=out)",
     "fa.prelu.backward(dy, x=x, weight=bias, bias=bias, residual=a, dropout=(0.1, 7), bias_grad=True)",
+    "fa.softmax(x)", "fa.softmax(x, out=out)", "fa.softmax(x, 0, out=out)", "fa.softmax(x, out=x)",
+    "fa.softmin.backward(dy, y=x, out=out)", "fa.log_softmax.backward(dy, y=np.array(x))",
+    "fa.sparsemax(np.array(x), out=out)", "fa.sparsemax.backward(dy, y=x, axis=0)",
+    "fa.softmax(x, scale=0.5, causal=True, mask=mask, out=out)",
+    "fa.softmin.backward(dy, y=x, causal=3, out=out)",
+    "fa.softmax(x, where=mask, out=out)", "fa.softmax(np.array(x), where=mask, out=np.array(out))",
+    "fa.softmax(np.array(x), where=mask[0])", "fa.log_softmax(x, mask=mask)",
+    "fa.softmax(x, temperature=0.5, out=out)", "fa.softmax.backward(dy, y=x, temperature=0.5, out=out)",
     "fa.swiglu(x, out=out[:, :32])", "fa.swiglu.backward(dy[:, :32], x=x, out=out)",
     "fa.swiglu.backward(dy[:, :32], x=x, bias=bias, bias_grad=True, out=out)",
     "fa.swiglu.backward(dy, x=a, gate=b, bias=(bias, None), bias_grad=True, out=(out, x))",
@@ -178,6 +201,7 @@ OF_PARTS = (
     + [("parts", call) for call in OF_PARTS],
 )
 def test_the_short_path_is_taken(kind, call, float_dtype, monkeypatch):
+    fa.softmax(np.ones((1, 1)), temperature=0.5)  # one that was checked is known from then on
     with monkeypatch.context() as patched:
         patched.setattr(arrays, "as_input", _refuse)
         result = eval(call, _given(kind, float_dtype))
