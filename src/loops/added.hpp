@@ -152,6 +152,9 @@ void bring(const Call& call, const Bias<C>& bias, const T* x, Size at, Size coun
     }
 }
 
+// What is no larger, in bytes, stays in the L1 cache with its result.
+inline constexpr Size nearest = 1 << 14;
+
 // Runs the call's own kernel on a chunk, which begins at this C-order position of the whole array: so kernels are
 // told, for whom an element's place matters.
 template <class C> void run_kernel(const Call& call, Call& inner, const C* x, C* out, Size position, Size count) {
@@ -165,6 +168,18 @@ template <class C> void leave_out(const Added& added, const C* from, C* to, Size
     added.dropout({added.left_out, {from - position}, {to - position}, {}, {0, 1}}, position, position + count);
 }
 
+// The same of a chunk in place, in pieces, between which lines of the next chunk are asked for: they come while a piece
+// is drawn; all asked for at once they would wait for one another. `out` is null where its lines are not read.
+template <class C, class T>
+void leave_out_ahead(const Added& added, C* of, Size position, Size count, const T* x, const T* out) {
+    for (Size at = 0, piece; at < count; at += piece) {
+        piece = std::min(block, count - at);
+        prefetch(x + at, piece);
+        if (out) prefetch(out + at, piece);
+        leave_out(added, of + at, of + at, position + at, piece);
+    }
+}
+
 template <class T> void added_forward(const Call& call, Size first, Size last) {
     using C = Computed<T>;
     const T* x = input<T>(call, 0);
@@ -172,14 +187,15 @@ template <class T> void added_forward(const Call& call, Size first, Size last) {
     const bool adds = Half<T> || call.in[3] || call.in[4];
     const Bias<C> bias(input<C>(call, 3), call.added->axis, last - first);
     const Scratch<C, chunk> memory, spare;
-    const bool large = (last - first) * Size(sizeof(T)) > cached;
+    const Size bytes = (last - first) * Size(sizeof(T));
+    const bool large = bytes > cached, draws = call.added->dropout, draws_ahead = draws && bytes > nearest;
     const bool streams = !Half<T> && large && out != x && out != input<T>(call, 4);
     const Size lead = to_next_line(out + first);
     Call inner = call;
     for (Size at = first, stop = first + (lead ? lead : chunk); at < last; at = stop, stop += chunk) {
         stop = std::min(stop, last);
         const Size count = stop - at;
-        if (large && stop + ahead + chunk <= last) prefetch(x + at + ahead, chunk);
+        if (large && !draws && stop + ahead + chunk <= last) prefetch(x + at + ahead, chunk);
         C* sum = memory;
         const C* from = sum;
         if constexpr (!Half<T>) {
@@ -187,8 +203,12 @@ template <class T> void added_forward(const Call& call, Size first, Size last) {
             from = adds ? sum : x + at;
         }
         if (adds) bring(call, bias, x, at, count, sum, static_cast<C*>(spare));
-        run_kernel(call, inner, from, sum, call.place.index + at, count);
-        if (call.added->dropout) leave_out(*call.added, sum, sum, call.place.index + at, count);
+        const Size position = call.place.index + at;
+        run_kernel(call, inner, from, sum, position, count);
+        if (draws_ahead && stop + chunk <= last)
+            leave_out_ahead(*call.added, sum, position, count, x + stop, streams || out == x ? nullptr : out + stop);
+        else if (draws)
+            leave_out(*call.added, sum, sum, position, count);
         if constexpr (Half<T>)
             narrow(sum, out + at, count);
         else if (streams)

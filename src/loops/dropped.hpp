@@ -30,7 +30,8 @@ class DrawnHalves {
 
 // x, or x and the residual that it is added to.
 template <class T, class... Residual>
-void drop_each(const Dropout<T>& op, const DrawnHalves::Half* drawn, Size count, T* out, const T* x, const Residual*... residual) {
+void drop_each(const Dropout<T>& op, const DrawnHalves::Half* drawn, Size count, T* out, const T* x,
+               const Residual*... residual) {
 #pragma GCC ivdep
 #pragma GCC unroll 4
     for (Size i = 0; i < count; ++i) out[i] = op.forward(x[i], drawn[i], residual[i]...);
