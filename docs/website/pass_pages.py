@@ -46,7 +46,7 @@ def _page(row: Pass, speak_of: list[experiments.Experiment]) -> Iterator[str]:
     yield f"**For it.** {row.strengths}\n\n**Against it.** {row.weaknesses}\n"
     yield "## Gradients\n"
     yield from map(markdown.math, mathematics.gradients(row))
-    yield "## Errors\n"
+    yield "## Errors and speed\n"
     yield _allowed(row)
     yield "## Elsewhere\n"
     yield conventions.table(row) + "\n"
@@ -68,5 +68,6 @@ def _allowed(row: Pass) -> str:
     return (
         f"Tests allow {forward:g} units in the last place forward and {backward:g} backward, counted from "
         "the correctly rounded result as everywhere here ([accuracy](../accuracy.md)), and where terms "
-        "cancel in units of the largest term.\n"
+        "cancel in units of the largest term. How fast it is, beside other libraries too, is among the "
+        "[benchmarks](../benchmarks.md#passes).\n"
     )
