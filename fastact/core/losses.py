@@ -148,6 +148,11 @@ class LogSumExp(Around):
         TypeError, ValueError
             As the forward call; and if `dy` is not of the shape of its result.
         """
+        simple = dy is not None and type(scale) is float and math.isfinite(scale) and not keepdims
+        if simple and _for_each_row(dy, x):
+            plain = self._kernels.backward(dy, x, axis, scale, causal, mask, out)
+            if plain is not None:
+                return plain
         elsewhere = foreign.on_memory(
             f"{self.name}.backward",
             {"dy": dy, "x": x, "mask": mask, "out": out},
@@ -181,6 +186,18 @@ class LogSumExp(Around):
 
 def _words(scale: Any, causal: Any, mask: Any) -> dict[str, Any]:
     return {"scale": scale, "causal": causal, "mask": mask}
+
+
+def _for_each_row(dy: Any, x: Any) -> bool:
+    """Whether dy is None, or plainly a number for each row along x's last axis."""
+    return dy is None or (
+        type(dy) is type(x) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.dtype.char in "fd"
+        and dy.shape == x.shape[:-1]
+        and dy.flags.c_contiguous
+        and dy.flags.aligned
+    )
 
 
 def _as_stored(numbers: np.ndarray, dtype: np.dtype) -> Any:
@@ -388,13 +405,11 @@ class CrossEntropy(Around):
         losses: bool,
     ) -> tuple[Any, Any]:
         """The losses and the gradient, each where it is asked for."""
-        simple = weight is dy is None and reduction == "none" and type(smoothing) is float and smoothing == 0
-        if simple and type(ignored) is int and -(2**63) <= ignored < 2**63:
-            plain = self._kernels.launch(
-                x, target, axis, None, 0.0, 1.0, ignored, None, out, gradient, losses
-            )
+        simple = weight is None and reduction == "none" and type(smoothing) is float and smoothing == 0
+        if simple and type(ignored) is int and -(2**63) <= ignored < 2**63 and _for_each_row(dy, x):
+            plain = self._kernels.launch(x, target, axis, None, 0.0, 1.0, ignored, dy, out, gradient, losses)
             if plain is not None:
-                return _as_stored(plain[0], x.dtype), plain[1]
+                return _as_stored(plain[0], x.dtype) if losses else None, plain[1]
         elsewhere = foreign.on_memory(
             self.name,
             {"x": x, "target": target, "weight": weight, "dy": dy, "out": out},
