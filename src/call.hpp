@@ -41,6 +41,14 @@ inline constexpr Size segment = 1 << 14;
 inline constexpr Size longest_half_row = 1 << 14;
 static_assert(segment <= longest_half_row && longest_half_row < 2 * segment);
 
+// How arrays beyond the caches are gone through (loops/blocks.hpp): whether lines of inputs are asked for before they
+// are read, and whether results that are not where an input is go past the caches. Bits are the same in any case.
+struct Passing {
+    bool asks, streams;
+};
+// Smaller arrays (in bytes) come from a cache, where both cost more than they give.
+inline constexpr Size cached = 1 << 23;
+
 struct Call;
 
 // Works on the units first <= unit < last of its shape of work, so that threads can share an array.
@@ -80,6 +88,7 @@ struct Call {
     const Size* rows;   // from a row to the next, of the inputs, then of the results; null: they are contiguous
     const Added* added;
     const Runs* runs;   // runtime/runs.hpp
+    Passing passing;
 };
 
 // A C function for compiled callers (functions.hpp), which cast it to its type; and those of a direction, by

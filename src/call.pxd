@@ -7,6 +7,8 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
         Py_ssize_t index, step
     struct Segment:
         pass
+    struct Passing:
+        pass
     Py_ssize_t segment, longest_half_row, rows_at_once
     Py_ssize_t positions_of(Axis) noexcept
     cppclass Call
@@ -27,6 +29,7 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
         const Py_ssize_t* rows
         const Added* added
         const Runs* runs
+        Passing passing
     ctypedef void (*Function)() noexcept nogil
     ctypedef Function (*Functions)(int) noexcept
     cppclass Work:
@@ -111,11 +114,21 @@ cdef extern from "runtime/plan.hpp" namespace "fastact" nogil:
     cppclass Plan:
         int threads
         Py_ssize_t units, stages
+        void see(const Work&, const Work&, int, Call&, bint) noexcept
         bint shares(const Work&, const Work&, int, const Call&, int) noexcept
+        bint tries_alone(const Work&, const Call&) noexcept
         void begin_stage() noexcept
         void reduce(int) noexcept
         void end() noexcept
     void take_part(Kernel, const Call&, Plan&, int) noexcept
+
+cdef extern from "runtime/passing.hpp" namespace "fastact" nogil:
+    void fix_ways "fastact::choices.fixed.store" (int) noexcept
+    cppclass Choice:
+        int chosen() noexcept
+        int ended() noexcept
+        float loss(int) noexcept
+    Choice& choice_of "fastact::choices.of" (const Work&, const Work&, int, bint) noexcept
 
 cdef extern from "runtime/checked.hpp" namespace "fastact" nogil:
     cppclass CheckedParameters "fastact::Checked<3>":

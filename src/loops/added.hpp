@@ -112,7 +112,7 @@ template <template <class> class Op, class T>
     const Size index = call.place.index + first;
     const Bias<T> bias(input<T>(call, 3), call.added->axis, last - first);
     auto cursor = bias.cursor(index);
-    blocks(output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
+    blocks(call.passing, output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
         bias.each_run(cursor, stop - start, [&](Size at, Size end, const T* values) {
             elements(end - at, x + start + at, values, to + at, [&](Size i, T value, T added) {
                 if constexpr (requires { op.forward(value, std::uint64_t(i)); })
@@ -158,7 +158,7 @@ inline constexpr Size nearest = 1 << 14;
 // Runs the call's own kernel on a chunk, which begins at this C-order position of the whole array: so kernels are
 // told, for whom an element's place matters.
 template <class C> void run_kernel(const Call& call, Call& inner, const C* x, C* out, Size position, Size count) {
-    inner.place = {0, 1}, inner.axis = call.added->weights;
+    inner.place = {0, 1}, inner.axis = call.added->weights, inner.passing = {};
     inner.in[0] = x - position, inner.out[0] = out - position;
     call.added->kernel(inner, position, position + count);
 }
@@ -187,15 +187,15 @@ template <class T> void added_forward(const Call& call, Size first, Size last) {
     const bool adds = Half<T> || call.in[3] || call.in[4];
     const Bias<C> bias(input<C>(call, 3), call.added->axis, last - first);
     const Scratch<C, chunk> memory, spare;
-    const Size bytes = (last - first) * Size(sizeof(T));
-    const bool large = bytes > cached, draws = call.added->dropout, draws_ahead = draws && bytes > nearest;
-    const bool streams = !Half<T> && large && out != x && out != input<T>(call, 4);
+    const bool draws = call.added->dropout, draws_ahead = draws && (last - first) * Size(sizeof(T)) > nearest;
+    const bool asks = call.passing.asks && !draws;
+    const bool streams = !Half<T> && call.passing.streams && out != x && out != input<T>(call, 4);
     const Size lead = to_next_line(out + first);
     Call inner = call;
     for (Size at = first, stop = first + (lead ? lead : chunk); at < last; at = stop, stop += chunk) {
         stop = std::min(stop, last);
         const Size count = stop - at;
-        if (large && !draws && stop + ahead + chunk <= last) prefetch(x + at + ahead, chunk);
+        if (asks && stop + ahead + chunk <= last) prefetch(x + at + ahead, chunk);
         C* sum = memory;
         const C* from = sum;
         if constexpr (!Half<T>) {

@@ -281,7 +281,7 @@ template <class T, class Make, class... Inputs>
         Wrapped<T> wrapped(axis.length);
         const auto elements = make(wrapped);
         blocks(
-            out + first, last - first,
+            call.passing, out + first, last - first,
             [&](Size start, Size stop, T* to) {
                 for (Size from = start, end; from < stop; from = end) {
                     end = std::min(from + block, stop);
@@ -306,7 +306,7 @@ template <class T, class Make, class... Inputs>
 #pragma GCC ivdep
             for (Size i = start; i < end; ++i) to[i - start] = one(at + i);
         };
-        runs(out + at, stop - at, run, (inputs + at)...);
+        runs(call.passing, out + at, stop - at, run, (inputs + at)...);
     });
 }
 

@@ -10,43 +10,41 @@
 
 namespace fastact {
 
-// The hardware prefetcher does not keep up with loops this heavy, so arrays are
-// taken in blocks, and each block first asks for the lines of a later one
-// (ARCHITECTURE.md, "Large arrays", has the measurement).
+// Where the hardware's prefetcher does not keep up with loops this heavy, arrays are
+// taken in blocks, and each block first asks for the lines of a later one. Whether it
+// does is measured (runtime/passing.hpp).
 inline constexpr Size block = 256, ahead = 2048;
 
 // Shorter arrays are not worth beginning anew at a line beside a long formula.
 inline constexpr Size long_run = 4 * block;
-
-// Smaller arrays (in bytes) come from a cache, where asking costs more than it gives.
-inline constexpr Size cached = 1 << 23;
 
 template <class T> void prefetch(const T* start, Size size = block) {
     for (Size line = 0; line < Size(size * sizeof(T)); line += 64)
         __builtin_prefetch(reinterpret_cast<const char*>(start) + line);
 }
 
-// How the blocks of an output are written. Those of an array beyond the caches that is
-// not the input are computed into `buffer` and streamed, all others where they belong.
+// How the blocks of an output are written: computed into `buffer` and streamed, or where
+// they belong. Without either way of passing there is one block.
 template <class T> struct Target {
     T* out;
     Size size, span;
-    bool streams;
+    bool asks, streams;
     alignas(line) T buffer[block];
 
-    Target(T* out, Size size, bool in_place)
-        : out(out), size(size), span(large() ? block : size), streams(large() && !in_place) {}
+    Target(Passing passing, T* out, Size size, bool in_place)
+        : out(out), size(size), asks(passing.asks), streams(passing.streams && !in_place) {
+        span = asks || streams ? block : size;
+    }
     ~Target() {
         if (streams) end_of_stream();
     }
 
-    bool large() const { return size * Size(sizeof(T)) > cached; }
     // The first block ends where a line of the output begins, as in `from_line`.
     Size stop(Size start) const {
         const Size lead = start == 0 && size >= long_run ? to_next_line(out) : 0;
         return std::min(start + (lead ? lead : span), size);
     }
-    bool prefetches(Size start) const { return large() && start + ahead + block <= size; }
+    bool prefetches(Size start) const { return asks && start + ahead + block <= size; }
     T* begin(Size start) { return streams ? buffer : out + start; }
     void end(Size start, Size stop) {
         if (streams) stream(buffer, out + start, stop - start);
@@ -54,8 +52,9 @@ template <class T> struct Target {
 };
 
 // body(start, stop, to) for the blocks of an array: elements start..stop of the inputs to memory at `to`.
-template <class T, class Body, class... Inputs> void blocks(T* out, Size size, Body body, const Inputs*... inputs) {
-    Target<T> target(out, size, ((static_cast<const void*>(inputs) == out) || ...));
+template <class T, class Body, class... Inputs>
+void blocks(Passing passing, T* out, Size size, Body body, const Inputs*... inputs) {
+    Target<T> target(passing, out, size, ((static_cast<const void*>(inputs) == out) || ...));
     for (Size start = 0, stop; start < size; start = stop) {
         stop = target.stop(start);
         if (target.prefetches(start)) (prefetch(inputs + start + ahead), ...);
@@ -65,11 +64,12 @@ template <class T, class Body, class... Inputs> void blocks(T* out, Size size, B
 }
 
 // As `blocks`, for runs that may be short.
-template <class T, class Body, class... Inputs> void runs(T* out, Size size, Body body, const Inputs*... inputs) {
+template <class T, class Body, class... Inputs>
+void runs(Passing passing, T* out, Size size, Body body, const Inputs*... inputs) {
     if (size < long_run)
         from_line(out, size, [&](Size start, Size stop) { body(start, stop, out + start); });
     else
-        blocks(out, size, body, inputs...);
+        blocks(passing, out, size, body, inputs...);
 }
 
 // A number that the compiler knows, where a loop can be told one: with known strides it is vectorised.

@@ -64,7 +64,7 @@ template <class T>
         const auto run = [&](Size start, Size end, T* to) {
             elements(end - start, x + at + start, to, [&](Size, T value) { return leaky(value); });
         };
-        runs(out + at, stop - at, run, x + at);
+        runs(call.passing, out + at, stop - at, run, x + at);
     });
 }
 
@@ -89,7 +89,7 @@ template <class T>
             elements(end - start, dy + at + start, x + at + start, to,
                      [&](Size, T gradient, T value) { return value > 0 ? gradient : slope * gradient; });
         };
-        runs(out + at, stop - at, run, dy + at, x + at);
+        runs(call.passing, out + at, stop - at, run, dy + at, x + at);
     });
 }
 

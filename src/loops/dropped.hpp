@@ -42,7 +42,7 @@ void dropped(const Call& call, Size first, Size last, const T* x, const Residual
     using C = Computed<T>;
     const Dropout<C> op(call.parameters);
     DrawnHalves halves;
-    blocks(output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
+    blocks(call.passing, output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
         for (Size at = start, count; at < stop; at += count, to += count) {
             count = std::min(block, stop - at);
             const auto* drawn = halves.draw(op.stream, call.place.index + first + at, count);

@@ -65,7 +65,7 @@ template <template <class> class Op, class T>
     const Op<Computed<T>> op(call.parameters);
     const T* x = input<T>(call, 0) + first;
     const Size index = call.place.index + first;
-    blocks(output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
+    blocks(call.passing, output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
         elements(stop - start, x + start, to, [&](Size i, auto value) {
             if constexpr (requires { op.forward(value, std::uint64_t(i)); })
                 return op.forward(value, std::uint64_t(index + start + i));
@@ -102,7 +102,7 @@ template <class From, template <class> class Op, class T>
     const T* dy = input<T>(call, 0) + first;
     const T* saved = input<T>(call, 1) + first;
     const Size index = call.place.index + first;
-    blocks(output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
+    blocks(call.passing, output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
         elements(stop - start, dy + start, saved + start, to, [&](Size i, auto gradient, auto kept) {
             if constexpr (requires { From::apply(op, gradient, kept, std::uint64_t(i)); })
                 return From::apply(op, gradient, kept, std::uint64_t(index + start + i));

@@ -41,14 +41,13 @@ template <class T> struct GatedPlaces {
 
 // Calls `run(unit, stop, at, prefetches)` for output elements unit..stop that lie side by side in a and in b, the
 // first of them `at` elements behind the first of all: in arrays of their own there is one row.
-template <class T, class Run> void each_gated_run(Size half, Size first, Size last, Run run) {
-    const bool large = (last - first) * Size(sizeof(T)) > cached / 2;
-    const Size span = large ? block : half;
+template <class Run> void each_gated_run(Passing passing, Size half, Size first, Size last, Run run) {
+    const Size span = passing.asks ? block : half;
     for (Size unit = first; unit < last;) {
         const Size row = unit / half, stop = std::min(last, (row + 1) * half);
         for (Size next; unit < stop; unit = next) {
             next = std::min(unit + span, stop);
-            run(unit, next, unit + row * half, large && unit + ahead + block <= last);
+            run(unit, next, unit + row * half, passing.asks && unit + ahead + block <= last);
         }
     }
 }
@@ -59,7 +58,7 @@ template <template <class> class Gate, class T>
     const Gate<T> gate(nullptr);
     const GatedPlaces x(input<T>(call, 0), input<T>(call, 2), gated_axis(call));
     T* out = output<T>(call);
-    each_gated_run<T>(x.half, first, last, [&](Size unit, Size stop, Size at, bool prefetches) {
+    each_gated_run(call.passing, x.half, first, last, [&](Size unit, Size stop, Size at, bool prefetches) {
         const T *a = x.a + at, *b = x.b + at;
         T* to = out + unit;
         if (prefetches) {
@@ -81,7 +80,7 @@ template <template <class> class Gate, class T>
     const T* dy = input<T>(call, 0);
     const GatedPlaces x(input<T>(call, 1), input<T>(call, 2), gated_axis(call));
     const GatedPlaces out(output<T>(call), call.in[2] ? static_cast<T*>(call.out[1]) : nullptr, gated_axis(call));
-    each_gated_run<T>(x.half, first, last, [&](Size unit, Size stop, Size at, bool prefetches) {
+    each_gated_run(call.passing, x.half, first, last, [&](Size unit, Size stop, Size at, bool prefetches) {
         const T *gradient = dy + unit, *a = x.a + at, *b = x.b + at;
         T *da = out.a + at, *db = out.b + at;
         if (prefetches) {

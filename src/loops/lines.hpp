@@ -147,18 +147,17 @@ template <class Body> void with_known_length(Size length, Body body) {
     }
 }
 
-// Whether rows are worth prefetching one ahead: whole rows lie in memory one after
-// another, fit into the L1 cache and come from beyond the last one. A row is read more
-// than once, so without that the memory idles while the caches work.
-template <class T> bool prefetches_rows(Axis axis, Size first, Size last) {
-    return axis.inner == 1 && axis.length <= 2048 && (last - first) * axis.length * Size(sizeof(T)) > cached;
+// Whether rows can be asked for one ahead: whole rows lie in memory one after another and fit into the L1 cache. A row
+// is read more than once, so without that the memory may idle while the caches work.
+inline bool asks_for_rows(Passing passing, Axis axis) {
+    return passing.asks && axis.inner == 1 && axis.length <= 2048;
 }
 
 // body(inputs, out, lines) for units first..last of arrays seen along an axis. Rows may be apart: `rows` is how far, in
 // each input and in the results, or null.
 template <class T, std::size_t N, class Body>
-void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, const Size* rows, Size first,
-                Size last, Body body) {
+void each_lines(Passing passing, std::array<const T*, N> inputs, T* out, Axis axis, Place place, const Size* rows,
+                Size first, Size last, Body body) {
     const auto [outer_, length, inner] = axis;
     const auto at = [&](Size offset) {
         auto moved = inputs;
@@ -166,7 +165,7 @@ void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, 
         return moved;
     };
     const auto step = std::uint64_t(place.step), start = std::uint64_t(place.index);
-    const auto prefetches = !rows && prefetches_rows<T>(axis, first, last);
+    const bool asks = !rows && asks_for_rows(passing, axis);
     Size unit = first;
     if (inner == 1 && length * Size(N * sizeof(T)) <= short_row && unit + tile <= last) {
         constexpr Size room = short_row / N / sizeof(T) * tile;
@@ -181,7 +180,7 @@ void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, 
             else
                 with_known_length(length, [&](auto known) {
                     for (std::size_t k = 0; k < N; ++k) {
-                        if (prefetches) prefetch(inputs[k] + (unit + tile) * length, tile * length);
+                        if (asks) prefetch(inputs[k] + (unit + tile) * length, tile * length);
                         to_columns(inputs[k] + unit * length, columns + k * room, known);
                     }
                 });
@@ -199,7 +198,7 @@ void each_lines(std::array<const T*, N> inputs, T* out, Axis axis, Place place, 
         auto moved = inputs;
         for (std::size_t k = 0; k < N; ++k) moved[k] += unit * step_of[k];
         for (T* to = out + unit * step_of[N]; unit < last; ++unit, to += step_of[N]) {
-            if (prefetches)
+            if (asks)
                 for (const T* input : moved) prefetch(input + length, length);
             const Indices index{start + std::uint64_t(unit) * length * step, step, 0};
             body(moved, to, Lines<1, Known<1>>{length, {}, {}, index});

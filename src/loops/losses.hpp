@@ -261,12 +261,12 @@ void losses_of_rows(const Call& call, Size length, S* out, Computed<S>* losses, 
     using T = Computed<S>;
     const Losses<S> each(call, length, dy);
     const Staged<S> logits, probabilities;
-    const bool prefetches = prefetches_rows<S>({call.axis.outer, length, 1}, first, last);
+    const bool asks = asks_for_rows(call.passing, {call.axis.outer, length, 1});
     ShareRoom<T> room;
     RowTarget<T> target;
     for (Size unit = first; unit < last; ++unit) {
         const S* from = input<S>(call, 0) + unit * length;
-        if (prefetches) prefetch(from + length, length);
+        if (asks) prefetch(from + length, length);
         S* to = out ? out + unit * length : nullptr;
         const T* x = logits.read(from, length);
         const T* shares = each.given() ? probabilities.read(input<S>(call, 1) + unit * length, length) : nullptr;

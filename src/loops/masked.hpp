@@ -273,12 +273,12 @@ void each_seen_row(const Call& call, Size length, S* out, Size first, Size last,
     const auto logits = logits_of<Family, T>(call);
     const Staged<S> rows, masks;
     const Scratch<T, segment> room, lost;
-    const bool prefetches = prefetches_rows<S>({call.axis.outer, length, 1}, first, last);
+    const bool asks = asks_for_rows(call.passing, {call.axis.outer, length, 1});
     VisibleRow visible = visible_row(call, length, first);
     for (Size unit = first; unit < last; ++unit, visible.advance()) {
         const Size seen = visible.seen();
         const S* from = input<S>(call, 0) + unit * length;
-        if (prefetches) prefetch(from + length, seen);
+        if (asks) prefetch(from + length, seen);
         const T* x = rows.read(from, seen);
         S* const to = out ? out + unit * length : nullptr;
         SeenRow<Family, T> row(family, logits, {room, lost}, x, to ? rows.at(to) : nullptr,
@@ -561,12 +561,12 @@ template <template <class> class Gradient, class S> void masked_backward(const C
     first = differentiate_tiles<S>(op, call, Gradient<T>::hidden, first, last);
     const Staged<S> gradients, kept;
     const Scratch<T, longest_copy> of_dy, of_y;
-    const bool prefetches = prefetches_rows<S>({call.axis.outer, length, 1}, first, last);
+    const bool asks = asks_for_rows(call.passing, {call.axis.outer, length, 1});
     VisibleRow visible = visible_row(call, length, first);
     for (Size unit = first; unit < last; ++unit, visible.advance()) {
         const Size seen = visible.seen();
         const S *from = input<S>(call, 0) + unit * length, *saved = input<S>(call, 1) + unit * length;
-        if (prefetches) prefetch(from + length, seen), prefetch(saved + length, seen);
+        if (asks) prefetch(from + length, seen), prefetch(saved + length, seen);
         const T *dy = gradients.read(from, seen), *y = kept.read(saved, seen);
         S* to = output<S>(call) + unit * length;
         Size filled = seen;

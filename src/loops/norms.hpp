@@ -293,15 +293,12 @@ template <class T> bool asks_ahead(Size length, Size bytes) {
     return bytes > 1 << 20 && length * Size(sizeof(T)) <= 1 << 13;
 }
 
-// How the rows of an array go through memory, whoever works on which of them.
-struct Passing {
-    bool asks, streams;  // for what comes; past the caches
-
-    template <class T> static Passing of(const Call& call, bool in_place) {
-        const Size bytes = call.axis.outer * call.axis.length * Size(sizeof(T));
-        return {asks_ahead<T>(call.axis.length, bytes), bytes > cached && !in_place};
-    }
-};
+// How the rows of an array are gone through, whoever works on which of them: those of a cache are asked for, too.
+template <class T> Passing passing_of(const Call& call, bool in_place) {
+    const Size bytes = call.axis.outer * call.axis.length * Size(sizeof(T));
+    const bool asks = asks_ahead<T>(call.axis.length, bytes) && (bytes <= cached || call.passing.asks);
+    return {asks, call.passing.streams && !in_place};
+}
 
 template <bool centred, class T> using StandardOf = std::conditional_t<centred, Standard<T>, Scaled<T>>;
 
@@ -325,7 +322,7 @@ template <bool centred, class T> void norm_rows(const Call& call, Size first, Si
     T* const out = output<T>(call);
     T* const sums = residual && call.out[2] ? static_cast<T*>(call.out[2]) : out;
     double* stats = static_cast<double*>(call.out[1]);
-    const auto passing = Passing::of<T>(call, out == call.in[0] || residual);
+    const auto passing = passing_of<T>(call, out == call.in[0] || residual);
     const T* const summed = residual ? sums : input<T>(call, 0);
     // What is known of longer rows, and of those that come from memory, there is time for between them.
     const bool at_once = passing.asks || length > short_norm;
@@ -573,7 +570,7 @@ template <bool centred, class T, class Body> void each_range(const Call& call, S
 template <bool centred, class T> void norm_rows_backward(const Call& call, Size first, Size last) {
     const Size length = call.axis.length;
     const double* stats = input<double>(call, 3);
-    const auto passing = Passing::of<T>(call, call.out[0] == call.in[0] || call.out[0] == call.in[1]);
+    const auto passing = passing_of<T>(call, call.out[0] == call.in[0] || call.out[0] == call.in[1]);
     each_range<centred, T>(call, first, last, [&](Size row, Size rows, PairedSums<T> sums) {
         const Size at = row * length;
         norm_gradient_rows<centred>(input<T>(call, 0) + at, input<T>(call, 1) + at, input<T>(call, 2),

@@ -397,7 +397,7 @@ template <template <class> class Op, class T> void rows_forward(const Call& call
     const Op<T> op(call.parameters);
     if constexpr (can_be_shared<Op<T>>)
         if (call.segments) return share_forward<Op<T>, T>(op, call, first, last);
-    each_lines(std::array{input<T>(call, 0)}, output<T>(call), call.axis, call.place, call.rows,
+    each_lines(call.passing, std::array{input<T>(call, 0)}, output<T>(call), call.axis, call.place, call.rows,
                first, last,
                [&](auto inputs, T* to, auto lines) {
                    if constexpr (requires { op.threshold(0.0, 0.0, 0.0); })
@@ -410,7 +410,7 @@ template <template <class> class Op, class T> void rows_forward(const Call& call
 }
 
 template <class T> void one_hot(const Call& call, Size first, Size last) {
-    each_lines(std::array{input<T>(call, 0)}, output<T>(call), call.axis, {0, 0}, nullptr, first, last,
+    each_lines(call.passing, std::array{input<T>(call, 0)}, output<T>(call), call.axis, {0, 0}, nullptr, first, last,
                [&](auto inputs, T* to, auto lines) { choose(inputs[0], to, lines); });
 }
 
@@ -419,7 +419,7 @@ template <template <class> class Op, class T> void rows_backward(const Call& cal
     const Op<T> formula(call.parameters);
     const typename Op<T>::Gradient& op = formula;
     if (call.segments) return share_backward<typename Op<T>::Gradient, T>(op, call, first, last);
-    each_lines(std::array{input<T>(call, 0), input<T>(call, 1)}, output<T>(call), call.axis, {0, 0}, call.rows,
+    each_lines(call.passing, std::array{input<T>(call, 0), input<T>(call, 1)}, output<T>(call), call.axis, {0, 0}, call.rows,
                first, last,
                [&](auto inputs, T* to, auto lines) { differentiate(op, inputs[0], inputs[1], to, lines); });
 }

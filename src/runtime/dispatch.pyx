@@ -2,9 +2,9 @@
 
 cimport numpy as cnp
 from call cimport (
-    Added, Axis, Call, CheckedParameters, Entry, FASTACT_API, Function, Functions, Kernel, Numbers, Plan,
+    Added, Axis, Call, CheckedParameters, Entry, FASTACT_API, Function, Functions, Kernel, Numbers, Passing, Plan,
     Processors, Runs, Segment, Table, Work, add_ranges, any_scaled, available_threads, chained_rows,
-    channel_range, copy_all, elements_in_runs, fastact_api, fastact_entry, kept_moments, longest_half_row, move_centres,
+    channel_range, copy_all, elements_in_runs, fastact_api, fastact_entry, fix_ways, kept_moments, longest_half_row, move_centres,
     one_thread_will_do, outputs_in_runs, own_threads, positions_of, range_of, rows_at_once, rows_of_bundle,
     rows_side_by_side, samples_of, segment, set_centres, set_distances, set_forms, set_gradients, set_judged,
     set_process_threads as store_process_threads, set_running_forms, settle_in, sums_of, take_part,
@@ -86,6 +86,11 @@ def set_process_threads(int count):
 def judge_threads(bint judge):
     """Whether threads are used where they have paid (True at first), or wherever there is work for them."""
     set_judged(judge)
+
+
+def fix_passing(int way):
+    """How arrays beyond the caches are gone through: 1 asks for lines ahead, 2 streams, 3 both, 0 neither; -1: measured."""
+    fix_ways(way)
 
 
 def know_processors(processors, bint followed):

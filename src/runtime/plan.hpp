@@ -6,10 +6,12 @@
 #include <atomic>
 #include <cfenv>
 #include <cstring>
+#include <limits>
 
 #include "call.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/judgement.hpp"
+#include "runtime/passing.hpp"
 #include "runtime/shares.hpp"
 #include "runtime/team.hpp"
 
@@ -134,6 +136,42 @@ class Plan {
         return threads > 1;
     }
 
+    // How the call goes through its arrays, on whatever threads: as was found to be best, or in all ways in turns.
+    // Where threads share a row in stages there is no trial.
+    void see(const Work& work, const Work& priced, int dtype, Call& call, bool in_place) {
+        call.passing = {};
+        if (call.size * (dtype == 0 ? 4 : dtype == 1 ? 8 : 2) <= cached) return;
+        const int fixed = choices.fixed.load(std::memory_order_relaxed);
+        Choice* const choice = fixed < 0 ? &choices.of(work, priced, dtype, in_place) : nullptr;
+        const int known = choice ? choice->chosen() : fixed;
+        if (known >= 0) {
+            call.passing = way(known);
+        } else if (ways = in_place ? ways_in_place : most_ways; work.count(call) >= ways * trial_pieces) {
+            trial = choice;
+            for (auto& time : fastest) time.store(std::numeric_limits<float>::max(), std::memory_order_relaxed);
+        }
+    }
+    // On the calling thread alone, where it needs pieces: for a trial.
+    bool tries_alone(const Work& work, const Call& call) {
+        if (!trial) return false;
+        threads = 1;
+        units = work.count(call), grain = work.grain;
+        count = int(std::min(units, Size(ways * trial_pieces)));
+        begin_stage();
+        return true;
+    }
+    void compute(Kernel kernel, const Call& call, int piece) {
+        if (!trial) return kernel(call, bound(piece), bound(piece + 1));
+        const int number = (piece + trial->ended()) % ways;
+        Call own = call;
+        own.passing = way(number);
+        const Time begin = now();
+        kernel(own, bound(piece), bound(piece + 1));
+        const float time = float(now() - begin) / float(bound(piece + 1) - bound(piece));
+        float known = fastest[number].load(std::memory_order_relaxed);
+        while (time < known && !fastest[number].compare_exchange_weak(known, time, std::memory_order_relaxed)) {}
+    }
+
     // The next piece for a thread; -1 where all are taken.
     int take(int thread) { return pieces.take(int(Size(thread) * pieces.size() / threads)); }
 
@@ -157,6 +195,7 @@ class Plan {
     void note(Time begin, int done) { own_time += own_clock() - begin, own_pieces += done; }
 
     void end() {
+        if (trial && count >= ways * trial_pieces) trial->settle(fastest, ways);
         if (!start) return;
         const Time time = now();
         last_end.store(time, std::memory_order_relaxed);
@@ -167,6 +206,12 @@ class Plan {
     }
 
   private:
+    // Of each way in a trial.
+    static constexpr int trial_pieces = 4;
+
+    Choice* trial = nullptr;
+    int ways = 1;
+    Fastest fastest;
     Shares pieces;
     int count = 1, own_pieces = 0;
     float one_thread = 0;
@@ -179,12 +224,14 @@ class Plan {
             units = (call.axis.length + segment - 1) / segment;
             stages = call.axis.outer * work.phases;
             count = threads;
+            trial = nullptr;
             return;
         }
         threads = int(std::min(units, Size(worth)));
         grain = work.grain;
         const float cuts = std::clamp(one_thread / float(threads) / piece_ns, 1.0f, float(most_pieces));
-        count = int(std::min(units, Size(std::min(threads * int(cuts), most_shares))));
+        const int wanted = std::max(threads * int(cuts), trial ? ways * trial_pieces : 1);
+        count = int(std::min(units, Size(std::min(wanted, most_shares))));
     }
 };
 
@@ -193,7 +240,7 @@ inline void take_part(Kernel kernel, const Call& call, Plan& plan, int thread) {
     const FloatMode mode(plan.mode, thread != 0);
     const Time begin = thread ? 0 : plan.own_clock();
     int done = 0;
-    for (int piece; (piece = plan.take(thread)) >= 0; ++done) kernel(call, plan.bound(piece), plan.bound(piece + 1));
+    for (int piece; (piece = plan.take(thread)) >= 0; ++done) plan.compute(kernel, call, piece);
     if (thread == 0) plan.note(begin, done);
 }
 

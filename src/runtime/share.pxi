@@ -8,6 +8,9 @@ ctypedef fused stored:
 # Below this many elements, releasing the GIL costs more than it gives.
 cdef Py_ssize_t GIL_SIZE = 2048
 
+# Arrays that come from a cache are neither asked for nor streamed.
+cdef Passing in_cache
+
 
 cdef int share(
     Kernel kernel, Call* call, Plan* plan,
@@ -49,6 +52,7 @@ cdef int run_priced(
     if out is not None:
         call.outputs[0] = cnp.PyArray_DATA(out)
     call.segments = NULL
+    call.passing = in_cache
     if one_thread_will_do(priced[0], dtype, call.size):
         return run_alone(work, call, dtype)
     return run_planned(work, priced, call, dtype, first, saved, out)
@@ -57,6 +61,7 @@ cdef int run_priced(
 cdef int run_runs(const Work* work, const Work* priced, Call* call, int dtype) except -1:
     """As `run_priced` for arrays that are in the call alone, in runs."""
     call.segments = NULL
+    call.passing = in_cache
     if one_thread_will_do(priced[0], dtype, call.size):
         return run_alone(work, call, dtype)
     return run_planned(work, priced, call, dtype, None, None, None)
@@ -68,12 +73,25 @@ cdef int run_planned(
 ) except -1:
     cdef Plan plan
     cdef int available = available_threads(scoped_threads())
+    cdef bint in_place
+    if first is not None:
+        # Arrays in runs are not gone through as a whole.
+        in_place = shares_place(call.outputs[0], call.inputs[0], call.inputs[1], saved is None)
+        plan.see(work[0], priced[0], dtype, call[0], in_place)
     if available > 1 and plan.shares(work[0], priced[0], dtype, call[0], available) and find_workers(&plan):
         run_shared(work.kernel[dtype], call, &plan, dtype, first, saved, out)
+    elif plan.tries_alone(work[0], call[0]):
+        with nogil:
+            take_part(work.kernel[dtype], call[0], plan, 0)
     else:
         run_alone(work, call, dtype)
     plan.end()
     return 0
+
+
+cdef inline bint shares_place(const void* out, const void* first, const void* saved, bint alone) noexcept:
+    """Whether results go where an input is; `alone`: there is no saved one."""
+    return out == first or (not alone and out == saved)
 
 
 cdef int run_alone(const Work* work, Call* call, int dtype) except -1:
