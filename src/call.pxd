@@ -125,10 +125,11 @@ cdef extern from "runtime/plan.hpp" namespace "fastact" nogil:
 cdef extern from "runtime/passing.hpp" namespace "fastact" nogil:
     void fix_ways "fastact::choices.fixed.store" (int) noexcept
     cppclass Choice:
-        int chosen() noexcept
-        int ended() noexcept
-        float loss(int) noexcept
-    Choice& choice_of "fastact::choices.of" (const Work&, const Work&, int, bint) noexcept
+        int chosen() const
+        float loss(int) const
+    const Choice* known_choice "fastact::choices.known" (const Work&, int, bint) noexcept
+    int trials "fastact::Choice::trials"
+    int most_ways, ways_in_place
 
 cdef extern from "runtime/checked.hpp" namespace "fastact" nogil:
     cppclass CheckedParameters "fastact::Checked<3>":

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 
 from .. import _dispatch
+from . import passing
 from .threads import get_num_threads
 
 LEVELS = {"v1": 1, "v3": 3, "v4": 4}
@@ -66,7 +67,7 @@ def config() -> dict[str, object]:
     Returns
     -------
     dict
-        Keys ``version``, ``level``, ``levels``, ``threads``, ``compiler``, ``openmp``, ``numpy``
+        Keys ``version``, ``level``, ``levels``, ``threads``, ``large``, ``compiler``, ``openmp``, ``numpy``
         and ``python``.
     """
     compiler, openmp, whose = _dispatch.build()
@@ -75,6 +76,7 @@ def config() -> dict[str, object]:
         "level": level,
         "levels": available_levels(),
         "threads": get_num_threads(),
+        "large": passing.fixed or "measured",
         "compiler": compiler,
         "openmp": f"OpenMP {openmp} on {whose} threads" if openmp else "none (one thread)",
         "numpy": np.__version__,

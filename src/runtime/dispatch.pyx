@@ -2,13 +2,13 @@
 
 cimport numpy as cnp
 from call cimport (
-    Added, Axis, Call, CheckedParameters, Entry, FASTACT_API, Function, Functions, Kernel, Numbers, Passing, Plan,
-    Processors, Runs, Segment, Table, Work, add_ranges, any_scaled, available_threads, chained_rows,
-    channel_range, copy_all, elements_in_runs, fastact_api, fastact_entry, fix_ways, kept_moments, longest_half_row, move_centres,
-    one_thread_will_do, outputs_in_runs, own_threads, positions_of, range_of, rows_at_once, rows_of_bundle,
-    rows_side_by_side, samples_of, segment, set_centres, set_distances, set_forms, set_gradients, set_judged,
-    set_process_threads as store_process_threads, set_running_forms, settle_in, sums_of, take_part,
-    take_samples, takes_whole_channels, total_of, workers,
+    Added, Axis, Call, CheckedParameters, Choice, Entry, FASTACT_API, Function, Functions, Kernel, Numbers, Passing,
+    Plan, Processors, Runs, Segment, Table, Work, add_ranges, any_scaled, available_threads, chained_rows,
+    channel_range, copy_all, elements_in_runs, fastact_api, fastact_entry, fix_ways, kept_moments, known_choice,
+    longest_half_row, most_ways, move_centres, one_thread_will_do, outputs_in_runs, own_threads, positions_of,
+    range_of, rows_at_once, rows_of_bundle, rows_side_by_side, samples_of, segment, set_centres, set_distances,
+    set_forms, set_gradients, set_judged, set_process_threads as store_process_threads, set_running_forms,
+    settle_in, sums_of, take_part, take_samples, takes_whole_channels, total_of, trials, ways_in_place, workers,
 )
 from cpython.contextvars cimport get_value
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
@@ -41,6 +41,8 @@ KEPT_MOMENTS = kept_moments
 """So many numbers are known of a channel: mean, rstd, variance, and what the mean lost."""
 WEIGHT_SPAN = segment
 """A parameter's gradient is summed over ranges of so many elements."""
+TRIALS = trials
+"""Large calls of a kernel, after which it is known how it goes through them."""
 cdef const Table* table = NULL
 cdef enum:
     MOST_RANGES = 64
@@ -89,8 +91,23 @@ def judge_threads(bint judge):
 
 
 def fix_passing(int way):
-    """How arrays beyond the caches are gone through: 1 asks for lines ahead, 2 streams, 3 both, 0 neither; -1: measured."""
+    """How arrays beyond the caches are gone through: 1 asks ahead, 2 streams, 3 both, 0 neither; -1: as measured."""
     fix_ways(way)
+
+
+def passing_of(str name, str direction, int dtype, bint in_place):
+    """What was found of a kernel: its way, -1 while it is tried, and each way's time beside the best; None at first."""
+    cdef const Entry* entry = table.named(name.encode())
+    cdef const Work* work = &entry.forward
+    if direction != "forward":
+        work = &entry.backward_x if direction == "x" else &entry.backward_y
+    cdef const Choice* choice = known_choice(work[0], dtype, in_place)
+    if choice == NULL:
+        return None
+    return {
+        "way": choice.chosen(),
+        "loss": [choice.loss(way) for way in range(ways_in_place if in_place else most_ways)],
+    }
 
 
 def know_processors(processors, bint followed):

@@ -63,6 +63,12 @@ class Choices {
         const std::lock_guard held(lock);
         return choices[{&work, &priced, dtype, in_place}];
     }
+    // Null where there was no trial.
+    const Choice* known(const Work& work, int dtype, bool in_place) {
+        const std::lock_guard held(lock);
+        const auto found = choices.find({&work, &work, dtype, in_place});
+        return found == choices.end() ? nullptr : &found->second;
+    }
     // Every choice is that way, -1 for what is measured.
     std::atomic<int> fixed{-1};
 
