@@ -11,7 +11,7 @@ WAYS = ("plain", "ahead", "streamed", "ahead+streamed")
 
 
 def fix(way: str | None) -> None:
-    """Go through all large arrays in one way, or (None) in what is measured to be the best for each kernel."""
+    """Go through all large arrays in one way, or (None) in that which is found to be best for each kernel."""
     global fixed
     _dispatch.fix_passing(-1 if way is None else WAYS.index(way))
     fixed = way
