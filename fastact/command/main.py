@@ -62,6 +62,11 @@ COMMANDS = {
             "bench --passes --quick",
         ),
     ),
+    "tune": Command(
+        "tune",
+        "measure how to go through large arrays",
+        ("tune", "tune --activation relu,gelu --threads 1 --json tune.json"),
+    ),
     "accuracy": Command(
         "accuracy_report",
         "measure the largest errors, in ULP",
