@@ -1,4 +1,4 @@
-"""How arrays beyond the caches are gone through: each way in turns, and which one the trials of this process chose."""
+"""How arrays beyond the caches are gone through: each way in turns, and which one a process chose."""
 
 from __future__ import annotations
 
