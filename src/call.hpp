@@ -47,7 +47,7 @@ struct Passing {
     bool asks, streams;
 };
 // Smaller arrays (in bytes) come from a cache, where both cost more than they give.
-inline constexpr Size cached = 1 << 23;
+inline constexpr Size cached = 1 << 21;
 
 struct Call;
 

@@ -126,10 +126,10 @@ cdef extern from "runtime/passing.hpp" namespace "fastact" nogil:
     void fix_ways "fastact::choices.fixed.store" (int) noexcept
     cppclass Choice:
         int chosen() const
+        int ways() const
         float loss(int) const
-    const Choice* known_choice "fastact::choices.known" (const Work&, int, bint) noexcept
+    const Choice* known_choice "fastact::choices.known" (const Work&, int, Py_ssize_t, int) noexcept
     int trials "fastact::Choice::trials"
-    int most_ways, ways_in_place
 
 cdef extern from "runtime/checked.hpp" namespace "fastact" nogil:
     cppclass CheckedParameters "fastact::Checked<3>":

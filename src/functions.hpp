@@ -24,9 +24,17 @@ template <Kernel kernel> void run_all(const Call& call, Size units) {
 
 // -- Forms: the arguments of a function, and what they mean --------------------------------------
 
-template <Kernel kernel>
-void on_elements(const void* first, const void* saved, void* out, Size size, const double* parameters) {
-    run_all<kernel>({parameters, {first, saved}, {out}, {1, 1, size}, {0, 1}, size, 0, nullptr, 0}, size);
+// Nothing is tried here: arrays of 16 MB on are asked for ahead and streamed, which more processors gain by than not.
+inline Passing untried(Size bytes) {
+    const bool large = bytes >= 8 * cached;
+    return {large, large};
+}
+
+template <Kernel kernel, class T>
+void on_elements(const T* first, const T* saved, T* out, Size size, const double* parameters) {
+    run_all<kernel>({parameters, {first, saved}, {out}, {1, 1, size}, {0, 1}, size, 0, nullptr, 0, nullptr, nullptr,
+                     nullptr, untried(size * Size(sizeof(T)))},
+                    size);
 }
 
 template <class Parameters> struct Elements;
@@ -34,7 +42,7 @@ template <int... parameter> struct Elements<std::integer_sequence<int, parameter
     template <Kernel kernel, class T>
     static void call(const T* x, T* out, Size size, Number<parameter>... numbers) noexcept {
         const double parameters[] = {numbers..., 0};
-        on_elements<kernel>(x, nullptr, out, size, parameters);
+        on_elements<kernel, T>(x, nullptr, out, size, parameters);
     }
 };
 
@@ -43,7 +51,7 @@ template <int... parameter> struct ElementsBackward<std::integer_sequence<int, p
     template <Kernel kernel, class T>
     static void call(const T* dy, const T* saved, T* out, Size size, Number<parameter>... numbers) noexcept {
         const double parameters[] = {numbers..., 0};
-        on_elements<kernel>(dy, saved, out, size, parameters);
+        on_elements<kernel, T>(dy, saved, out, size, parameters);
     }
 };
 
@@ -52,7 +60,7 @@ template <int... parameter> struct OneNumber<std::integer_sequence<int, paramete
     template <Kernel kernel, std::floating_point T> static T call(T x, Number<parameter>... numbers) noexcept {
         const double parameters[] = {numbers..., 0};
         T y;
-        on_elements<kernel>(&x, nullptr, &y, 1, parameters);
+        on_elements<kernel, T>(&x, nullptr, &y, 1, parameters);
         return y;
     }
 };
@@ -61,7 +69,7 @@ template <int... parameter> struct OneNumber<std::integer_sequence<int, paramete
 struct OneNumberBound {
     template <Kernel kernel, std::floating_point T> static T call(T x, const void* parameters) noexcept {
         T y;
-        on_elements<kernel>(&x, nullptr, &y, 1, static_cast<const double*>(parameters));
+        on_elements<kernel, T>(&x, nullptr, &y, 1, static_cast<const double*>(parameters));
         return y;
     }
 };

@@ -9,6 +9,9 @@ from .. import _dispatch
 WAYS = ("plain", "ahead", "streamed", "ahead+streamed")
 """By number: whether lines of inputs are asked for ahead, and whether results go past the caches."""
 
+IN_PLACE, WRITTEN, UNTOUCHED = range(3)
+"""Where results go: where an input is, to memory that was written before, to memory that never was."""
+
 
 def fix(way: str | None) -> None:
     """Go through all large arrays in one way, or (None) in that which is found to be best for each kernel."""

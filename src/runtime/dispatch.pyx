@@ -5,10 +5,10 @@ from call cimport (
     Added, Axis, Call, CheckedParameters, Choice, Entry, FASTACT_API, Function, Functions, Kernel, Numbers, Passing,
     Plan, Processors, Runs, Segment, Table, Work, add_ranges, any_scaled, available_threads, chained_rows,
     channel_range, copy_all, elements_in_runs, fastact_api, fastact_entry, fix_ways, kept_moments, known_choice,
-    longest_half_row, most_ways, move_centres, one_thread_will_do, outputs_in_runs, own_threads, positions_of,
+    longest_half_row, move_centres, one_thread_will_do, outputs_in_runs, own_threads, positions_of,
     range_of, rows_at_once, rows_of_bundle, rows_side_by_side, samples_of, segment, set_centres, set_distances,
     set_forms, set_gradients, set_judged, set_process_threads as store_process_threads, set_running_forms,
-    settle_in, sums_of, take_part, take_samples, takes_whole_channels, total_of, trials, ways_in_place, workers,
+    settle_in, sums_of, take_part, take_samples, takes_whole_channels, total_of, trials, workers,
 )
 from cpython.contextvars cimport get_value
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
@@ -95,19 +95,18 @@ def fix_passing(int way):
     fix_ways(way)
 
 
-def passing_of(str name, str direction, int dtype, bint in_place):
-    """What was found of a kernel: its way, -1 while it is tried, and each way's time beside the best; None at first."""
+def passing_of(str name, str direction, int dtype, Py_ssize_t size, int result):
+    """What was found of a kernel for arrays of so many bytes, whose results go in place (0), to memory that was written
+    before (1) or that was not (2): its way, -1 while it is tried, and each way's time beside the best; None at first.
+    """
     cdef const Entry* entry = table.named(name.encode())
     cdef const Work* work = &entry.forward
     if direction != "forward":
         work = &entry.backward_x if direction == "x" else &entry.backward_y
-    cdef const Choice* choice = known_choice(work[0], dtype, in_place)
+    cdef const Choice* choice = known_choice(work[0], dtype, size, result)
     if choice == NULL:
         return None
-    return {
-        "way": choice.chosen(),
-        "loss": [choice.loss(way) for way in range(ways_in_place if in_place else most_ways)],
-    }
+    return {"way": choice.chosen(), "loss": [choice.loss(way) for way in range(choice.ways())]}
 
 
 def know_processors(processors, bint followed):

@@ -140,13 +140,15 @@ class Plan {
     // Where threads share a row in stages there is no trial.
     void see(const Work& work, const Work& priced, int dtype, Call& call, bool in_place) {
         call.passing = {};
-        if (call.size * (dtype == 0 ? 4 : dtype == 1 ? 8 : 2) <= cached) return;
+        const Size bytes = call.size * (dtype == 0 ? 4 : dtype == 1 ? 8 : 2);
+        if (bytes <= cached) return;
+        const Situation situation = Situation::of(bytes, call.out[0], in_place);
         const int fixed = choices.fixed.load(std::memory_order_relaxed);
-        Choice* const choice = fixed < 0 ? &choices.of(work, priced, dtype, in_place) : nullptr;
+        Choice* const choice = fixed < 0 ? &choices.of(work, priced, dtype, situation) : nullptr;
         const int known = choice ? choice->chosen() : fixed;
         if (known >= 0) {
             call.passing = way(known);
-        } else if (ways = in_place ? ways_in_place : most_ways; work.count(call) >= ways * trial_pieces) {
+        } else if (ways = situation.ways(); work.count(call) >= ways * trial_pieces) {
             trial = choice;
             for (auto& time : fastest) time.store(std::numeric_limits<float>::max(), std::memory_order_relaxed);
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import fastact as fa
 from fastact import _dispatch
 from fastact.core import passing
 
-LARGE = 9 << 20
-"""Bytes: more than what is taken to lie in a cache."""
+LARGE = 17 << 20
+"""Bytes: so much that results may be streamed."""
+MIDDLE = 5 << 20
+"""Bytes: more than the cache of a core holds, and less than what is streamed."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +27,13 @@ def measured_again():
     passing.fix(None)
 
 
-def _size(dtype) -> int:
+def _size(dtype, large: int = LARGE) -> int:
     # No whole number of blocks or of lines.
-    return LARGE // np.dtype(dtype).itemsize + 37
+    return large // np.dtype(dtype).itemsize + 37
+
+
+def _found(name: str, x: np.ndarray, result: int):
+    return _dispatch.passing_of(name, "forward", 0, x.nbytes, result)
 
 
 @pytest.mark.parametrize("case", SAME_SHAPE, ids=str)
@@ -48,13 +55,14 @@ def test_every_way_gives_the_same_bits(case, dtype):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_first_large_calls_are_a_trial_and_say_what_is_best(threads):
     x = np.linspace(-4, 4, _size(np.float32), dtype=np.float32)
-    out = np.empty_like(x)
+    out = np.zeros_like(x) + 1
     expected = fa.softsign(x)
     with fa.num_threads(threads):
         for _ in range(_dispatch.TRIALS):
             assert same_bits(fa.softsign(x, out=out), expected)
-    choice = _dispatch.passing_of("softsign", "forward", 0, False)
+    choice = _found("softsign", x, passing.WRITTEN)
     assert choice["way"] in range(len(passing.WAYS))
+    assert len(choice["loss"]) == len(passing.WAYS)
     assert min(choice["loss"]) >= 1
     assert choice["loss"][choice["way"]] <= min(choice["loss"]) / 0.97
 
@@ -63,14 +71,39 @@ def test_nothing_is_streamed_in_place():
     x = np.linspace(-4, 4, _size(np.float32), dtype=np.float32)
     for _ in range(_dispatch.TRIALS):
         fa.hardswish(x, out=x)
-    assert len(_dispatch.passing_of("hardswish", "forward", 0, True)["loss"]) == 2
+    assert len(_found("hardswish", x, passing.IN_PLACE)["loss"]) == 2
+
+
+def test_nothing_is_streamed_that_a_cache_keeps_for_the_next_step():
+    x = np.linspace(-4, 4, _size(np.float32, MIDDLE), dtype=np.float32)
+    out = np.zeros_like(x) + 1
+    for _ in range(_dispatch.TRIALS):
+        fa.relu6(x, out=out)
+    assert len(_found("relu6", x, passing.WRITTEN)["loss"]) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says whether memory was touched")
+def test_nothing_is_streamed_to_memory_that_the_system_clears_first():
+    x = np.linspace(-4, 4, _size(np.float32), dtype=np.float32)
+    for _ in range(_dispatch.TRIALS):
+        fa.hardtanh(x, out=np.frombuffer(mmap.mmap(-1, x.nbytes), np.float32))
+    assert len(_found("hardtanh", x, passing.UNTOUCHED)["loss"]) == 2
+    assert _found("hardtanh", x, passing.WRITTEN) is None
+
+
+def test_sizes_have_choices_of_their_own():
+    for large in (MIDDLE, LARGE):
+        x = np.linspace(-4, 4, _size(np.float32, large), dtype=np.float32)
+        assert _found("tanhshrink", x, passing.IN_PLACE) is None
+        fa.tanhshrink(x, out=x)
+        assert _found("tanhshrink", x, passing.IN_PLACE)["way"] == -1
 
 
 def test_small_arrays_are_no_trial():
-    x = np.ones(1 << 20, np.float32)
+    x = np.ones(1 << 19, np.float32)
     for _ in range(5):
-        fa.dish(x)
-    assert _dispatch.passing_of("dish", "forward", 0, False) is None
+        fa.dish(x, out=x)
+    assert _found("dish", x, passing.IN_PLACE) is None
 
 
 def _started(value: str) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ import fastact as fa
 from fastact import catalog
 from fastact.command import accuracy_report, arguments, bench
 from fastact.command import main as cli
+from fastact.core import passing
 from fastact.measure import clock, machine, speed, work
 from fastact.measure.formulas import tree
 
@@ -153,6 +154,33 @@ def test_options_choose_what_is_measured(tmp_path, capsys):
     assert {m["size"] for m in measured} == {2048}
     assert {m["threads"] for m in measured} == {1, 2}
     assert "2 threads: " in capsys.readouterr().out
+
+
+def test_tune_shows_every_way_and_the_choice(tmp_path, capsys):
+    file = tmp_path / "tuned.json"
+    assert (
+        cli.main(
+            ["tune", "relu", "--dtype", "float32", "--size", "8M", "--threads", "1", "--json", str(file)]
+        )
+        == 0
+    )
+    measured = json.loads(file.read_text())["measurements"]
+    assert {(m["direction"], m["in_place"]) for m in measured} >= {("forward", True), ("forward", False)}
+    for m in measured:
+        assert list(m["nanoseconds"]) == list(passing.WAYS[: 2 if m["in_place"] else 4])
+        assert m["chosen"] in m["nanoseconds"]
+    shown = capsys.readouterr().out
+    assert all(way in shown for way in passing.WAYS)
+    assert "*" in shown
+    assert passing.fixed is None, "as it was before"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--size", "0"), ("--dtype", "int8"), ("--threads", "0"), ("--json", "missing/file.json")],
+)
+def test_tune_refuses_what_it_cannot_measure(capsys, option, value):
+    assert value in one_line_error(capsys, "tune", "relu", option, value)
 
 
 @pytest.mark.parametrize(("load", "said"), [(3.25, True), (0.1, False)])

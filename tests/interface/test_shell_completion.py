@@ -31,6 +31,7 @@ def test_a_script_for_each_shell(capsys, shell):
         (["fastact", "bench", "layer"], {"layer_norm", "layer_norm+residual"}),
         (["fastact", "bench", "--activation", "gelu"], {"gelu", "gelu_tanh", "gelu+bias"}),
         (["fastact", "accuracy", "lstm"], {"lstm_cell"}),
+        (["fastact", "tune", "hards"], {"hardsigmoid", "hardswish", "hardshrink"}),
         (["fastact", "gallery", "--activation", "lstm"], set()),
         (["fastact", "list", "--monotonic", ""], {"yes", "no"}),
         (["fastact", "list", "--smoothness", "C"], {"C0", "C1", "Cinf"}),
