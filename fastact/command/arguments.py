@@ -40,10 +40,11 @@ def add_activations(parser: argparse.ArgumentParser) -> None:
 
 def add_names(parser: argparse.ArgumentParser, passes: Iterable[str]) -> None:
     """What chooses activations and these passes: names, or the option that is also for activations alone."""
-    read = list_of(one_of([*fa.activations, *passes], "'fastact list' and 'fastact list --passes' show all"))
+    lists = "'fastact list' and 'fastact list --passes' show all" if passes else "'fastact list' shows all"
+    read = list_of(one_of([*fa.activations, *passes], lists))
     parser.add_argument(
         "activation", type=read, nargs="*", action=Joined, default=(), metavar="NAME",
-        help="only these activations and passes; 'fastact list' and 'fastact list --passes' show all",
+        help=f"only these activations{' and passes' if passes else ''}; {lists}",
     )  # fmt: skip
     parser.add_argument(
         "--activation", type=read, nargs="+", action=Joined, default=(), metavar="NAME[,NAME]",

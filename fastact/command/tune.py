@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "go past the caches, with both; and show which one the first large calls of a kernel choose. Nothing "
         f"has to be tuned: every process chooses anew. FASTACT_LARGE fixes a way ({', '.join(ways.WAYS)})."
     )
-    read.add_activations(parser)
+    read.add_names(parser, ())
     parser.add_argument(
         "--dtype", type=read.list_of(read.dtype), metavar="DTYPE[,DTYPE]", default=work.DTYPES,
         help=f"default: {','.join(work.DTYPES)}",
