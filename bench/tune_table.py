@@ -37,8 +37,8 @@ def table(record: dict[str, Any]) -> str:
     largest = max(m["size"] for m in cells)
     shares = [kept(m) for m in cells]
     lines = [
-        f"Measured on {record['machine']} at level {record['level']}, G elements/s, medians in turns; bold is "
-        f"what the first large calls chose: within 3 % of the best way in {sum(s >= FASTEST for s in shares)} "
+        f"Measured on {record['machine']} at level {record['level']}, G elements/s, medians in turns; bold "
+        f"is what the first large calls chose: within 3 % of the best in {sum(s >= FASTEST for s in shares)} "
         f"of {len(cells)} cells, {geometric_mean(shares):.2f} of its speed in the geometric mean. Of "
         f"{size_text(largest)} elements:",
         "",
