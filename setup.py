@@ -18,12 +18,15 @@ import headers
 import source_catalog
 import stubs
 
+# For processors before 2013: a seventh fewer bytes, for which softmax and losses take up to a tenth longer.
+SMALLER = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
+
 # One module per CPU level, all from the same source; FASTACT_CPU and the
 # processor decide at import which one is loaded. The preferred width is spelled
 # out because gcc takes 256 bits for a generic x86-64-v4.
 if platform.machine().lower() in {"x86_64", "amd64"}:
     LEVELS = {
-        "v1": ["-march=x86-64"],
+        "v1": ["-march=x86-64", *SMALLER],
         "v3": ["-march=x86-64-v3"],
         "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     }
@@ -74,7 +77,7 @@ def extension(module: str, sources: list[str], flags: list[str]) -> Extension:
         include_dirs=["src", "fastact/include", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=COMPILE + flags,
-        extra_link_args=LINK,
+        extra_link_args=[*LINK],
     )
 
 
@@ -124,7 +127,7 @@ class BuildExtensions(build_ext):
 rows = source_catalog.catalog_of()
 source_catalog.write({**headers.texts(rows), **stubs.texts(rows)})
 
-# They are built in this order, so many at once as there are processors: the short one last fills what is left.
+# They are built in this order, as many at once as there are processors: the shortest fills what is left.
 MODULES = cythonize(
     [
         *(
