@@ -18,12 +18,15 @@ import headers
 import source_catalog
 import stubs
 
+# For processors before 2013: a seventh fewer bytes, for which softmax and losses take up to a tenth longer.
+SMALLER = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
+
 # One module per CPU level, all from the same source; FASTACT_CPU and the
 # processor decide at import which one is loaded. The preferred width is spelled
 # out because gcc takes 256 bits for a generic x86-64-v4.
 if platform.machine().lower() in {"x86_64", "amd64"}:
     LEVELS = {
-        "v1": ["-march=x86-64"],
+        "v1": ["-march=x86-64", *SMALLER],
         "v3": ["-march=x86-64-v3"],
         "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     }
@@ -48,6 +51,9 @@ COMPILE = [
     "-g0",
 ]
 
+# Names of static functions are a tenth of a module, and nothing at run time reads them.
+LINK = ["-Wl,-s"] if sys.platform == "linux" else []
+
 # A change in any of them builds every module again.
 SOURCES = sorted(path.as_posix() for path in Path("src").rglob("*") if path.is_file())
 SOURCES.append("fastact/include/fastact_api.h")
@@ -71,6 +77,7 @@ def extension(module: str, sources: list[str], flags: list[str]) -> Extension:
         include_dirs=["src", "fastact/include", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=COMPILE + flags,
+        extra_link_args=[*LINK],
     )
 
 
@@ -120,13 +127,14 @@ class BuildExtensions(build_ext):
 rows = source_catalog.catalog_of()
 source_catalog.write({**headers.texts(rows), **stubs.texts(rows)})
 
+# They are built in this order, as many at once as there are processors: the shortest fills what is left.
 MODULES = cythonize(
     [
-        extension("_dispatch", ["runtime/dispatch.pyx", "runtime/team.cpp"], []),
         *(
             extension(f"_kernels_{level}", [f"levels/kernels_{level}.pyx"], flags)
             for level, flags in LEVELS.items()
         ),
+        extension("_dispatch", ["runtime/dispatch.pyx", "runtime/team.cpp"], []),
     ],
     build_dir="build/cython",
     compiler_directives=DIRECTIVES,
