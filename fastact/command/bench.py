@@ -63,8 +63,8 @@ def _add_peer_arguments(parser: argparse.ArgumentParser) -> None:
         "--peers", type=read.list_of(read.one_of(libraries.PEERS)), nargs="?", const=libraries.PEERS,
         metavar="NAME[,NAME]", help="compare with these libraries instead, in place and out, each in its "
         f"own process (default: {peer_names}; {len(turns.CHOSEN)} activations, sizes {chosen}, on all "
-        f"threads, at levels v4 and v3 where there are both, within {turns.WITHIN / 60:g} minutes; with --quick "
-        f"{quick})",
+        f"threads, at levels v4 and v3 where there are both, within {turns.WITHIN / 60:g} minutes; with "
+        f"--quick {quick})",
     )  # fmt: skip
     parser.add_argument(
         "--full", action="store_true",
