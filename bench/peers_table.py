@@ -1,6 +1,6 @@
 """Write the tables of docs/benchmarks.md from what runs beside other libraries recorded.
 
-fastact bench --peers --json peers.json && python bench/peers_table.py peers.json
+fastact bench --peers --full --json peers.json && python bench/peers_table.py peers.json
 fastact bench --passes --peers --json passes.json && python bench/peers_table.py passes.json
 """
 
@@ -22,7 +22,9 @@ Measured = dict[str, Any]
 
 def table(record: dict[str, Any]) -> str:
     """Markdown: how it was measured, the means, the cells behind a peer, then all cells."""
-    measured = [m for m in record["measurements"] if m["speedup"]]
+    # Of a run at two levels, those at the processor's own.
+    levels = ("", record["level"])
+    measured = [m for m in record["measurements"] if m["speedup"] and m.get("level", "") in levels]
     return "\n".join(
         [_conditions(record), "", *_means(measured), "", *_behind(measured), "", *_rows(measured)]
     )

@@ -133,6 +133,13 @@ def new_file(word: str) -> Path:
     return path
 
 
+def folder(word: str) -> Path:
+    path = Path(word)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{word!r}: allowed is a directory that exists")
+    return path
+
+
 def new_file_ending(endings: Sequence[str]) -> Callable[[str], Path]:
     def read(word: str) -> Path:
         path = new_file(word)

@@ -56,12 +56,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_peer_arguments(parser: argparse.ArgumentParser) -> None:
     peer_names = ",".join(libraries.PEERS)
-    sizes, quick = (",".join(map(read.size_text, s)) for s in (turns.SIZES, turns.QUICK_SIZES))
+    chosen, quick, sizes = (
+        ",".join(map(read.size_text, s)) for s in (turns.CHOSEN_SIZES, turns.QUICK_SIZES, turns.SIZES)
+    )
     parser.add_argument(
         "--peers", type=read.list_of(read.one_of(libraries.PEERS)), nargs="?", const=libraries.PEERS,
         metavar="NAME[,NAME]", help="compare with these libraries instead, in place and out, each in its "
-        f"own process (default: {peer_names}; sizes {sizes}, with --quick {quick} on all threads)",
+        f"own process (default: {peer_names}; {len(turns.CHOSEN)} activations, sizes {chosen}, on all "
+        f"threads, at levels v4 and v3 where there are both, within {turns.WITHIN / 60:g} minutes; with "
+        f"--quick {quick})",
     )  # fmt: skip
+    parser.add_argument(
+        "--full", action="store_true",
+        help=f"with --peers: all activations, sizes {sizes}, one thread too: hours",
+    )  # fmt: skip
+    parser.add_argument(
+        "--record",
+        type=read.folder,
+        metavar="FOLDER",
+        help="with --peers: write what was measured there, to a file named by processor and day",
+    )
     parser.add_argument(
         "--plot", type=read.new_file_ending(peers_picture.ENDINGS), metavar="FILE",
         help=f"with --peers: draw a picture per dtype, its name before {' or '.join(peers_picture.ENDINGS)}",
@@ -83,8 +97,9 @@ def run(arguments: argparse.Namespace) -> int:
         for option in ("peers", "plot", "threads"):
             if getattr(arguments, option):
                 arguments.refuse(f"argument --{option}: not allowed with --busy")
-    if arguments.plot and not arguments.peers:
-        arguments.refuse("argument --plot: allowed with --peers only")
+    for option in ("plot", "full", "record"):
+        if getattr(arguments, option) and not arguments.peers:
+            arguments.refuse(f"argument --{option}: allowed with --peers only")
     if arguments.passes:
         arguments.activation = [*arguments.activation, *FORMS]
     # Each imports rich, which may be missing.

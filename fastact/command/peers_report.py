@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import datetime
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from time import perf_counter
 from typing import Any
 
 import fastact as fa
@@ -29,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     busy = machine.busy_note()
     dtypes = arguments.dtype or work.DTYPES
     planned = turns.Run.chosen(
-        arguments.activation, dtypes, arguments.size, arguments.threads, quick=arguments.quick
+        arguments.activation, dtypes, arguments.size, arguments.threads, arguments.quick, arguments.full
     )
     measured: list[Measurement] = []
     with ending.until_interrupted() as watch:
@@ -42,11 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
         if busy:
             screen.note(busy)
         if watch.interrupted:
-            screen.line(ending.partial_line(len(measured), len(list(planned.steps()))), "bold")
+            screen.line(ending.partial_line(len(measured), _figures(planned)), "bold")
+        elif len(measured) < _figures(planned):
+            left = _figures(planned) - len(measured)
+            screen.note(f"{left} cells were not begun within {planned.within:g} seconds.")
     finally:
-        with ending.writing(arguments.json):
+        today = datetime.date.today().isoformat()
+        file = arguments.json or (arguments.record and arguments.record / file_name(name, today))
+        with ending.writing(file):
             about = {"machine": name, **fa.config(), "peers": turns.versions(arguments.peers)}
-            record.write(arguments.json, measured, watch.interrupted, **about, limits=limits)
+            about |= {"date": today, "commit": machine.commit(), "limits": limits}
+            record.write(file, measured, watch.interrupted, **about)
     if arguments.plot and not watch.interrupted:
         with ending.writing(arguments.plot):
             for path in peers_picture.draw(measured, limits, name, arguments.plot):
@@ -56,17 +65,30 @@ def run(arguments: argparse.Namespace) -> int:
 
 def with_progress(run: turns.Run, names: Sequence[str], measured: list[Measurement]) -> None:
     """Measure a run, each cell into the list as soon as it is; the bar counts about the time it takes."""
-    steps = list(run.steps())
+    steps, levels = list(run.steps()), run.levels or [""]
+    begin = perf_counter()
     try:
-        with (
-            progress(sum(_weight(cell) for cell, _ in steps)) as advance,
-            turns.compared(names, run.seconds, run.rounds) as comparison,
-        ):
-            for cell, threads in steps:
-                measured.append(comparison.measure(cell, threads))
-                advance(f"{measured[-1]} {size_text(cell.size)}", _weight(cell))
+        with progress(len(levels) * sum(_weight(cell) for cell, _ in steps)) as advance:
+            for number, level in enumerate(levels, 1):
+                # Each level has its share of the time.
+                ends = None if run.within is None else begin + run.within * number / len(levels)
+                with turns.compared(names, run.seconds, run.rounds, level) as comparison:
+                    for cell, threads in steps:
+                        if ends is None or perf_counter() < ends:
+                            measured.append(comparison.measure(cell, threads))
+                        advance(f"{level} {cell.row.name} {size_text(cell.size)}", _weight(cell))
     except WorkerEnded as error:
         raise ending.Failure(str(error)) from error
+
+
+def _figures(run: turns.Run) -> int:
+    return len(run.cells) * len(run.threads) * max(1, len(run.levels))
+
+
+def file_name(processor: str, date: str) -> str:
+    """One for each machine and day."""
+    words = re.sub(r"\((?:R|TM)\)", "", processor, flags=re.IGNORECASE)
+    return f"{'-'.join(re.findall('[a-z0-9]+', words.lower()))}-{date}.json"
 
 
 def _weight(cell: Cell) -> int:
@@ -82,10 +104,11 @@ def show(screen: Screen, measured: Sequence[Measurement], processor: str, detail
     if not details and len(measured) > FEW:
         screen.note("--details prints each cell, --json FILE keeps them.")
         return
-    for threads, dtype in dict.fromkeys((m.threads, m.dtype) for m in measured):
+    for kind in dict.fromkeys((m.level, m.dtype, m.threads) for m in measured):
+        level, dtype, threads = kind
         screen.line()
-        screen.title(f"{dtype}, {threads_text(threads)}")
-        screen.table(_table([m for m in measured if (m.threads, m.dtype) == (threads, dtype)]))
+        screen.title(f"{dtype}, {threads_text(threads)}, level {level}")
+        screen.table(_table([m for m in measured if (m.level, m.dtype, m.threads) == kind]))
     if measured:
         screen.note("× best: how many times as fast as the best peer, and which; ! where a peer disagrees.")
 
@@ -138,5 +161,6 @@ def summary_lines(measured: Sequence[Measurement]) -> list[str]:
     ]
     for m in whole.worst:
         place = f"{m} {size_text(m.size)}, {threads_text(m.threads)}"
+        place += f", {m.level}" if len({other.level for other in measured}) > 1 else ""
         lines.append(f"  {m.speedup[m.best_peer]:.2f} of {m.best_peer}: {place}")
     return lines

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 from pathlib import Path
 
 
@@ -26,6 +28,15 @@ def busy_note() -> str:
         f"Other processes kept {busy:.1f} processors busy when this began: figures suffer, "
         "those of several threads most (each call waits for its slowest thread)."
     )
+
+
+def commit() -> str:
+    """What was checked out where this runs from a clone, marked where that was changed; else nothing."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists() or not shutil.which("git"):
+        return ""
+    asked = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def threads_text(count: int) -> str:

@@ -6,8 +6,9 @@ each other. A process ends when its pipe does, so none outlives the one that com
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -55,14 +56,31 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def _with_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """What starts here has these in its environment: it reads them as it imports."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 class Worker:
     """The process of what `make` makes of the arguments, seen from the one that compares."""
 
-    def __init__(self, name: str, make: Callable[..., Any], *arguments: Any) -> None:
+    def __init__(
+        self, name: str, make: Callable[..., Any], *arguments: Any, variables: Mapping[str, str] | None = None
+    ) -> None:
         context = get_context("spawn")
         self.name, (self.connection, end) = name, context.Pipe()
         self.process = context.Process(target=serve, args=(make, arguments, end), daemon=True)
-        with _deaf_to_interrupts():
+        with _deaf_to_interrupts(), _with_variables(variables or {}):
             self.process.start()
         end.close()
 

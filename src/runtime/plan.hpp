@@ -232,8 +232,9 @@ class Plan {
         threads = int(std::min(units, Size(worth)));
         grain = work.grain;
         const float cuts = std::clamp(one_thread / float(threads) / piece_ns, 1.0f, float(most_pieces));
-        const int wanted = std::max(threads * int(cuts), trial ? ways * trial_pieces : 1);
-        count = int(std::min(units, Size(std::min(wanted, most_shares))));
+        // As many pieces for each thread, so that it begins at the same unit whatever they cost: pages stay near it.
+        const int tried = trial ? (ways * trial_pieces + threads - 1) / threads : 1;
+        count = int(std::min(units, Size(std::min(threads * std::max(int(cuts), tried), most_shares))));
     }
 };
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
@@ -202,7 +202,7 @@ def test_the_summary_counts_and_averages():
 
 
 def test_quick_takes_a_part_of_everything():
-    whole, quick = turns.Run.chosen(), turns.Run.chosen(quick=True)
+    whole, quick = turns.Run.chosen(full=True), turns.Run.chosen(quick=True)
     assert len(quick.cells) < len(whole.cells)
     assert all(cell in whole.cells for cell in quick.cells)
     assert {cell.row.name for cell in quick.cells} == {*fa.activations} - {"identity"}
@@ -210,6 +210,49 @@ def test_quick_takes_a_part_of_everything():
     chosen = turns.Run.chosen(["tanh"], ["float64"], [32], [3], quick=True)
     assert {(c.row.name, c.dtype, c.size) for c in chosen.cells} == {("tanh", "float64", 32)}
     assert chosen.threads == [3]
+
+
+def test_what_is_chosen_is_a_part_that_ends_in_time():
+    whole, chosen = turns.Run.chosen(full=True), turns.Run.chosen()
+    assert len(chosen.cells) < len(whole.cells)
+    assert all(cell in turns.cells(sizes=turns.CHOSEN_SIZES) for cell in chosen.cells)
+    assert chosen.within == turns.WITHIN <= 600
+    assert whole.within is None
+    assert turns.Run.chosen(["tanh"]).within is None, "what is named is measured"
+
+
+def test_no_cell_is_begun_after_the_end_and_each_level_has_its_processes(monkeypatch):
+    run = turns.Run(turns.cells(["relu"], ["float32"], [16]), [1], 0.0, 1, None, ["v1", fa.config()["level"]])
+    found: list[Measurement] = []
+    peers_report.with_progress(run, ["numpy"], found)
+    assert [m.level for m in found] == [level for level in run.levels for _ in run.cells]
+    found.clear()
+    peers_report.with_progress(replace(run, within=0.0), ["numpy"], found)
+    assert not found
+
+
+def test_calls_in_place_see_values_of_both_signs_each_time():
+    """torch's elu skips the exponential where a whole vector is not negative."""
+    for row in catalog.rows:
+        cell = Cell(row, "forward", "float32", 1024)
+        if row.formula == "x" or not cell.has_place:
+            continue
+        made = work.workload(cell)
+        for _ in range(3):
+            made.restore()
+            for call, copy in zip(made.fastact(), made.copies, strict=True):
+                assert np.array_equal(copy, made.original)
+                assert (copy.reshape(-1, 64).min(axis=1) < 0).all()
+                assert (copy.reshape(-1, 64).max(axis=1) > 0).all()
+                call()
+
+
+def test_a_record_is_named_by_its_processor_and_day(tmp_path):
+    name = peers_report.file_name("Intel(R) Xeon(R) Processor", "2026-11-27")
+    assert name == "intel-xeon-processor-2026-11-27.json"
+    assert cli.main(["bench", "--peers", "numpy", "--quick", *FEW, "--record", str(tmp_path)]) == 0
+    (file,) = tmp_path.iterdir()
+    assert {"date", "commit", "machine", "level"} <= json.loads(file.read_text()).keys()
 
 
 def test_a_process_that_ends_is_named():

@@ -28,6 +28,20 @@ from .session import Session
 SIZES = (2**4, 2**10, 2**14, 2**18, 2**23, 2**25)
 QUICK_SIZES = (2**10, 2**18)
 
+CHOSEN = (
+    "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "gelu_tanh", "mish",
+    "hardswish", "softmax", "log_softmax",
+)  # fmt: skip
+CHOSEN_SIZES = (2**10, 2**18, 2**23)
+"""What stands for everything where nothing is named: one size for each place that an array may lie in."""
+
+WITHIN = 600.0
+"""Seconds after which a run over what was chosen begins no further cell."""
+
+PEERS_AT = {"v3": {"ATEN_CPU_CAPABILITY": "avx2"}}
+"""Variables by which peers keep to a level, as they would on a processor that has no higher one: of these
+torch alone can be told."""
+
 SECONDS, ROUNDS = 0.005, 7
 """What the repetitions of one turn may take, and the turns of each library."""
 QUICK_SECONDS, QUICK_ROUNDS = 0.003, 5
@@ -62,6 +76,10 @@ class Run:
     threads: Sequence[int]
     seconds: float = SECONDS
     rounds: int = ROUNDS
+    within: float | None = None
+    """Seconds that the whole run may take; what is not begun by then is left out."""
+    levels: Sequence[str] = ()
+    """CPU levels, each in processes of its own; where none is named, the one at hand."""
 
     @classmethod
     def chosen(
@@ -71,16 +89,28 @@ class Run:
         sizes: Sequence[int] | None = None,
         threads: Sequence[int] | None = None,
         quick: bool = False,
+        full: bool = False,
     ) -> Run:
-        """A run over what is named; what is not is everything, or with `quick` a part that stands for it."""
+        """A run over what is named; what is not is a part that stands for everything, or with `full` that."""
         everything = sorted({1, fa.get_num_threads()})
         if quick:
             few = cells(activations, dtypes, sizes or QUICK_SIZES)
             return cls(few, threads or everything[-1:], QUICK_SECONDS, QUICK_ROUNDS)
-        return cls(cells(activations, dtypes, sizes or SIZES), threads or everything)
+        if full:
+            whole = cells(activations, dtypes, sizes or SIZES)
+            return cls(whole, threads or everything, levels=levels_at_hand())
+        chosen = cells(activations or CHOSEN, dtypes, sizes or CHOSEN_SIZES)
+        within = None if activations or sizes else WITHIN
+        return cls(chosen, threads or everything[-1:], QUICK_SECONDS, QUICK_ROUNDS, within, levels_at_hand())
 
     def steps(self) -> Iterator[tuple[Cell, int]]:
         return ((cell, threads) for cell in self.cells for threads in self.threads)
+
+
+def levels_at_hand() -> list[str]:
+    """The level in use, and v3 where that is a lower one."""
+    built = fa.config()
+    return [built["level"], *(["v3"] if built["level"] == "v4" and "v3" in built["levels"] else [])]
 
 
 def limits(run: Run) -> list[dict[str, Any]]:
@@ -116,6 +146,7 @@ class Measurement(Measured):
     """Peers whose result is another; they were not timed."""
     absent: dict[str, str] = field(default_factory=dict)
     """Peers that do not have it, and why."""
+    level: str = ""
 
     @property
     def best_peer(self) -> str:
@@ -129,8 +160,10 @@ class Measurement(Measured):
 class Comparison:
     """A run over cells."""
 
-    def __init__(self, workers: Sequence[Worker], seconds: float = SECONDS, rounds: int = ROUNDS) -> None:
-        self.workers, self.seconds, self.rounds = workers, seconds, rounds
+    def __init__(
+        self, workers: Sequence[Worker], seconds: float = SECONDS, rounds: int = ROUNDS, level: str = ""
+    ) -> None:
+        self.workers, self.seconds, self.rounds, self.level = workers, seconds, rounds, level
 
     def measure(self, cell: Cell, threads: int) -> Measurement:
         for worker in self.workers:
@@ -150,6 +183,7 @@ class Comparison:
             speedup={name: speedup(own, times) for name, times in taken.items() if name != "fastact"},
             disagrees={worker.name: why.reason for worker, why in out.items() if why.disagrees},
             absent={worker.name: why.reason for worker, why in out.items() if not why.disagrees},
+            level=self.level,
         )
 
     def _rounds(self, able: Sequence[Worker]) -> dict[str, list[float]]:
@@ -173,12 +207,15 @@ def speedup(own: Sequence[float], other: Sequence[float]) -> float:
 
 
 @contextmanager
-def compared(peers: Sequence[str], seconds: float = SECONDS, rounds: int = ROUNDS) -> Iterator[Comparison]:
-    """A comparison whose processes last for the ``with`` block."""
+def compared(
+    peers: Sequence[str], seconds: float = SECONDS, rounds: int = ROUNDS, level: str = ""
+) -> Iterator[Comparison]:
+    """A comparison whose processes last for the ``with`` block, at a CPU level or the one at hand."""
+    variables = {"FASTACT_CPU": level, **PEERS_AT.get(level, {})} if level else {}
     workers: list[Worker] = []
     try:
-        workers += (Worker(library, Session, library) for library in ("fastact", *peers))
-        yield Comparison(workers, seconds, rounds)
+        workers += (Worker(library, Session, library, variables=variables) for library in ("fastact", *peers))
+        yield Comparison(workers, seconds, rounds, level or fa.config()["level"])
     finally:
         for worker in workers:
             worker.close()
