@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <type_traits>
 
@@ -152,10 +153,12 @@ template <template <class> class Family, class T> class SeenRow {
             Peaks<T, 1> peaks;
             peaks.largest[0] = sums.largest;
             peaks.prepare(op, 1);
+            Total total, ties;
             with_known_nearness<Op>(peaks.near, [&](auto near) {
-                add_terms<near.value>(op, from, Op::keeps_terms ? out + start : nullptr, peaks, &sums.total,
-                                      &sums.ties, Lines<1, Known<1>, Index>{size(start), {}, {}, index});
+                add_terms<near.value>(op, from, Op::keeps_terms ? out + start : nullptr, peaks, &total, &ties,
+                                      Lines<1, Known<1>, Index>{size(start), {}, {}, index});
             });
+            sums.total.add(total), sums.ties.add(ties);
         });
     }
     template <class ResultsOf> void write(Size start, const RowSums<T>& sums, ResultsOf results_of) {
@@ -265,6 +268,21 @@ template <template <class> class Family, class T> Logits<T> logits_of(const Call
     return {Scaling(call.parameters), visible_of(call).mask == added_mask, Family<T>::loses};
 }
 
+// body(unit, visible, inputs) for rows first..last, which begin at `inputs`.
+template <class S, std::size_t N, class Body>
+void each_visible_row(const Call& call, Size length, Size first, Size last, Body body) {
+    const bool asks = asks_for_rows(call.passing, {call.axis.outer, length, 1});
+    VisibleRow visible = visible_row(call, length, first);
+    for (Size unit = first; unit < last; ++unit, visible.advance()) {
+        std::array<const S*, N> inputs;
+        for (std::size_t k = 0; k < N; ++k) {
+            inputs[k] = input<S>(call, int(k)) + unit * length;
+            if (asks) prefetch(inputs[k] + length, visible.seen());
+        }
+        body(unit, visible, inputs);
+    }
+}
+
 // body(row, unit) for rows first..last, brought to it in the computed dtype. Results go to `out`, if there is one.
 template <template <class> class Family, class S, class Body>
 void each_seen_row(const Call& call, Size length, S* out, Size first, Size last, Body body) {
@@ -273,13 +291,9 @@ void each_seen_row(const Call& call, Size length, S* out, Size first, Size last,
     const auto logits = logits_of<Family, T>(call);
     const Staged<S> rows, masks;
     const Scratch<T, segment> room, lost;
-    const bool asks = asks_for_rows(call.passing, {call.axis.outer, length, 1});
-    VisibleRow visible = visible_row(call, length, first);
-    for (Size unit = first; unit < last; ++unit, visible.advance()) {
+    each_visible_row<S, 1>(call, length, first, last, [&](Size unit, const VisibleRow& visible, const auto& inputs) {
         const Size seen = visible.seen();
-        const S* from = input<S>(call, 0) + unit * length;
-        if (asks) prefetch(from + length, seen);
-        const T* x = rows.read(from, seen);
+        const T* x = rows.read(inputs[0], seen);
         S* const to = out ? out + unit * length : nullptr;
         SeenRow<Family, T> row(family, logits, {room, lost}, x, to ? rows.at(to) : nullptr,
                                mask_of(call, visible.at(), seen, masks), seen, length);
@@ -288,7 +302,7 @@ void each_seen_row(const Call& call, Size length, S* out, Size first, Size last,
             rows.write(to, row.filled);
             std::fill(to + row.filled, to + length, stored_nothing<Family<T>, S>());
         }
-    }
+    });
 }
 
 // A row that all threads share, as in rows.hpp: a thread's segments first <= k < last of it, for each of which
@@ -561,13 +575,9 @@ template <template <class> class Gradient, class S> void masked_backward(const C
     first = differentiate_tiles<S>(op, call, Gradient<T>::hidden, first, last);
     const Staged<S> gradients, kept;
     const Scratch<T, longest_copy> of_dy, of_y;
-    const bool asks = asks_for_rows(call.passing, {call.axis.outer, length, 1});
-    VisibleRow visible = visible_row(call, length, first);
-    for (Size unit = first; unit < last; ++unit, visible.advance()) {
+    each_visible_row<S, 2>(call, length, first, last, [&](Size unit, const VisibleRow& visible, const auto& inputs) {
         const Size seen = visible.seen();
-        const S *from = input<S>(call, 0) + unit * length, *saved = input<S>(call, 1) + unit * length;
-        if (asks) prefetch(from + length, seen), prefetch(saved + length, seen);
-        const T *dy = gradients.read(from, seen), *y = kept.read(saved, seen);
+        const T *dy = gradients.read(inputs[0], seen), *y = kept.read(inputs[1], seen);
         S* to = output<S>(call) + unit * length;
         Size filled = seen;
         if (length <= longest_copy && seen % lanes != 0) {
@@ -579,7 +589,7 @@ template <template <class> class Gradient, class S> void masked_backward(const C
         if (seen) differentiate(op, dy, y, gradients.at(to), Lines<1, Known<1>>{filled, {}, {}, {}});
         gradients.write(to, seen);
         std::fill(to + seen, to + length, S{});
-    }
+    });
 }
 
 // One number of a row, of the dtype that it is computed in.

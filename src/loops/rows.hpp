@@ -105,7 +105,7 @@ template <class Op, class Body> void with_known_nearness(bool near, Body body) {
         body(std::false_type());
 }
 
-// Adds the lines' terms to `total`, and to `ties` how many of their logits are the largest.
+// The sum of the lines' terms is `total`, and `ties` how many of their logits are the largest.
 // Where all lines are near, that is known to the loop; a line has the same terms beside others.
 template <bool near, class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void add_terms(const Op& op, const T* x, T* out,
@@ -114,16 +114,19 @@ template <bool near, class Op, class T, class Lines>
     const auto [length, stride, known, index] = lines;
     const Size columns = known;
     const T* largest = peaks.largest;
+    // Of a copy the compiler knows that no term written changes it.
+    const Peak<T> first = peaks[0];
+    const auto peak = [&](Size c) { return Lines::Width == 1 ? first : peaks[c]; };
     const auto term_of = [&](Size i, Size c) {
         const T value = x[i * stride + c];
         T term;
         if constexpr (near) {
-            term = near_term(op, value, peaks[c], index(i, c));
+            term = near_term(op, value, peak(c), index(i, c));
         } else {
-            term = op.term(value, peaks[c], index(i, c));
+            term = op.term(value, peak(c), index(i, c));
             if constexpr (Op::has_anchor && Lines::Width > 1) {
                 const bool holds = math::Anchor<T>::holds(level_of(op, largest[c]));
-                term = holds ? near_term(op, value, peaks[c], index(i, c)) : term;
+                term = holds ? near_term(op, value, peak(c), index(i, c)) : term;
             }
         }
         if constexpr (Op::keeps_terms) out[i * stride + c] = term;
@@ -134,14 +137,14 @@ template <bool near, class Op, class T, class Lines>
         if constexpr (Op::counts_ties)
             return Sums(length, columns, term_of, [&](Size i, Size c) {
                 const T logit = op.logit(x[i * stride + c], index(i, c));
-                return math::keep(math::mask_if<T>(logit == largest[c]), T(1));
+                return math::keep(math::mask_if<T>(logit == peak(c).largest), T(1));
             });
         else
             return Sums(length, columns, term_of);
     }();
     for (Size c = 0; c < columns; ++c) {
-        total[c].add(sums.total[c]);
-        if constexpr (Op::counts_ties) ties[c].add(sums.count(c));
+        total[c].begin(sums.total[c]);
+        if constexpr (Op::counts_ties) ties[c].high = sums.count(c);
     }
 }
 
@@ -183,10 +186,13 @@ template <class Op, class Results, class T, class Lines>
     for (Size start = 0; start < lines.length; start += segment) {
         const Size offset = start * lines.stride;
         const Lines part = lines.part(start, std::min(segment, lines.length - start));
+        Total more[Lines::Width], more_ties[Lines::Width];
+        Total *const sum = start ? more : total, *const count = start ? more_ties : ties;
         if (Op::has_anchor && peaks.near)
-            add_terms<Op::has_anchor>(op, x + offset, out + offset, peaks, total, ties, part);
+            add_terms<Op::has_anchor>(op, x + offset, out + offset, peaks, sum, count, part);
         else
-            add_terms<false>(op, x + offset, out + offset, peaks, total, ties, part);
+            add_terms<false>(op, x + offset, out + offset, peaks, sum, count, part);
+        for (Size c = 0; c < lines.columns && start; ++c) total[c].add(more[c]), ties[c].add(more_ties[c]);
     }
     write_results(results, x, out, peaks.largest, total, ties, lines);
 }
@@ -290,7 +296,7 @@ template <class Op, class T, class Lines>
             return Sums(length, columns, term_of);
     }();
     for (Size c = 0; c < columns; ++c) {
-        total[c].add(sums.total[c]);
+        total[c].begin(sums.total[c]);
         if constexpr (Op::counts_support) support[c].add(sums.count(c));
     }
 }
@@ -311,9 +317,15 @@ template <class Op, class T, class Lines>
 template <class Op, class T, class Lines>
 void differentiate(const Op& op, const T* dy, const T* y, T* out, Lines lines) {
     Total total[Lines::Width], support[Lines::Width];
-    segments(lines, [&](Size start, Lines part) {
-        add_gradients(op, dy + start * lines.stride, y + start * lines.stride, total, support, part);
-    });
+    if (lines.length <= segment)
+        add_gradients(op, dy, y, total, support, lines);
+    else
+        segments(lines, [&](Size start, Lines part) {
+            const Size offset = start * lines.stride;
+            Total more[Lines::Width], more_support[Lines::Width];
+            add_gradients(op, dy + offset, y + offset, more, more_support, part);
+            for (Size c = 0; c < lines.columns; ++c) total[c].add(more[c]), support[c].add(more_support[c]);
+        });
     write_gradients(op, dy, y, out, total, support, lines);
 }
 

@@ -31,6 +31,11 @@ struct Total : Twofold {
         add(other.high);
         low += other.low;
     }
+    // What `add` makes of 0, without the operations that wait for one another.
+    void begin(Twofold other) {
+        high = other.high + 0.0;
+        low = (other.high - other.high) + other.low;
+    }
 };
 
 // The sums of `Width` columns at once. Each column's is associated as if it stood alone,
