@@ -49,11 +49,11 @@ class Random(Described, kind="random"):
         bounds = self._read_parameters(args, kwargs) if args or kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
         if beside is not None and added.some(beside):
-            result = kernels.run_plain_added("forward", x, None, out, parameters, *beside)
+            result = kernels._run_plain_added("forward", x, None, out, parameters, *beside)
             if result is not None:
                 return result
             return added.forward(kernels, self.row, x, _dispatch.single(out), parameters, beside)
-        result = kernels.run_plain("forward", x, None, out, parameters)
+        result = kernels._run_plain("forward", x, None, out, parameters)
         if result is not None:
             return result
         elsewhere = foreign.compute(self, {"x": x}, out, self._given(bounds, seed))
@@ -93,7 +93,7 @@ class Random(Described, kind="random"):
         kept = x if direction == "x" else y
         if beside is not None and added.some(beside):
             return self._backward_added(kernels, dy, direction, kept, out, parameters, beside)
-        result = kernels.run_plain(direction, dy, kept, out, parameters)
+        result = kernels._run_plain(direction, dy, kept, out, parameters)
         if result is not None:
             return result
         elsewhere = foreign.compute(self, {"dy": dy, direction: kept}, out, self._given(bounds, seed))
@@ -113,7 +113,7 @@ class Random(Described, kind="random"):
         parameters: tuple[float, ...],
         words: tuple[Any, ...],
     ) -> Any:
-        result = kernels.run_plain_added(direction, dy, kept, out, parameters, *words)
+        result = kernels._run_plain_added(direction, dy, kept, out, parameters, *words)
         if result is None:
             given = dy, direction, kept, _dispatch.single(out)
             return added.backward(kernels, self.row, given, parameters, words)
@@ -180,7 +180,7 @@ class RandomRows(Described, kind="random_rows"):
         source = arrays.as_input(x, "x")
         then = self._one_hot if hard else None
         if type(axis) is int:
-            plain = self._soft.run_plain("forward", source, None, out, parameters, axis, then)
+            plain = self._soft._run_plain("forward", source, None, out, parameters, axis, then)
             if plain is not None:
                 return plain
         out = _dispatch.single(out)
@@ -299,6 +299,8 @@ class RandomRows(Described, kind="random_rows"):
             ``-log(-log(u))``, with u uniform in (0, 1) and a function of the seed and the
             element's position in C order.
         """
+        if np.dtype(dtype).type not in arrays.FLOATS:
+            raise TypeError(f"{self.name}.noise: dtype={dtype!r}; allowed are float32 and float64")
         result = np.zeros(shape, dtype)
         parameters = (seed_as_parameter(self.name, seed),)
         return layouts.elementwise(self._noise, "forward", [result], result, parameters, in_c_order=True)
