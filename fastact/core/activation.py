@@ -17,7 +17,6 @@ from ..catalog import Row
 from . import added, arrays, buffers, compiled, docstring, foreign, layouts, masked
 from .described import Described, activation
 
-
 _NOTHING_ADDED = (None, -1, None, None)
 """No bias, its axis, no residual, no dropout."""
 

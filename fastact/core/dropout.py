@@ -113,7 +113,7 @@ class Dropout(Around):
             kernels, "forward", inputs, _dispatch.single(out), parameters, in_c_order=True
         )
 
-    def on_part(
+    def _on_part(
         self, part: arrays.Part, names: tuple[str, ...], given: tuple[Any, ...], parameters: dict[str, Any]
     ) -> np.ndarray:
         """A call on a part of an array, in which an element has the number of its place in the whole."""

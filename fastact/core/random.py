@@ -125,7 +125,7 @@ class Random(Described, kind="random"):
     def _given(self, bounds: tuple[float, ...], seed: Any) -> dict[str, Any]:
         return {**self._by_name(bounds), "seed": seed}
 
-    def on_part(
+    def _on_part(
         self, part: arrays.Part, names: tuple[str, ...], given: tuple[Any, ...], parameters: dict[str, Any]
     ) -> np.ndarray:
         """A call on a part of an array, in which an element has the slope of its place in the whole."""
@@ -207,14 +207,14 @@ class RandomRows(Described, kind="random_rows"):
             steps.append(layouts.rows_step(self._one_hot, "forward", [result], result, (), axis))
         arrays.write(*steps)
 
-    def on_part(
+    def _on_part(
         self, part: arrays.Part, names: tuple[str, ...], given: tuple[Any, ...], parameters: dict[str, Any]
     ) -> np.ndarray:
         """A call on a part of an array, in which an element has the noise of its place in the whole."""
         tau, hard, axis, seed = (parameters[name] for name in ("tau", "hard", "axis", "seed"))
         if names != ("x",):
             dy, x = given
-            soft = self.on_part(part, ("x",), (x,), {**parameters, "hard": False})
+            soft = self._on_part(part, ("x",), (x,), {**parameters, "hard": False})
             return np.asarray(self.backward(dy, y=soft, tau=tau, axis=axis))
         numbers = (*self._read_tau(tau), seed_as_parameter(self.name, seed))
         source = arrays.as_input(given[0], "x")
