@@ -9,8 +9,8 @@ def run_chunks(
 ):
     """Run what looks at each element for itself on the chunks of a numpy.nditer; the last array is written.
 
-    `beside` is what `_run_with_added` takes between parameters and the position, where x is brought with what is added to
-    it. The iterator is made here, too: one that is dropped writes what it has back, which may be nothing yet.
+    `beside` is what `_run_with_added` takes between parameters and the position, where x is brought with what is added
+    to it. The iterator is made here, too: one that is dropped writes what it has back, which may be nothing yet.
     """
     cdef Py_ssize_t index = 0
     cdef list chunks
