@@ -106,7 +106,7 @@ def kernel_call(name: str, direction: str, size: int) -> Callable[[], object]:
     parameters = (*numbers, 0.0, 0.0, 0.0)[:3]
     kernels = _dispatch.Kernels(name)
     *inputs, out = [at_a_line(size) for _ in range(2 if direction == "forward" else 3)]
-    return lambda: kernels.run(direction, inputs, [out], parameters)
+    return lambda: kernels._run_kernel(direction, inputs, [out], parameters)
 
 
 def achieved(name: str, direction: str, ticks: Callable[[], object]) -> float:

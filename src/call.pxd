@@ -34,6 +34,7 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
     ctypedef Function (*Functions)(int) noexcept
     cppclass Work:
         Kernel kernel[4]
+        int phases
         Function function(int) noexcept
         bint offered() noexcept
         Py_ssize_t count(const Call&) noexcept

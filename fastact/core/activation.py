@@ -17,6 +17,9 @@ from ..catalog import Row
 from . import added, arrays, buffers, compiled, docstring, foreign, layouts, masked
 from .described import Described, activation
 
+_NOTHING_ADDED = (None, -1, None, None)
+"""No bias, its axis, no residual, no dropout."""
+
 
 class Elementwise(Described, _dispatch.ElementwiseKernels, kind="elementwise"):
     """An activation of each element for itself."""
@@ -76,7 +79,7 @@ dbeta : scalar
             result = layouts.elementwise(self, "forward", [arrays.as_input(x, "x")], out, parameters)
         else:
             result = added.forward(self, self.row, x, out, parameters, beside)
-        self.remember(parameters, False)
+        self._remember(parameters, False)
         return result
 
     def _backward(
@@ -111,7 +114,7 @@ dbeta : scalar
         else:
             given_arrays = dy, direction, kept, out
             result = added.backward(self, self.row, given_arrays, parameters, beside, bool(learnt))
-        self.remember(parameters, direction == "y")
+        self._remember(parameters, direction == "y")
         return result
 
     def _gradients(
@@ -190,7 +193,7 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
         parameters = self._read_parameters((), kwargs, backward)
         if self._tempered is None or parameters == (self.row.parameters[0].default,):
             return self, ()
-        self.remember(*parameters)
+        self._remember(*parameters)
         return self._tempered, parameters
 
     def _forward(self, x: Any, axis: Any, out: Any, kwargs: dict[str, Any]) -> Any:
@@ -253,8 +256,11 @@ dweight : numpy.ndarray or scalar
         if elsewhere is not NotImplemented:
             return elsewhere
         source = arrays.as_input(x, "x")
-        slopes, axis = self._weights(weight, source, axis)
-        dtype = arrays.result_dtype(source)
+        slopes, along = self._weights(weight, source, axis)
+        if slopes.size > arrays.CHUNK:
+            # A slab would be as long as the weights; chunks know which of them are theirs.
+            return self._forward_added(source, slopes, axis, out, _NOTHING_ADDED)
+        axis, dtype = along, arrays.result_dtype(source)
         result = arrays.as_output(out, source.shape, dtype, like=source)
         kind = layouts.dtype_along(slopes.size, dtype)
         slopes = arrays.cast(slopes, arrays.computing_dtype(dtype))
@@ -323,8 +329,11 @@ dweight : numpy.ndarray or scalar
         if elsewhere is not NotImplemented:
             return elsewhere
         gradient, source = arrays.as_gradient(dy, x, "x")
-        slopes, axis = self._weights(weight, source, axis)
-        dtype = arrays.result_dtype(gradient, source)
+        slopes, along = self._weights(weight, source, axis)
+        if slopes.size > arrays.CHUNK:
+            words = (*_NOTHING_ADDED, False)
+            return self._backward_added(gradient, slopes.reshape(np.shape(weight)), axis, source, out, words)
+        axis, dtype = along, arrays.result_dtype(gradient, source)
         result = arrays.as_output(out, source.shape, dtype)
         kind = layouts.dtype_along(slopes.size, dtype)
         split = self._split(source.shape, axis, slopes)
@@ -567,7 +576,9 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         ]
         written = [a if fits else np.empty(a.shape, dtype) for a, fits in zip(results, ready, strict=True)]
         if results[0].size:
-            run = partial(self.run_added_gates, direction, read, written, split, biases, axis, dropout, total)
+            run = partial(
+                self._run_added_gates, direction, read, written, split, biases, axis, dropout, total
+            )
             copies = [
                 partial(a.__setitem__, ..., b) for a, b in zip(results, written, strict=True) if a is not b
             ]
@@ -602,10 +613,11 @@ class Gated(Described, _dispatch.GatedKernels, kind="gated"):
         self, direction: str, inputs: list[np.ndarray | None], results: list[np.ndarray], dtype: np.dtype
     ) -> None:
         """Run a kernel on arrays of one shape, each element an axis of its own."""
-        seen = [None if a is None else np.asarray(a)[..., np.newaxis] for a in (*inputs, *results)]
+        seen = [None if a is None else arrays.rows_of_one(a) for a in (*inputs, *results)]
         read, written = seen[: len(inputs)], seen[len(inputs) :]
         dtypes = [dtype] * len(seen)
-        arrays.write(arrays.along_axis(self, direction, read, written, results[0].ndim, dtypes))
+        axis = seen[0].ndim - 1  # type: ignore[union-attr]
+        arrays.write(arrays.along_axis(self, direction, read, written, axis, dtypes))
 
     def _gradients_of_two(self, dy: Any, x: Any, gate: Any, axis: Any, out: Any, words: Any) -> Any:
         bias, *others = words or (None,)

@@ -46,7 +46,7 @@ class Added(NamedTuple):
 
     @property
     def beside(self) -> tuple[Any, ...]:
-        """What `run_added` is given between parameters and the position."""
+        """What `_run_with_added` is given between parameters and the position."""
         return self.bias, self.axis, self.dropout, tuple(self.weights)
 
 
@@ -227,7 +227,7 @@ def sum_of_bias(
     span = _dispatch.range_length(added.axis)
     computing = arrays.computing_dtype(dtype)
     for parts, index in arrays.blocks_in_c_order(added.behind(inputs), computing, span):
-        kernels.run_added(direction, parts, None, parameters, *added.beside, index, sums, span)
+        kernels._run_with_added(direction, parts, None, parameters, *added.beside, index, sums, span)
     totals = sums.totals() if inputs[-1].size else np.zeros(added.axis[1])
     return of_bias(totals, added.shape, dtype)
 
@@ -244,15 +244,17 @@ def parameter_gradient(
     """As `layouts.parameter_gradient`, at x with what is added to it, block after block."""
     total, computing = np.zeros(axis[1]), arrays.computing_dtype(dtype)
     span = max(_dispatch.WEIGHT_SPAN, total.size)
-    for (gradient, *sources), index in arrays.blocks_in_c_order(added.behind([dy, x]), computing, span):
+    for (gradient, *sources), index in arrays.blocks_in_c_order(
+        added.behind([dy, x]), computing, span, total.size
+    ):
         summed = np.empty_like(sources[0])
         beside = added._replace(dropout=(), weights=()).beside
-        _kernels_of("identity").run_added("forward", sources, summed, (), *beside, index)
+        _kernels_of("identity")._run_with_added("forward", sources, summed, (), *beside, index)
         if added.dropout:
             left = np.empty_like(gradient)
-            _kernels_of("dropout").run("forward", [gradient], [left], added.dropout, None, (index, 1))
+            _kernels_of("dropout")._run_kernel("forward", [gradient], [left], added.dropout, None, (index, 1))
             gradient = left
-        kernels.add_gradient(gradient, summed, total, parameters, axis, index, span)
+        kernels._add_gradient(gradient, summed, total, parameters, axis, index, span)
     return total
 
 

@@ -16,9 +16,15 @@ from . import buffers
 
 SUPPORTED = "float16, bfloat16, float32, float64, integers and bools"
 
+SUMS_AT_ONCE = 1 << 17
+"""So many sums of ranges are in memory at a time, but for those of one range a thread."""
+
 CHUNK = 8192
 """Elements per buffer where an array is not contiguous: a few of them fit into the L2 cache."""
 
+
+MOST_AXES = 64
+"""NumPy's limit."""
 
 FLOATS = (np.float32, np.float64)
 FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -164,7 +170,7 @@ def write(*steps: partial[object]) -> None:
 
     The handler of a signal runs before them all or after them all, whatever it raises.
     """
-    if _dispatch.run_slabs not in [step.func for step in steps]:
+    if not {_dispatch.run_slabs, _dispatch.run_long_rows} & {step.func for step in steps}:
         _dispatch.in_turn(steps)
         return
     # A kernel says nothing of NaN or of results beyond the dtype's range; nor do the copies around it.
@@ -240,13 +246,25 @@ def row_axes(axis: Any, ndim: int) -> tuple[int, ...]:
 def rows_together(arrays: list[np.ndarray], axes: tuple[int, ...]) -> tuple[list[np.ndarray], int, int]:
     """Views in which the axes of a row follow each other; the first of these, and how many they are."""
     if not axes:
-        return [np.asarray(a)[..., np.newaxis] for a in arrays], arrays[0].ndim, 1
+        seen = [rows_of_one(a) for a in arrays]
+        return seen, seen[0].ndim - 1, 1
     first = axes[-1] - len(axes) + 1
     if first != axes[0]:
         others = [i for i in range(arrays[0].ndim) if i not in axes]
         order = *others[:first], *axes, *others[first:]
         arrays = [np.asarray(a).transpose(order) for a in arrays]
     return arrays, first, len(axes)
+
+
+def rows_of_one(array: np.ndarray, spare: int | None = None) -> np.ndarray:
+    """A view in which each element is a row of its own, along a last axis.
+
+    No array has more than 64 axes; one that has so many has an axis of extent 1 to spare, or no element.
+    """
+    view = np.asarray(array)
+    if view.ndim == MOST_AXES:
+        view = view.squeeze(view.shape.index(1) if spare is None else spare) if view.size else view.reshape(0)
+    return view[..., np.newaxis]
 
 
 def split_axis(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
@@ -346,33 +364,41 @@ def along_axis(
         return partial(_dispatch.run_along, *call)
     slabs = list(_slabs(read[0].shape, axis, 8 * CHUNK, in_c_order, span, part))
     row = slice(axis, axis + span)
+    step = math.prod((part.whole if part else read[0].shape)[axis + span :])
+    length = math.prod(read[0].shape[row])
+    if length > 8 * CHUNK and weight is None and not group and kernels._shares_rows(direction):
+        dtype = computing_dtype(dtypes[0])  # type: ignore[arg-type]
+        return partial(
+            _dispatch.run_long_rows, kernels, direction, read, written, length, parameters, slabs, dtype, step
+        )
     columns = max([read[0][slab].size for slab, _ in slabs]) // max(math.prod(read[0].shape[row]), 1)
     buffers = [
         None if a is None else np.empty(columns * math.prod(a.shape[row]), dtype)
         for a, dtype in zip(read + written, dtypes, strict=True)
     ]
-    step = math.prod((part.whole if part else read[0].shape)[axis + span :])
     return partial(_dispatch.run_slabs, *call, slabs, buffers, step)
 
 
 def blocks_in_c_order(
-    arrays: list[np.ndarray], dtype: np.dtype, span: int
+    arrays: list[np.ndarray], dtype: np.dtype, span: int, sums: int = 1
 ) -> Iterator[tuple[list[np.ndarray], int]]:
     """Flat contiguous blocks of all arrays with the position of their first element.
 
-    Ready arrays come in views of many whole spans, others in copies of one span
-    (the last may be shorter either way).
+    Ready arrays come in views of many whole spans, as many as may have so many sums each in memory, others in
+    copies of one span, in memory that the next ones take (the last may be shorter either way).
     """
     size = arrays[0].size
     if all(is_ready(a, dtype) for a in arrays):
         flat = [a.reshape(-1) for a in arrays]
-        many = _dispatch.RANGES_AT_ONCE * span
+        many = min(_dispatch.RANGES_AT_ONCE, max(_dispatch.threads(), SUMS_AT_ONCE // sums)) * span
         for start in range(0, size, many):
             yield [a[start : start + many] for a in flat], start
         return
-    iterators = [a.flat for a in arrays]
+    if not size:
+        return
+    ordered = [_dispatch.InOrder(a, dtype, span) for a in arrays]
     for start in range(0, size, span):
-        yield [cast(a[start : start + span], dtype, copy=False) for a in iterators], start
+        yield [a.taken(start, min(start + span, size)) for a in ordered], start
 
 
 def overlap_partly(a: np.ndarray | None, out: np.ndarray | None) -> bool:

@@ -56,10 +56,10 @@ def low_level_callable(name: str, values: tuple[float, ...]) -> Any:
     kernels, double = _dispatch.Kernels(name), list(STORED).index("float64")
     if not values:
         plain = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
-        return LowLevelCallable(plain(kernels.function("scalar", double)))
+        return LowLevelCallable(plain(kernels._function("scalar", double)))
     bound = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double, ctypes.c_void_p)
     parameters = ctypes.cast((ctypes.c_double * len(values))(*values), ctypes.c_void_p)
-    return LowLevelCallable(bound(kernels.function("scalar_bound", double)), parameters)
+    return LowLevelCallable(bound(kernels._function("scalar_bound", double)), parameters)
 
 
 @cache
@@ -74,7 +74,7 @@ def c_api() -> object:
 
 
 def _address(name: str, function: Function) -> int:
-    return _dispatch.Kernels(name).function(function.kernel, list(STORED).index(function.dtype))
+    return _dispatch.Kernels(name)._function(function.kernel, list(STORED).index(function.dtype))
 
 
 def _dtype_name(dtype: Any) -> str:

@@ -101,7 +101,7 @@ class Dropout(Around):
 
     def _draw(self, called: str, word: str, x: Any, residual: Any, p: Any, seed: Any, out: Any) -> Any:
         kernels, parameters = self._kernels(called, 1 if residual is None else 2, p, seed)
-        result = kernels.run_plain("forward", x, residual, out, parameters)
+        result = kernels._run_plain("forward", x, residual, out, parameters)
         if result is not None:
             return result
         given = {word: x} if residual is None else {word: x, "residual": residual}
@@ -113,7 +113,7 @@ class Dropout(Around):
             kernels, "forward", inputs, _dispatch.single(out), parameters, in_c_order=True
         )
 
-    def on_part(
+    def _on_part(
         self, part: arrays.Part, names: tuple[str, ...], given: tuple[Any, ...], parameters: dict[str, Any]
     ) -> np.ndarray:
         """A call on a part of an array, in which an element has the number of its place in the whole."""

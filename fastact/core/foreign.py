@@ -113,9 +113,9 @@ class Operation:
             arrays[0], **dict(zip(self.names[1:], arrays[1:], strict=True)), out=out, **self.parameters
         )
 
-    def on_part(self, part: Part, *arrays: Any) -> Any:
+    def _on_part(self, part: Part, *arrays: Any) -> Any:
         """The result on a part of an array where every element draws by its place in the whole."""
-        return self.activation.on_part(part, self.names, arrays, self.parameters)
+        return self.activation._on_part(part, self.names, arrays, self.parameters)
 
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())

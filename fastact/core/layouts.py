@@ -37,12 +37,16 @@ def elements_of_part(
     """The same where an element's value comes from its place too, in an array of which these are a part."""
     result = np.empty(inputs[0].shape, arrays.result_dtype(*inputs))
     # Rows of one element each: an axis to run along, which no part is cut at.
-    *read, written = [array[..., np.newaxis] for array in (*inputs, result)]
+    spare = None
+    if result.ndim == arrays.MOST_AXES and result.size:
+        spare = part.whole.index(1)
+        part = arrays.Part(*(one[:spare] + one[spare + 1 :] for one in part))
+    *read, written = [arrays.rows_of_one(array, spare) for array in (*inputs, result)]
     dtypes = [result.dtype] * (len(inputs) + 1)
     within = arrays.Part((*part.whole, 1), (*part.start, 0))
     arrays.write(
         arrays.along_axis(
-            *(kernels, direction, read, [written], result.ndim, dtypes, parameters),
+            *(kernels, direction, read, [written], written.ndim - 1, dtypes, parameters),
             in_c_order=True, part=within,
         )
     )  # fmt: skip
@@ -61,7 +65,7 @@ def along_rows(
     """Run kernels that look at the whole of a row, along one axis or several, on arrays of one shape."""
     if type(axis) is int:
         saved = inputs[1] if len(inputs) > 1 else None
-        plain = kernels.run_plain(direction, inputs[0], saved, out, parameters, axis)
+        plain = kernels._run_plain(direction, inputs[0], saved, out, parameters, axis)
         if plain is not None:
             return plain
     result = arrays.as_output(out, inputs[0].shape, arrays.result_dtype(*inputs))
@@ -114,6 +118,6 @@ def parameter_gradient(
     """The gradient of a parameter or of each weight in float64, in an order that the shape alone decides."""
     total = np.zeros(axis[1])
     span = max(_dispatch.WEIGHT_SPAN, total.size)
-    for (gradient, source), index in arrays.blocks_in_c_order([dy, x], dtype, span):
-        kernels.add_gradient(gradient, source, total, parameters, axis, index, span)
+    for (gradient, source), index in arrays.blocks_in_c_order([dy, x], dtype, span, total.size):
+        kernels._add_gradient(gradient, source, total, parameters, axis, index, span)
     return total

@@ -106,11 +106,9 @@ def _mask(name: str, mask: Any, dtype: np.dtype) -> np.ndarray:
 
 
 def _check_broadcasts(name: str, word: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    try:
-        fits = np.broadcast_shapes(array.shape, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
+    # Not NumPy's broadcast_shapes, which knows 32 axes.
+    behind = shape[len(shape) - array.ndim :] if array.ndim <= len(shape) else ()
+    if len(behind) < array.ndim or any(n not in (1, m) for n, m in zip(array.shape, behind, strict=True)):
         raise ValueError(f"{name}: {word} has shape {array.shape}; allowed is what broadcasts to x's {shape}")
 
 
@@ -135,7 +133,7 @@ def rows(
     last = seen.axes == (x.ndim - 1,)
     if last and x.flags.c_contiguous:
         mask = plain_mask(seen, x, out)
-        result = kernels.run_seen(x, saved, x.ndim - 1, parameters, seen.causal, mask, out)
+        result = kernels._run_seen(x, saved, x.ndim - 1, parameters, seen.causal, mask, out)
         if result is not None:
             return result
     result = arrays.as_output(out, x.shape, arrays.result_dtype(*inputs))
@@ -197,7 +195,7 @@ def step(
 def rows_last(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """A view in which the axes of a row are the last ones."""
     if not axes:
-        return np.asarray(array)[..., np.newaxis]
+        return arrays.rows_of_one(array)
     return np.moveaxis(np.asarray(array), axes, range(-len(axes), 0))
 
 

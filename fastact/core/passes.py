@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from importlib import import_module
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import Pass
@@ -34,6 +35,12 @@ class Around:
         self.row = row
         self.name = self.__name__ = row.name
         self.formula, self.reference = row.formula, row.reference
+        # The interpreter's own errors call a method by this name, and a pass has its class to itself.
+        for word, method in vars(type(self)).items():
+            if isinstance(method, FunctionType) and (
+                word == "__call__" or word in (*PUBLIC, *self.own_names)
+            ):
+                method.__qualname__ = row.name if word == "__call__" else f"{row.name}.{word}"
 
     @property
     def __signature__(self) -> inspect.Signature:

@@ -49,11 +49,11 @@ class Random(Described, kind="random"):
         bounds = self._read_parameters(args, kwargs) if args or kwargs else self._defaults
         kernels, parameters = self._kernels(bounds, seed)
         if beside is not None and added.some(beside):
-            result = kernels.run_plain_added("forward", x, None, out, parameters, *beside)
+            result = kernels._run_plain_added("forward", x, None, out, parameters, *beside)
             if result is not None:
                 return result
             return added.forward(kernels, self.row, x, _dispatch.single(out), parameters, beside)
-        result = kernels.run_plain("forward", x, None, out, parameters)
+        result = kernels._run_plain("forward", x, None, out, parameters)
         if result is not None:
             return result
         elsewhere = foreign.compute(self, {"x": x}, out, self._given(bounds, seed))
@@ -93,7 +93,7 @@ class Random(Described, kind="random"):
         kept = x if direction == "x" else y
         if beside is not None and added.some(beside):
             return self._backward_added(kernels, dy, direction, kept, out, parameters, beside)
-        result = kernels.run_plain(direction, dy, kept, out, parameters)
+        result = kernels._run_plain(direction, dy, kept, out, parameters)
         if result is not None:
             return result
         elsewhere = foreign.compute(self, {"dy": dy, direction: kept}, out, self._given(bounds, seed))
@@ -113,7 +113,7 @@ class Random(Described, kind="random"):
         parameters: tuple[float, ...],
         words: tuple[Any, ...],
     ) -> Any:
-        result = kernels.run_plain_added(direction, dy, kept, out, parameters, *words)
+        result = kernels._run_plain_added(direction, dy, kept, out, parameters, *words)
         if result is None:
             given = dy, direction, kept, _dispatch.single(out)
             return added.backward(kernels, self.row, given, parameters, words)
@@ -125,7 +125,7 @@ class Random(Described, kind="random"):
     def _given(self, bounds: tuple[float, ...], seed: Any) -> dict[str, Any]:
         return {**self._by_name(bounds), "seed": seed}
 
-    def on_part(
+    def _on_part(
         self, part: arrays.Part, names: tuple[str, ...], given: tuple[Any, ...], parameters: dict[str, Any]
     ) -> np.ndarray:
         """A call on a part of an array, in which an element has the slope of its place in the whole."""
@@ -180,7 +180,7 @@ class RandomRows(Described, kind="random_rows"):
         source = arrays.as_input(x, "x")
         then = self._one_hot if hard else None
         if type(axis) is int:
-            plain = self._soft.run_plain("forward", source, None, out, parameters, axis, then)
+            plain = self._soft._run_plain("forward", source, None, out, parameters, axis, then)
             if plain is not None:
                 return plain
         out = _dispatch.single(out)
@@ -207,14 +207,14 @@ class RandomRows(Described, kind="random_rows"):
             steps.append(layouts.rows_step(self._one_hot, "forward", [result], result, (), axis))
         arrays.write(*steps)
 
-    def on_part(
+    def _on_part(
         self, part: arrays.Part, names: tuple[str, ...], given: tuple[Any, ...], parameters: dict[str, Any]
     ) -> np.ndarray:
         """A call on a part of an array, in which an element has the noise of its place in the whole."""
         tau, hard, axis, seed = (parameters[name] for name in ("tau", "hard", "axis", "seed"))
         if names != ("x",):
             dy, x = given
-            soft = self.on_part(part, ("x",), (x,), {**parameters, "hard": False})
+            soft = self._on_part(part, ("x",), (x,), {**parameters, "hard": False})
             return np.asarray(self.backward(dy, y=soft, tau=tau, axis=axis))
         numbers = (*self._read_tau(tau), seed_as_parameter(self.name, seed))
         source = arrays.as_input(given[0], "x")
@@ -299,6 +299,8 @@ class RandomRows(Described, kind="random_rows"):
             ``-log(-log(u))``, with u uniform in (0, 1) and a function of the seed and the
             element's position in C order.
         """
+        if np.dtype(dtype).type not in arrays.FLOATS:
+            raise TypeError(f"{self.name}.noise: dtype={dtype!r}; allowed are float32 and float64")
         result = np.zeros(shape, dtype)
         parameters = (seed_as_parameter(self.name, seed),)
         return layouts.elementwise(self._noise, "forward", [result], result, parameters, in_c_order=True)

@@ -123,7 +123,7 @@ def _on_block(operation: Operation, names: tuple[str, ...], *blocks: Any) -> Any
 def _drawn(*blocks: Any, operation: Operation, block_info: Any = None) -> Any:
     place = block_info[0]
     part = Part(tuple(place["shape"]), tuple(start for start, _ in place["array-location"]))
-    return operation.on_part(part, *blocks)
+    return operation._on_part(part, *blocks)
 
 
 def _tried(operation: Operation, arrays: Sequence[Any]) -> Any:

@@ -160,10 +160,11 @@ template <class T> struct LogSoftmax : Row {
 
     // dy - e^y sum(dy), the last factor of the exponential multiplied in last.
     T gradient_term(T dy, T) const { return dy; }
-    Parts<T> gradient_scale(double sum, double error, double) const { return Parts<T>::of(sum + error, 0); }
-    T gradient(T dy, T y, Parts<T> sum) const {
+    // The sum is negated here: of a NaN, a compiler negates the sign or does not.
+    Parts<T> gradient_scale(double sum, double error, double) const { return Parts<T>::of(-(sum + error), 0); }
+    T gradient(T dy, T y, Parts<T> negated) const {
         const auto e = math::exp_parts_negative(y);
-        return math::fma(-(sum.high * e.m * e.lower), e.upper, dy);
+        return math::fma(negated.high * e.m * e.lower, e.upper, dy);
     }
 };
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "call.hpp"
@@ -148,6 +149,21 @@ template <bool near, class Op, class T, class Lines>
     }
 }
 
+// One NaN in the lines whose sums are none: of two NaN operands an instruction keeps the first, and which that is
+// the compiler chooses anew for a loop's ends. Such lines are rare, so they are gone over again.
+template <class T, class Lines> void settle_nans(const Parts<T>* scale, T* out, const Lines& lines) {
+    const auto stride = lines.stride;
+    const Size columns = lines.columns;
+    bool all = true;
+    for (Size c = 0; c < columns; ++c) all &= scale[c].high + scale[c].low == scale[c].high + scale[c].low;
+    if (all) [[likely]] return;
+    for (Size i = 0; i < lines.length; ++i)
+        for (Size c = 0; c < columns; ++c) {
+            const T value = out[i * stride + c];
+            out[i * stride + c] = value == value ? value : std::numeric_limits<T>::quiet_NaN();
+        }
+}
+
 template <class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void write_results(const Op& op, const T* x, T* out, const T* largest,
                                                    const Total* total, const Total* ties, const Lines& lines) {
@@ -159,6 +175,7 @@ template <class Op, class T, class Lines>
     each_element(lines, out, [&](Size i, Size c) {
         out[i * stride + c] = op.result(kept[i * stride + c], largest[c], scale[c]);
     });
+    settle_nans(scale, out, lines);
 }
 
 // Sums of lines of which nothing is written.
@@ -255,6 +272,7 @@ template <class Op, class T, class Lines>
     each_element(lines, out, [&](Size i, Size c) {
         out[i * stride + c] = op.result(x[i * stride + c], largest[c], edge[c]);
     });
+    settle_nans(edge, out, lines);
 }
 
 // -- Forward by the place of the largest ---------------------------------------------------
@@ -312,6 +330,7 @@ template <class Op, class T, class Lines>
     each_element(lines, out, [&, op = op](Size i, Size c) {
         out[i * stride + c] = op.gradient(dy[i * stride + c], y[i * stride + c], scale[c]);
     });
+    settle_nans(scale, out, lines);
 }
 
 template <class Op, class T, class Lines>

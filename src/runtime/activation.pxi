@@ -20,6 +20,7 @@ cdef enum:
     MOST = 3  # parameters of a formula
     INPUTS = 5  # of a call
     OUTPUTS = 3
+    MOST_SUMS = 1 << 17  # that ranges have in memory together
 
 
 cdef extern from *:
@@ -125,27 +126,43 @@ cdef class Described:
         raise TypeError(f"{kind.__name__} has no compiled backward")
 
 
+cdef extern from *:
+    """
+    static const fastact::Entry no_entry{};
+    """
+    const Entry no_entry
+
+
 cdef class Kernels:
     """The kernels of one activation."""
 
     cdef const Entry* entry
 
+    def __cinit__(self):
+        # What is never initialised computes nothing.
+        self.entry = &no_entry
+
     def __init__(self, str kernel):
         self.entry = table.named(kernel.encode())
         if self.entry == NULL:
+            self.entry = &no_entry
             raise LookupError(f"no kernel is declared for {kernel!r}")
 
     @property
-    def kernel_saves(self):
+    def _kernel_saves(self):
         """What the kernels can be differentiated from."""
         return {"x": self.entry.backward_x.offered(), "y": self.entry.backward_y.offered()}
 
     @property
-    def kernel_parameters(self):
+    def _kernel_parameters(self):
         """How many numbers the kernels read."""
         return self.entry.parameters
 
-    def function(self, str direction, int dtype):
+    def _shares_rows(self, str direction):
+        """Whether threads can go over one row together, in phases."""
+        return self.work(direction).phases > 0
+
+    def _function(self, str direction, int dtype):
         """The address of a direction's C function, in the dtype of that number; 0 where there is none."""
         cdef Functions functions
         if direction in ("scalar", "scalar_bound"):
@@ -158,7 +175,7 @@ cdef class Kernels:
             return &self.entry.forward
         return &self.entry.backward_y if direction == "y" else &self.entry.backward_x
 
-    def run_plain(self, str direction, x, saved, out, tuple parameters, axis=None, Kernels then=None):
+    def _run_plain(self, str direction, x, saved, out, tuple parameters, axis=None, Kernels then=None):
         """The result for arrays that a kernel can run on as they are, with checked parameters; None for others.
 
         Along an axis, `then` is run forward on the result, without parameters and in place.
@@ -179,10 +196,10 @@ cdef class Kernels:
             launch_along(&then.entry.forward, &call, dim, result, None, result)
         return result
 
-    def run_plain_added(
+    def _run_plain_added(
         self, str direction, x, saved, out, tuple parameters, bias, bias_axis, residual, dropout, bint sums=False
     ):
-        """As `run_plain`, with what is added to x and dropout; with `sums` a pair of dx and those of dbias."""
+        """As `_run_plain`, with what is added to x and dropout; with `sums` a pair of dx and those of dbias."""
         cdef double values[MOST]
         cdef Call call
         read_numbers(parameters, values)
@@ -196,7 +213,7 @@ cdef class Kernels:
             return launch_added_number(self.entry, &call, x, out, bias, bias_axis, residual, dropout)
         return result
 
-    def run(
+    def _run_kernel(
         self, str direction, list inputs, list outputs, tuple parameters=(), axis=None, tuple place=(0, 1),
         Py_ssize_t group=0,
     ):
@@ -236,7 +253,7 @@ cdef class Kernels:
             call.axis.outer, call.axis.length, call.axis.inner = axis
         run(work, &call, dtype, inputs[0], inputs[1] if len(inputs) > 1 else None, outputs[0])
 
-    def add_gradient(
+    def _add_gradient(
         self, cnp.ndarray dy, cnp.ndarray x, double[::1] total, tuple parameters, tuple axis, Py_ssize_t index,
         Py_ssize_t span,
     ):
@@ -253,7 +270,7 @@ cdef class Kernels:
         call.size, call.group = cnp.PyArray_SIZE(x), span
         self.add_ranges(&call, dy, x, total)
 
-    def run_added(
+    def _run_with_added(
         self, str direction, list inputs, out, tuple parameters, bias, tuple axis, tuple dropout, tuple weighted,
         Py_ssize_t index, Sums total=None, Py_ssize_t group=0,
     ):
@@ -385,7 +402,7 @@ cdef class ElementwiseKernels(Kernels):
             return False
         return self.checked[use].equal(parameters, self.count)
 
-    def remember(self, tuple parameters, bint output):
+    def _remember(self, tuple parameters, bint output):
         """Keep parameters that were found good, for the short path of the next call."""
         cdef double values[MOST]
         read_numbers(parameters, values)
@@ -757,7 +774,7 @@ cdef class GatedKernels(FixedKernels):
         run_priced(&to_gates.forward, &self.entry.forward, &call, dtype, source, None, out)
         return out
 
-    def run_added_gates(
+    def _run_added_gates(
         self, str direction, list inputs, list outputs, tuple split_outputs, list biases, tuple axis, tuple dropout,
         Sums total=None,
     ):
@@ -872,7 +889,7 @@ cdef class GatedKernels(FixedKernels):
         if out is not None and not disjoint_views((<tuple>out)[0], (<tuple>out)[1]):
             return None
         split(&seen, cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), dim)
-        self.run_added_gates(
+        self._run_added_gates(
             "x", [dy, a, gate], rooms, (1, cnp.PyArray_SIZE(a), 1), list(<tuple>biases),
             (seen.outer, seen.length, seen.inner), (), total)
         sums = (total.result(kind, 0), total.result(kind, 1))
@@ -971,6 +988,8 @@ cdef object few_of_channels_backward(ChannelsKernels self, dy, x, weight, axis, 
     call.group = max(segment, count)
     # The sums of many ranges of many channels would be of the array's size.
     if call.size == 0 or call.size > MOST_RANGES * call.group:
+        return None
+    if call.size > call.group and (call.size + call.group - 1) // call.group * count > MOST_SUMS:
         return None
     out = output(out, cnp.PyArray_DIMS(<cnp.ndarray>x), dy, x)
     if out is None:

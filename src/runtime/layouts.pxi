@@ -9,8 +9,8 @@ def run_chunks(
 ):
     """Run what looks at each element for itself on the chunks of a numpy.nditer; the last array is written.
 
-    `beside` is what `run_added` takes between parameters and the position, where x is brought with what is added to
-    it. The iterator is made here, too: one that is dropped writes what it has back, which may be nothing yet.
+    `beside` is what `_run_with_added` takes between parameters and the position, where x is brought with what is added
+    to it. The iterator is made here, too: one that is dropped writes what it has back, which may be nothing yet.
     """
     cdef Py_ssize_t index = 0
     cdef list chunks
@@ -20,9 +20,9 @@ def run_chunks(
             chunks = list(parts)
             out = chunks.pop()
             if beside:
-                kernels.run_added(direction, chunks, out, parameters, *beside, index)
+                kernels._run_with_added(direction, chunks, out, parameters, *beside, index)
             else:
-                kernels.run(direction, chunks, [out], parameters, None, (index, 1))
+                kernels._run_kernel(direction, chunks, [out], parameters, None, (index, 1))
             index += cnp.PyArray_SIZE(out)
 
 
@@ -95,6 +95,63 @@ def run_slabs(
                 bring_into(views[k], parts[k])
 
 
+def run_long_rows(
+    Kernels kernels, str direction, list inputs, list outputs, Py_ssize_t length, tuple parameters, list slabs,
+    cnp.dtype dtype, Py_ssize_t step,
+):
+    """The same for slabs that are a row each, too long to be copied whole, and kernels that threads share a row of.
+
+    A row is gone over in their phases, segment by segment, so that it has the same bits and takes a buffer of a
+    segment for each array.
+    """
+    cdef double values[MOST]
+    cdef Call call
+    cdef cnp.npy_intp most = segment, units = (length + segment - 1) // segment
+    cdef InOrder result
+    cdef cnp.ndarray room = cnp.PyArray_EMPTY(1, &most, dtype.num, 0)
+    cdef const Work* work = kernels.work(direction)
+    known_dtype(work, room)
+    read_numbers(parameters, values)
+    call.parameters = values
+    call.axis.outer, call.axis.length, call.axis.inner = 1, length, 1
+    call.size, call.group, call.passing = length, 0, in_cache
+    call.rows = NULL
+    call.segments = <Segment*>malloc(units * sizeof(Segment))
+    if call.segments == NULL:
+        raise MemoryError
+    try:
+        for slab, first in slabs:
+            call.place.index, call.place.step = first, step
+            sources = [InOrder(array[slab], dtype, segment) for array in inputs]
+            result = InOrder(outputs[0][slab], dtype, segment, True)
+            run_long_row(work, &call, sources, result, room)
+    finally:
+        free(call.segments)
+
+
+cdef int run_long_row(const Work* work, Call* call, list sources, InOrder result, cnp.ndarray room) except -1:
+    """Terms that a formula keeps from one phase to the next are computed again: there is room for one segment's."""
+    cdef Kernel kernel = work.kernel[dtype_of(room)]
+    cdef Py_ssize_t start, stop, before, k, length = call.axis.length
+    cdef int phase, i
+    for phase in range(work.phases):
+        for start in range(0, length, segment):
+            stop, k, before = min(start + segment, length), start // segment, start * cnp.PyArray_ITEMSIZE(room)
+            for i in range(len(sources)):
+                call.inputs[i] = <char*>cnp.PyArray_DATA((<InOrder>sources[i]).read(start, stop)) - before
+            call.outputs[0] = <char*>cnp.PyArray_DATA(room) - before
+            with nogil:
+                if phase > 1:
+                    call.stage = phase - 1
+                    kernel(call[0], k, k + 1)
+                call.stage = phase
+                kernel(call[0], k, k + 1)
+            if phase == work.phases - 1:
+                bring_into(result.part(start, stop), room[:stop - start])
+                result.write(start, stop)
+    return 0
+
+
 def in_turn(steps):
     """Call one after another what is compiled, with no signal's handler in between."""
     global steps_taken
@@ -141,7 +198,7 @@ cdef int run_parts(
         inputs = [*inputs, weight]
         if cnp.PyArray_SIZE(weight) == 1:
             axis = (1, 1, axis[0] * axis[1] * axis[2])
-    kernels.run(direction, inputs, outputs, parameters, axis, place, group)
+    kernels._run_kernel(direction, inputs, outputs, parameters, axis, place, group)
     return 0
 
 
@@ -165,8 +222,11 @@ cdef class InOrder:
             self.memory = flat(array)
             return
         self.memory = cnp.PyArray_SimpleNew(1, &size, dtype.num)
+        # Half precision is brought by `bring_into`.
+        cdef bint half = dtype.num == cnp.NPY_FLOAT and dtype_of(array) in (FLOAT16, BFLOAT16)
+        kind = (<object>array).dtype.newbyteorder("=") if half else dtype
         self.iterator = nditer(
-            array, flags=["external_loop", "buffered", "ranged"], order="C", casting="unsafe", op_dtypes=[dtype],
+            array, flags=["external_loop", "buffered", "ranged"], order="C", casting="unsafe", op_dtypes=[kind],
             op_flags=[["writeonly" if written else "readonly", "contig", "aligned", "nbo"]],
         )
 
@@ -183,6 +243,10 @@ cdef class InOrder:
                 bring_into(part[at:at + cnp.PyArray_SIZE(chunk)], chunk)
                 at += cnp.PyArray_SIZE(chunk)
         return part
+
+    def taken(self, Py_ssize_t start, Py_ssize_t stop):
+        """A range, until the next is taken."""
+        return self.read(start, stop)
 
     cdef int write(self, Py_ssize_t start, Py_ssize_t stop) except -1:
         """Bring what is in the part to its place."""

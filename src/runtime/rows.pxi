@@ -141,7 +141,7 @@ cdef class MaskedKernels(Kernels):
         call.group = 0
         return launch_along(work, &call, cnp.PyArray_NDIM(<cnp.ndarray>x) - 1, x, saved, out)
 
-    def run_seen(self, x, saved, axis, tuple parameters, causal, mask, out):
+    def _run_seen(self, x, saved, axis, tuple parameters, causal, mask, out):
         """The result where arrays are plain and rows along the last axis, else None; all is checked."""
         cdef double values[MOST]
         read_numbers(parameters, values)
@@ -210,7 +210,7 @@ cdef class RowsKernels(Kernels):
         self.tempered, self.parameter = tempered, parameter
         self.checked.keep(&unknown, 1)
 
-    def remember(self, double value):
+    def _remember(self, double value):
         """Keep a parameter that was found good, for the short path of the next call."""
         self.checked.keep(&value, 1)
 

@@ -272,7 +272,7 @@ cdef object launch_halves_in_runs(const Entry* entry, dy, x, axis, out, bias, bi
     cdef cnp.ndarray source = <cnp.ndarray>x, like = source if dy is None else <cnp.ndarray>dy
     cdef int dims = cnp.PyArray_NDIM(source), dtype = dtype_of(source)
     cdef Py_ssize_t length = cnp.PyArray_DIM(source, dims - 1) // 2
-    if along(source, axis) != dims - 1 or 2 * length != cnp.PyArray_DIM(source, dims - 1):
+    if along(source, axis) != dims - 1 or 2 * length != cnp.PyArray_DIM(source, dims - 1) or not work.offered():
         return None
     for i in range(dims):
         shape[i] = cnp.PyArray_DIM(source, i) if i < dims - 1 else length
@@ -365,7 +365,7 @@ cdef object launch_pair(const Entry* entry, a, gate, axis, out, bias, bias_axis,
     cdef cnp.ndarray first = <cnp.ndarray>a, second = <cnp.ndarray>gate
     cdef int dims = cnp.PyArray_NDIM(first), dtype = dtype_of(first)
     cdef Py_ssize_t length = cnp.PyArray_DIM(first, dims - 1), outputs = cnp.PyArray_SIZE(first)
-    if outputs == 0 or along(first, axis) < 0:
+    if outputs == 0 or along(first, axis) < 0 or not entry.forward.offered():
         return None
     if out is None:
         out = cnp.PyArray_EMPTY(dims, cnp.PyArray_DIMS(first), cnp.PyArray_TYPE(first), 0)
@@ -400,7 +400,7 @@ cdef object launch_pair_backward(const Entry* entry, dy, a, gate, axis, out, bia
     cdef cnp.ndarray first = <cnp.ndarray>a
     cdef int dims = cnp.PyArray_NDIM(first), dtype = dtype_of(first), number = cnp.PyArray_TYPE(first)
     cdef Py_ssize_t length = cnp.PyArray_DIM(first, dims - 1), outputs = cnp.PyArray_SIZE(first)
-    if outputs == 0 or along(first, axis) < 0:
+    if outputs == 0 or along(first, axis) < 0 or not entry.backward_x.offered():
         return None
     if out is None:
         out = (

@@ -192,3 +192,55 @@ def test_axes_of_a_row_are_brought_together_without_a_copy(name, dtype):
             assert _peak(lambda a=axis: activation(x, axis=a, out=y, **seed)) < allowed, axis
             assert _peak(lambda a=axis: activation(x, axis=a, out=x, **seed)) < allowed, axis
         assert _peak(lambda a=axis: activation.backward(x, y=y, axis=a, out=x)) < allowed, axis
+
+
+LONG = 1 << 19
+LONG_ROW = 3 << 19
+"""Bytes: a segment of each array in float64, of two rows at a time, whatever their length."""
+LONG_ROWS = {
+    "softmax": {},
+    "log_softmax": {},
+    "softmin": {},
+    "gumbel_softmax": {"seed": 3},
+}
+LAYOUTS = {
+    "whole": lambda a: a,
+    "every second": lambda a: a[:, ::2],
+    "turned": lambda a: a.T,
+    "backwards": lambda a: a[:, ::-1],
+}
+
+
+@pytest.mark.parametrize("name", LONG_ROWS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_long_row_of_any_layout_costs_a_buffer_and_has_the_same_bits(name, layout, any_dtype):
+    """One of 2^22 halves took 4 times its memory, its gradient 6."""
+    activation, words = fa.get(name), LONG_ROWS[name]
+    axis = 0 if layout == "turned" else 1
+    base = np.random.default_rng(0).standard_normal((2, 2, LONG)).astype(any_dtype)
+    x, dy = (LAYOUTS[layout](one) for one in base)
+    computed = np.float32 if any_dtype in HALVES else any_dtype
+    plain, gradient = (np.array(one, computed, order="C") for one in (x, dy))
+    y = activation(plain, axis=axis, **words).astype(any_dtype)
+    dx = activation.backward(gradient, y=y.astype(computed), axis=axis).astype(any_dtype)
+    assert same_bits(activation(x, axis=axis, **words), y)
+    assert same_bits(activation.backward(dy, y=y, axis=axis, out=dy), dx)
+    assert same_bits(activation(x, axis=axis, out=x, **words), y)
+    assert _peak(lambda: activation(x, axis=axis, out=x, **words)) < LONG_ROW
+    assert _peak(lambda: activation.backward(dy, y=x, axis=axis, out=dy)) < LONG_ROW
+
+
+def test_many_weights_cost_memory_of_theirs_and_not_of_the_arrays(any_dtype):
+    """Ranges of 65,536 weights had 16 sums of all of them in memory, and their slabs were as long as they."""
+    rows, channels = 32, 1 << 16
+    base = np.random.default_rng(0).standard_normal((2, rows, 2 * channels)).astype(any_dtype)
+    weight = np.linspace(-1, 1, channels).astype(any_dtype)
+    allowed = (fa.get_num_threads() + 4) * channels * 8
+    for x, dy in (base[:, :, ::2], np.ascontiguousarray(base[:, :, ::2])):
+        expected = fa.prelu(np.ascontiguousarray(x), weight)
+        gradients = fa.prelu.backward(np.ascontiguousarray(dy), x=np.ascontiguousarray(x), weight=weight)
+        assert same_bits(fa.prelu(x, weight), expected)
+        for found, one in zip(fa.prelu.backward(dy, x=x, weight=weight), gradients, strict=True):
+            assert same_bits(found, one)
+        assert _peak(lambda x=x: fa.prelu(x, weight, out=x)) < channels * 8
+        assert _peak(lambda x=x, dy=dy: fa.prelu.backward(dy, x=x, weight=weight, out=dy)) < allowed

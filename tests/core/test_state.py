@@ -118,8 +118,8 @@ def test_nothing_is_written_past_the_arrays_of_a_call():
     """More parameters or arrays than a call has room for would be."""
     kernels, x = _dispatch.Kernels("silu"), np.ones(8)
     with pytest.raises(ValueError, match="4 parameters"):
-        kernels.run("forward", [x], [x.copy()], (1.0, 2.0, 3.0, 4.0))
+        kernels._run_kernel("forward", [x], [x.copy()], (1.0, 2.0, 3.0, 4.0))
     with pytest.raises(ValueError, match="6 inputs, 1 outputs"):
-        kernels.run("forward", [x] * 6, [x.copy()])
+        kernels._run_kernel("forward", [x] * 6, [x.copy()])
     with pytest.raises(TypeError, match="int32"):
-        kernels.run("forward", [x.astype(np.int32)], [x.copy()])
+        kernels._run_kernel("forward", [x.astype(np.int32)], [x.copy()])

@@ -122,8 +122,8 @@ def _lacks(row: catalog.Row) -> list[str]:
     if struct is None:
         return [f'src/declarations.hpp: a line elementwise<…>("{row.name}")']
     lacking = [] if struct in STRUCTS else [f"src/formulas/<family>.hpp: struct {struct}"]
-    kernels = _dispatch.Kernels(row.name).kernel_saves
-    if _dispatch.Kernels(row.name).kernel_parameters != len(row.numbers):
+    kernels = _dispatch.Kernels(row.name)._kernel_saves
+    if _dispatch.Kernels(row.name)._kernel_parameters != len(row.numbers):
         lacking.append(f"src/declarations.hpp: {len(row.numbers)} parameters of {struct}")
     lacking += [f"{struct}: backward_{saved}" for saved in row.saves if not kernels[saved]]
     lacking += [
