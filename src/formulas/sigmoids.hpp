@@ -187,11 +187,13 @@ template <class T> T mirrored(T dy, T x, T scaled, T root_of_scale) {
 
 // (x + s) / 2 with s = sqrt(x^2 + b), as max(x, 0) + (s - |x|) / 2, and s - a = b / (s + a).
 template <class T> struct Squareplus {
-    T b, limit;
+    T b, limit, part, rest;  // part * rest is b / 2, so that neither dy * part overflows nor a tiny part is lost
 
     explicit Squareplus(const double* parameters)
         : b(std::fmax(std::numeric_limits<T>::denorm_min(), math::bounded<T>(parameters[0]))),
-          limit(math::bounded<T>((sizeof(T) == 4 ? 0x1p14 : 0x1p28) * std::sqrt(parameters[0]))) {}
+          limit(math::bounded<T>((sizeof(T) == 4 ? 0x1p14 : 0x1p28) * std::sqrt(parameters[0]))),
+          part(b < 1 ? b : T(0.25) * b),
+          rest(b < 1 ? T(0.5) : T(2)) {}
 
     T forward(T x) const {
         const math::Hypotenuse<T> s(math::abs(x), b);
@@ -203,7 +205,7 @@ template <class T> struct Squareplus {
     T backward_x(T dy, T x) const {
         const math::Hypotenuse<T> s(math::abs(x), b);
         // dy comes before the quotient, which may be subnormal.
-        const T below = (x < 0 ? dy : T(1)) * b / math::fma(s.root, s.leg, s.square) * T(0.5) * s.scale * s.scale;
+        const T below = (x < 0 ? dy : T(1)) * part / math::fma(s.root, s.leg, s.square) * rest * s.scale * s.scale;
         return x < 0 ? below : dy * (1 - below);
     }
     // y^2 / (y^2 + b / 4), of a y up to where that is 1.
