@@ -187,7 +187,13 @@ rows = (
         "Knowledge for Better Option Pricing",
         parameters=(
             Parameter("beta", 1.0, "steepness of the bend", "beta > 0"),
-            Parameter("threshold", None, "value of beta * x beyond which the result is x itself", none=inf),
+            Parameter(
+                "threshold",
+                None,
+                "value of beta * x beyond which the result is x itself",
+                infinite=True,
+                none=inf,
+            ),
         ),
         output_determines="threshold == inf",
         torch="softplus(x, beta, threshold)",

@@ -132,8 +132,8 @@ rows = (
         "die. It has kinks at both.",
         reference="Collobert (2004), Large Scale Machine Learning",
         parameters=(
-            Parameter("min_val", -1.0, "smallest output"),
-            Parameter("max_val", 1.0, "largest output", "min_val <= max_val"),
+            Parameter("min_val", -1.0, "smallest output", infinite=True),
+            Parameter("max_val", 1.0, "largest output", "min_val <= max_val", infinite=True),
         ),
         torch="hardtanh(x, min_val, max_val)",
         torch_backward="hardtanh_backward(dy, x, min_val, max_val)",
@@ -168,8 +168,8 @@ rows = (
         reference="Collobert, Kavukcuoglu, Farabet (2011), Torch7: A Matlab-like Environment for Machine "
         "Learning",
         parameters=(
-            Parameter("threshold", REQUIRED, "largest input that is replaced", example=0.1),
-            Parameter("value", REQUIRED, "what it is replaced by", example=20.0),
+            Parameter("threshold", REQUIRED, "largest input that is replaced", infinite=True, example=0.1),
+            Parameter("value", REQUIRED, "what it is replaced by", infinite=True, example=20.0),
         ),
         torch="threshold(x, threshold, value)",
         torch_backward="threshold_backward(dy, x, threshold)",
@@ -288,7 +288,7 @@ rows = (
         weaknesses="It jumps at -0.5 and 0.5. Between them its derivative is 0, so small inputs get no "
         "gradient. Backward needs the input.",
         reference="Donoho, Johnstone (1994), Ideal Spatial Adaptation by Wavelet Shrinkage",
-        parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0"),),
+        parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0", infinite=True),),
         torch="hardshrink(x, lambd)",
         torch_backward="hardshrink_backward(dy, x, lambd)",
         onnx="Shrink(x, lambd=lambd)",
@@ -315,7 +315,7 @@ rows = (
         weaknesses="Between -0.5 and 0.5 its derivative is 0, so small inputs get no gradient. All large "
         "inputs lose 0.5 of their size. Backward needs the input.",
         reference="Donoho, Johnstone (1994), Ideal Spatial Adaptation by Wavelet Shrinkage",
-        parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0"),),
+        parameters=(Parameter("lambd", 0.5, "half the width of the gap", "lambd >= 0", infinite=True),),
         torch="softshrink(x, lambd)",
         torch_backward="softshrink_backward(dy, x, lambd)",
         onnx="Shrink(x, lambd=lambd, bias=lambd)",

@@ -41,6 +41,8 @@ class Parameter:
     meaning: str
     constraint: str = ""
     """An expression over the activation's parameters that must hold; empty where every number does."""
+    infinite: bool = False
+    """Whether it may be infinite: where that is a function of its own."""
     none: float | None = None
     """The number that None stands for, as default too; without one, None is no value."""
     choices: Mapping[str, str] = field(default_factory=dict)
@@ -56,6 +58,15 @@ class Parameter:
         if self.default is REQUIRED:
             return self.example
         return self.none if self.default is None else self.default  # type: ignore[return-value]
+
+    @property
+    def allowed(self) -> str:
+        """The numbers that it may be, in the words of docstrings and errors; empty for words."""
+        if self.choices:
+            return ""
+        if self.infinite:
+            return self.constraint or "every number"
+        return f"{self.constraint}, finite" if self.constraint else "every finite number"
 
     @property
     def kind(self) -> str:
@@ -198,7 +209,7 @@ class Row:
         return OF_SCORES if self.masked_kernel else ()
 
     def _own(self, by_name: bool = True) -> list[Argument]:
-        allowed = {p.name: f" Allowed: ``{p.constraint}``." if p.constraint else "" for p in self.parameters}
+        allowed = {p.name: f" Allowed: {p.allowed}." if p.allowed else "" for p in self.parameters}
         return [
             Argument(p.name, p.default, p.kind, f"{p.meaning.capitalize()}.{allowed[p.name]}", by_name)
             for p in self.parameters

@@ -156,7 +156,7 @@ def _allowed(parameter: Any) -> str:
     if parameter.choices:
         return ", ".join(map(repr, parameter.choices))
     none = "None, " if parameter.none is not None else ""
-    return f"{none}{parameter.constraint or 'every number'}"
+    return f"{none}{parameter.allowed}"
 
 
 def _show_labelled(screen: Screen, facts: Iterable[tuple[str, str]]) -> None:

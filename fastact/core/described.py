@@ -262,7 +262,7 @@ class Described(Activation):
         if violated is not None:
             named = self._by_name(values)
             raise ValueError(
-                f"{self.name}: {violated.name}={named[violated.name]}; allowed is {violated.constraint} "
+                f"{self.name}: {violated.name}={named[violated.name]}; allowed is {violated.allowed} "
                 f"(given {', '.join(f'{name}={value}' for name, value in named.items())})"
             )
         return values
@@ -272,7 +272,9 @@ class Described(Activation):
 
     def _first_violated(self, values: tuple[float, ...]) -> Parameter | None:
         named = self._by_name(values)
-        for parameter in self.row.parameters:
+        for parameter in self._numeric:
+            if math.isinf(named[parameter.name]) and not parameter.infinite:
+                return parameter
             if parameter.constraint and not eval(_condition(parameter.constraint), {}, named):
                 return parameter
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache, partial
 from typing import Any
 
@@ -30,7 +31,10 @@ class Random(Described, kind="random"):
 
     def _kernels(self, bounds: tuple[float, ...], seed: Any) -> tuple[_dispatch.Kernels, tuple[float, ...]]:
         if seed is None:
-            return self._evaluation, ((bounds[0] + bounds[1]) / 2,)
+            # Not the half of a sum, which may be beyond all numbers.
+            lower, upper = bounds
+            mean = (lower + upper) / 2
+            return self._evaluation, (mean if math.isfinite(mean) else lower / 2 + upper / 2,)
         return self._training, (*bounds, seed_as_parameter(self.name, seed, " or None"))
 
     def __call__(

@@ -16,24 +16,29 @@ using math::exp_parts_negative;
 template <class T> struct Elu {
     T alpha;
 
-    explicit Elu(const double* parameters) : alpha(T(parameters[0])) {}
+    explicit Elu(const double* parameters) : alpha(math::bounded<T>(parameters[0])) {}
 
     T forward(T x) const { return x > 0 ? x : alpha * math::expm1_negative(x > 0 ? T(0) : x); }
     T backward_x(T dy, T x) const {
         const auto e = exp_parts_negative(x > 0 ? T(0) : x);
-        return x > 0 ? dy : dy * (alpha * e.m * e.lower) * e.upper;
+        return x > 0 ? dy : dy * (alpha * (e.m * e.lower)) * e.upper;
     }
     T backward_y(T dy, T y) const { return y > 0 ? dy : dy * (y + alpha); }
 };
 
 template <class T> struct Celu {
-    T alpha, bias;
+    T alpha, bias, near;  // from here on it is x to half an ULP, which a subnormal quotient would not tell
     Pair<T> inverse;
 
-    explicit Celu(const double* parameters) : alpha(T(parameters[0])), bias(T(parameters[0] > 0 ? 0.25 : -0.25)) {
+    explicit Celu(const double* parameters)
+        : alpha(math::bounded<T>(parameters[0])),
+          bias(T(parameters[0] > 0 ? 0.25 : -0.25)),
+          near(-math::bounded<T>(std::fabs(parameters[0]) * (std::numeric_limits<T>::epsilon() / 4))) {
         const double rounded = 1 / parameters[0], rest = std::fma(-rounded, parameters[0], 1) / parameters[0];
-        inverse.high = T(rounded);
-        inverse.low = T((rounded - double(inverse.high)) + rest);
+        inverse.high = math::bounded<T>(rounded);
+        const double low = (rounded - double(inverse.high)) + rest;
+        // Of an alpha so small that its inverse is beyond T, every x but 0 is at the limit.
+        inverse.low = T(std::fabs(low) < std::fabs(double(inverse.high)) * std::numeric_limits<T>::epsilon() ? low : 0);
     }
 
     // x / alpha in two parts: rounded to one, its error would be multiplied by its size in the exponential.
@@ -45,7 +50,7 @@ template <class T> struct Celu {
     T forward(T x) const {
         const auto u = quotient(x);
         const T below = math::with_sign(math::times_expm1(alpha, u.high, u.low, bias), x);
-        return x > 0 ? x : below;
+        return x > near ? x : below;
     }
     T backward_x(T dy, T x) const {
         const auto u = quotient(x);
@@ -93,8 +98,8 @@ template <class T> struct Softplus {
 
     explicit Softplus(const double* parameters)
         : gate(-parameters[0]),
-          beta(T(parameters[0])),
-          inverse(T(1 / parameters[0])),
+          beta(math::bounded<T>(parameters[0])),
+          inverse(math::bounded<T>(1 / parameters[0])),
           bound(T(parameters[1] / parameters[0])) {
         // x > threshold / beta exactly where beta x > threshold: the quotient rounded down.
         if (std::fma(double(bound), parameters[0], -parameters[1]) > 0)

@@ -48,7 +48,9 @@ template <class T> struct Swish {
     T sign;
 
     explicit Swish(const double* parameters)
-        : steepness(std::fabs(parameters[0])), gate(-parameters[0]), sign(T(parameters[0])) {}
+        : steepness(steep<T>(std::fabs(parameters[0]))),
+          gate(-parameters[0]),
+          sign(T(std::copysign(1.0, parameters[0]))) {}
 
     T forward(T x) const {
         const T held = gate.held(x);

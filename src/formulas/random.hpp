@@ -58,8 +58,8 @@ template <class T> struct RRelu {
     Stream stream;
 
     explicit RRelu(const double* parameters)
-        : lower(T(parameters[0])),
-          width(T(parameters[1] - parameters[0])),
+        : lower(math::bounded<T>(parameters[0])),
+          width(math::bounded<T>(parameters[1] - double(lower))),
           stream(hashed("rrelu"), parameters[2]) {}
 
     T slope(std::uint64_t index) const { return math::fma(width, stream.unit_interval<T>(index), lower); }

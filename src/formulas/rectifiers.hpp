@@ -9,7 +9,8 @@
 
 namespace fastact {
 
-// slope * x where x is not positive, and the limit 0 of a slope of 0 at -inf.
+// slope * x where x is negative, and the limit 0 of a slope of 0 at -inf. What is not negative stays, 0 too, which an
+// infinite slope (of a weight beyond the dtype) would make NaN.
 template <class T> struct Leaky {
     T slope, lowest;
 
@@ -20,7 +21,7 @@ template <class T> struct Leaky {
     T operator()(T x) const {
         // Named, or gcc makes one condition of both choices, at twice the cost.
         const T below = slope * (x < lowest ? lowest : x);
-        return x > 0 ? x : below;
+        return x >= 0 ? x : below;
     }
 };
 
@@ -80,9 +81,10 @@ template <class T> struct Hardsigmoid {
     Between<T> inputs;
 
     explicit Hardsigmoid(const double* parameters)
-        : slope(parameters[0]),
-          shift(parameters[1] / parameters[0]),
-          above(T(2 / parameters[0])),
+        // Of a smaller slope neither 2 / slope nor the shift to an offset would be a number.
+        : slope(std::fmax(parameters[0], std::numeric_limits<T>::min())),
+          shift(parameters[1] / std::fmax(parameters[0], std::numeric_limits<T>::min())),
+          above(T(2 / double(slope.high))),
           inputs{rounded_down<T>(-(parameters[1] / parameters[0])),
                  rounded_up<T>((1 - parameters[1]) / parameters[0])} {}
 
@@ -132,7 +134,9 @@ template <class T> struct Hardshrink {
 template <class T> struct Softshrink : Hardshrink<T> {
     T shift;
 
-    explicit Softshrink(const double* parameters) : Hardshrink<T>(parameters), shift(T(parameters[0])) {}
+    explicit Softshrink(const double* parameters)
+        : Hardshrink<T>(parameters),
+          shift(std::isinf(parameters[0]) ? T(parameters[0]) : math::bounded<T>(parameters[0])) {}
 
     T forward(T x) const { return x - math::at_most(shift, math::at_least(-shift, x)); }
 };
@@ -172,7 +176,7 @@ template <class T> struct SparseSigmoid {
 template <class T> struct LeakyRelu {
     Leaky<T> leaky;
 
-    explicit LeakyRelu(const double* parameters) : leaky(T(parameters[0])) {}
+    explicit LeakyRelu(const double* parameters) : leaky(math::bounded<T>(parameters[0])) {}
 
     T forward(T x) const { return leaky(x); }
     T backward_x(T dy, T x) const { return x > 0 ? dy : leaky.slope * dy; }

@@ -91,8 +91,15 @@ template <class T> struct TemperedSoftmax : Softmax<T> {
     using Gradient = TemperedSoftmax;
     static constexpr bool has_anchor = false;
     T factor, high, low;
+    T power = 1;  // of a factor beyond T, or subnormal there, the half of its exponent
 
     explicit TemperedSoftmax(const double* parameters) : Softmax<T>(parameters), factor(T(1 / parameters[0])) {
+        if (!std::isnormal(factor)) {
+            int exponent;
+            const double fraction = 1 / std::frexp(parameters[0], &exponent);
+            power = math::bounded<T>(std::ldexp(1.0, std::clamp(-exponent / 2, -1000, 1000)));
+            factor = math::bounded<T>(std::ldexp(fraction, std::clamp(-exponent - -exponent / 2, -1000, 1000)));
+        }
         high = T(std::min(2 / parameters[0], double(std::numeric_limits<T>::max())));
         const double product = double(high) * parameters[0];
         const double rest = (2 - product) - math::product_error(double(high), parameters[0], product);
@@ -106,7 +113,7 @@ template <class T> struct TemperedSoftmax : Softmax<T> {
         low = T(std::abs(error) <= double(high) * std::numeric_limits<T>::epsilon() ? error : 0);
     }
     T term(T x, Peak<T> peak, std::uint64_t) const { return tempered(x, T(0), peak.largest); }
-    T gradient(T dy, T y, Parts<T> mean) const { return Softmax<T>::gradient(dy, y, mean) * factor; }
+    T gradient(T dy, T y, Parts<T> mean) const { return Softmax<T>::gradient(dy, y * power, mean) * factor; }
     T tempered(T x, T x_low, T largest) const {
         const auto [d, error] = math::difference(T(0.5) * x, T(0.5) * largest);
         const T u = d * high, u_error = math::product_error(d, high, u);

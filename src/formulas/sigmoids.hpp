@@ -52,15 +52,22 @@ template <class T, class... Low> T times_sigmoid_backward(T dy, T u, OnePlusExp<
     return gated_backward(dy, u, sum, math::at_most(math::exp_limit<T>, math::abs(u)), a_low...);
 }
 
+// A factor in an exponential whose product with log2(e) is a number of type T: with a larger one the exponential is at
+// its limit for all x but the smallest.
+template <class T> double steep(double value) {
+    constexpr double largest = std::numeric_limits<T>::max() / 2;
+    return std::copysign(std::fmin(std::fabs(value), largest), value);
+}
+
 // factor * x in an exponential, for a parameter.
 template <class T> struct Factor {
     T high, low, log2, reach;  // |factor x| is exp_limit at `reach`
 
     explicit Factor(double value)
-        : high(T(value)),
-          low(T(value - double(high))),
-          log2(T(value * math::log2_e<double>)),
-          reach(T(std::fmin(math::exp_limit<T> / std::fabs(value), std::numeric_limits<T>::max()))) {}
+        : high(math::bounded<T>(value)),
+          low(std::fabs(value) <= std::numeric_limits<T>::max() ? T(value - double(high)) : T(0)),
+          log2(math::bounded<T>(value * math::log2_e<double>)),
+          reach(math::bounded<T>(math::exp_limit<T> / std::fabs(value))) {}
 
     // For |x| up to `reach`.
     math::ReducedProduct<T> reduce(T x) const {
@@ -74,9 +81,10 @@ template <class T> struct SigmoidOf {
     Factor<T> factor;
     T far_low, far_high, near_low, near_high;
 
-    explicit SigmoidOf(double value) : factor(value) {
+    explicit SigmoidOf(double given) : factor(steep<T>(given)) {
+        const double value = steep<T>(given);
         constexpr T infinity = std::numeric_limits<T>::infinity(), largest = std::numeric_limits<T>::max();
-        const T near = factor.reach * (math::exp_negligible<T> / math::exp_limit<T>);
+        const T near = -math::bounded<T>(-math::exp_negligible<T> / std::fabs(value));
         far_low = value < 0 ? -factor.reach : -infinity, near_low = value > 0 ? near : -largest;
         far_high = value > 0 ? factor.reach : infinity, near_high = value < 0 ? -near : largest;
     }
@@ -179,23 +187,26 @@ template <class T> T mirrored(T dy, T x, T scaled, T root_of_scale) {
 
 // (x + s) / 2 with s = sqrt(x^2 + b), as max(x, 0) + (s - |x|) / 2, and s - a = b / (s + a).
 template <class T> struct Squareplus {
-    T b, limit;
+    T b, limit, part, rest;  // part * rest is b / 2, so that neither dy * part overflows nor a tiny part is lost
 
     explicit Squareplus(const double* parameters)
-        : b(math::at_least(std::numeric_limits<T>::min(), T(parameters[0]))),
-          limit(T((sizeof(T) == 4 ? 0x1p14 : 0x1p28) * std::sqrt(parameters[0]))) {}
+        : b(std::fmax(std::numeric_limits<T>::denorm_min(), math::bounded<T>(parameters[0]))),
+          limit(math::bounded<T>((sizeof(T) == 4 ? 0x1p14 : 0x1p28) * std::sqrt(parameters[0]))),
+          part(b < 1 ? b : T(0.25) * b),
+          rest(b < 1 ? T(0.5) : T(2)) {}
 
     T forward(T x) const {
         const math::Hypotenuse<T> s(math::abs(x), b);
         const T sum = s.root + s.leg, lost = (s.root - sum) + s.leg + s.root_low;
-        const T rest = T(0.5) * b / sum;
+        const T rest = T(0.5) * (b / sum);
         return (x < 0 ? T(0) : x) + math::fma(-rest, lost / sum, rest) * s.scale;
     }
     // (1 + x / s) / 2, which is b / (2 s (s + a)) at x = -a.
     T backward_x(T dy, T x) const {
         const math::Hypotenuse<T> s(math::abs(x), b);
-        const T h = T(0.5) * b / math::fma(s.root, s.leg, s.square);
-        return mirrored(dy, x, h, s.scale);
+        // dy comes before the quotient, which may be subnormal.
+        const T below = (x < 0 ? dy : T(1)) * part / math::fma(s.root, s.leg, s.square) * rest * s.scale * s.scale;
+        return x < 0 ? below : dy * (1 - below);
     }
     // y^2 / (y^2 + b / 4), of a y up to where that is 1.
     T backward_y(T dy, T y) const {

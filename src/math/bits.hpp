@@ -150,6 +150,12 @@ template <class T> T at_most(T high, T x) {
     return x > bound ? bound : x;
 }
 
+// A parameter in the range of T: beyond it the largest number there is, whose products with 0 are no NaN.
+template <class T> T bounded(double value) {
+    constexpr double largest = std::numeric_limits<T>::max();
+    return T(value > largest ? largest : value < -largest ? -largest : value);
+}
+
 // Choices by mask, where gcc would make two paths of what follows the choice.
 template <class T> Bits<T> mask_if(bool condition) { return Bits<T>(0) - Bits<T>(condition); }
 template <class T> T keep(std::type_identity_t<Bits<T>> mask, T x) { return from_bits<T>(bits(x) & mask); }
