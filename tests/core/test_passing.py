@@ -93,7 +93,7 @@ def test_nothing_is_streamed_to_memory_that_the_system_clears_first():
 
 
 def test_sizes_have_choices_of_their_own():
-    middle, large = (np.linspace(-4, 4, _size(np.float32, size), dtype=np.float32) for size in (MIDDLE, LARGE))
+    middle, large = (np.linspace(-4, 4, _size(np.float32, s), dtype=np.float32) for s in (MIDDLE, LARGE))
     untried = _found("tanhshrink", large, passing.IN_PLACE)
     for _ in range(_dispatch.TRIALS):
         fa.tanhshrink(middle, out=middle)
