@@ -18,15 +18,12 @@ import headers
 import source_catalog
 import stubs
 
-# For processors before 2013: a seventh fewer bytes, for which softmax and losses take up to a tenth longer.
-SMALLER = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
-
 # One module per CPU level, all from the same source; FASTACT_CPU and the
 # processor decide at import which one is loaded. The preferred width is spelled
 # out because gcc takes 256 bits for a generic x86-64-v4.
 if platform.machine().lower() in {"x86_64", "amd64"}:
     LEVELS = {
-        "v1": ["-march=x86-64", *SMALLER],
+        "v1": ["-march=x86-64"],
         "v3": ["-march=x86-64-v3"],
         "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
     }
@@ -51,8 +48,9 @@ COMPILE = [
     "-g0",
 ]
 
-# Names of static functions are a tenth of a module, and nothing at run time reads them.
-LINK = ["-Wl,-s"] if sys.platform == "linux" else []
+# Names of static functions are a tenth of a module. Nothing at run time reads them, but tools/instructions.py does, in a
+# clone.
+STRIPPED = ["-Wl,-s"] if sys.platform == "linux" else []
 
 # A change in any of them builds every module again.
 SOURCES = sorted(path.as_posix() for path in Path("src").rglob("*") if path.is_file())
@@ -77,7 +75,6 @@ def extension(module: str, sources: list[str], flags: list[str]) -> Extension:
         include_dirs=["src", "fastact/include", numpy.get_include()],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=COMPILE + flags,
-        extra_link_args=[*LINK],
     )
 
 
@@ -106,6 +103,9 @@ class BuildExtensions(build_ext):
                     module.extra_link_args.append("-fopenmp")
         else:
             warnings.warn("the compiler has no OpenMP: fastact will run on one thread", stacklevel=2)
+        if not (self.inplace or self.editable_mode):
+            for module in self.extensions:
+                module.extra_link_args += STRIPPED
         super().build_extensions()
 
     def _compiles_openmp(self) -> bool:

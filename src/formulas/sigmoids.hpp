@@ -190,8 +190,9 @@ template <class T> struct Squareplus {
     T b, limit, part, rest;  // part * rest is b / 2, so that neither dy * part overflows nor a tiny part is lost
 
     explicit Squareplus(const double* parameters)
-        : b(std::fmax(std::numeric_limits<T>::denorm_min(), math::bounded<T>(parameters[0]))),
-          limit(math::bounded<T>((sizeof(T) == 4 ? 0x1p14 : 0x1p28) * std::sqrt(parameters[0]))),
+        // Of a smaller b a quarter would be 0.
+        : b(std::fmax(4 * std::numeric_limits<T>::denorm_min(), math::bounded<T>(parameters[0]))),
+          limit(math::bounded<T>((sizeof(T) == 4 ? 0x1p14 : 0x1p28) * std::sqrt(double(b)))),
           part(b < 1 ? b : T(0.25) * b),
           rest(b < 1 ? T(0.5) : T(2)) {}
 
