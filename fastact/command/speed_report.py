@@ -9,7 +9,7 @@ from statistics import geometric_mean
 
 import fastact as fa
 
-from ..measure import machine, record, speed, work
+from ..measure import machine, record, scaling, speed, work
 from ..measure.machine import threads_text
 from ..measure.speed import Measurement
 from . import ending
@@ -17,6 +17,8 @@ from .arguments import size_text
 from .screen import Screen, progress
 from .table import FEW, Column, Table
 
+BAR = 24
+"""Letters of the fastest bar."""
 EXTREMES = 5
 """Calls that the summary names: the slowest beside NumPy."""
 
@@ -66,6 +68,7 @@ def show(screen: Screen, results: Sequence[Measurement], details: bool = False) 
     for threads in dict.fromkeys(m.threads for m in compared):
         mean = geometric_mean([_ratio(m) for m in compared if m.threads == threads])
         screen.line(f"{threads_text(threads)}: {mean:.1f} times NumPy's speed in the geometric mean")
+    _show_curve(screen, results)
     if not whole:
         screen.note("--details prints each figure, --json FILE keeps them.")
 
@@ -121,6 +124,31 @@ def _show_figures(screen: Screen, results: Sequence[Measurement]) -> None:
     screen.note(
         "ns: per element. × NumPy: how many times faster than the best NumPy calls in place, on one thread. "
         "% scale: GB/s as a share of a plain scale in place of the same array."
+    )
+
+
+def _show_curve(screen: Screen, results: Sequence[Measurement]) -> None:
+    """How many times as fast as one thread each number of threads is, beside what the model says."""
+    found = list(scaling.curve(results))
+    if not found:
+        return
+    table = Table([
+        Column("size", right=True), Column("threads", right=True), Column("measured", right=True),
+        Column("model", right=True), Column("measured = and model |"),
+    ])  # fmt: skip
+    most = max(max(point.measured, point.predicted) for point in found)
+    for _, group in groupby(found, key=lambda point: point.size):
+        table.section()
+        for point in group:
+            bar = "=" * round(BAR * point.measured / most)
+            mark = max(1, round(BAR * point.predicted / most))
+            bar = f"{bar[: mark - 1]:{mark - 1}}|{bar[mark:]}"
+            figures = (f"{point.measured:.2f}", f"{point.predicted:.2f}")
+            table.add(size_text(point.size), str(point.threads), *figures, bar)
+    screen.table(table)
+    screen.note(
+        "Times the speed of the fewest threads, geometric means over calls. The model knows what one thread "
+        "computes, and the memory's bandwidth with the two fewest numbers of threads."
     )
 
 

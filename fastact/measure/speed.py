@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import fastact as fa
 
+from . import scaling
 from .clock import fastest, scale_gb_per_s
 from .formulas import tree
 from .work import Cell, Measured, workload
@@ -20,6 +21,10 @@ RUN_SECONDS, QUICK_RUN_SECONDS = 60.0, 6.0
 """What the repetitions of all figures may take: the more figures, the less each."""
 
 
+RESIDENT = (1024, 4096)
+"""Elements of arrays in the L1 cache, whose difference is computing alone."""
+
+
 @dataclass(frozen=True)
 class Measurement(Measured):
     """One figure of fastact beside those it is compared with."""
@@ -31,6 +36,8 @@ class Measurement(Measured):
     """None where the NumPy calls need a package that is not installed."""
     bandwidth_share: float
     """Of a plain scale in place of an array of that dtype and size, on as many threads."""
+    predicted_ns_per_element: float | None
+    """By the model of `scaling`, calibrated on the two fewest threads; None without a third number."""
 
 
 class Comparison:
@@ -51,9 +58,37 @@ class Comparison:
             numpy = min(fastest(work.numpy(form), work.restore, self.seconds) for form in work.forms)
         except tree.Unavailable:
             numpy = None
-        return [self._compare(cell, threads, taken, numpy) for threads, taken in per_call.items()]
+        predicted = self._predicted(cell) if len(self.threads) > 2 else {}
+        return [
+            self._compare(cell, threads, taken, numpy, predicted.get(threads))
+            for threads, taken in per_call.items()
+        ]
 
-    def _compare(self, cell: Cell, threads: int, taken: float, numpy: float | None) -> Measurement:
+    def _predicted(self, cell: Cell) -> dict[int, float]:
+        """Nanoseconds per element of each thread count, of an array that one thread has touched."""
+        fewest = sorted({1, *self.threads})[:2]
+        memory = scaling.calibrated({count: self.scale(cell.dtype, cell.size, count) for count in fewest})
+        cost = self._cost(cell)
+        return {
+            count: scaling.nanoseconds(
+                cell.size, count, cost, cell.bytes_per_element, memory, first_touch=False
+            )
+            / cell.size
+            for count in self.threads
+        }
+
+    def _cost(self, cell: Cell) -> float:
+        """Nanoseconds per element from the L1 cache; the call itself drops out of the difference."""
+        few, more = (replace(cell, size=size) for size in RESIDENT)
+        with fa.num_threads(1):
+            taken = [
+                fastest((load := workload(c)).fastact(), load.restore, self.seconds) for c in (few, more)
+            ]
+        return max(0.0, taken[1] - taken[0]) * 1e9 / (more.size - few.size)
+
+    def _compare(
+        self, cell: Cell, threads: int, taken: float, numpy: float | None, predicted: float | None
+    ) -> Measurement:
         gb_per_s = cell.bytes_per_element * cell.size / taken / 1e9
         return Measurement.of(
             cell,
@@ -63,6 +98,7 @@ class Comparison:
             numpy_ns_per_element=numpy and numpy / cell.size * 1e9,
             speedup_over_numpy=numpy and numpy / taken,
             bandwidth_share=gb_per_s / self.scale(cell.dtype, cell.size, threads),
+            predicted_ns_per_element=predicted,
         )
 
     def scale(self, dtype: str, size: int, threads: int) -> float:
