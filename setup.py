@@ -48,8 +48,8 @@ COMPILE = [
     "-g0",
 ]
 
-# Names of static functions are a tenth of a module. Nothing at run time reads them, but tools/instructions.py does, in a
-# clone.
+# Names of static functions are a tenth of a module. Nothing at run time reads them, but tools/instructions.py
+# does, in a clone.
 STRIPPED = ["-Wl,-s"] if sys.platform == "linux" else []
 
 # A change in any of them builds every module again.

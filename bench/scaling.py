@@ -1,12 +1,8 @@
-"""Throughput over threads and array size: a model, checked on this machine: the tables of docs/threads.md.
+"""Throughput over threads and array size: the model of ``fastact.measure.scaling``, checked on this machine.
 
-The model knows four numbers: a kernel's nanoseconds per element from the L1 cache (c), the bytes per
-nanosecond that one thread and all threads move between memory and the cores (B), and what a parallel region
-costs (r). A call on n elements with t threads then takes
-
-    max(n c / t, n bytes / B(t)) + (r if t > 1)
-
-Each is measured by itself, on something else than what the model then predicts. Run as a script, on a machine
+A kernel's cost per element from the L1 cache, the memory's bandwidth for one thread and for all, and what a
+parallel region costs are each measured by themselves, on something else than what the model then predicts;
+and then it is asked about a server with more. The tables of docs/threads.md. Run as a script, on a machine
 that does nothing else:
 
     python bench/scaling.py
@@ -22,14 +18,16 @@ from between_markers import heading, line, write
 import fastact as fa
 from fastact.measure.clock import fastest
 from fastact.measure.machine import processor
+from fastact.measure.scaling import Memory, nanoseconds
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "threads.md"
 SMALL, MIDDLE, LARGE = 2**12, 2**18, 2**24
 KERNELS = ("relu", "tanh", "silu", "swish")
-SUPPOSED = (1, 2, 4, 8, 16, 32, 64)
+SUPPOSED = (1, 2, 4, 8, 16, 32, 64, 128)
 """Threads for which the model is asked."""
-BYTES_PER_NS = 200.0
-"""Memory bandwidth of the server that the model is asked about: eight channels of DDR4-3200, in GB/s."""
+NODE = 200.0
+"""GB/s of each node of the server that the model is asked about: eight channels of DDR4-3200."""
+NODES = 2
 BYTES = 8
 """In place a float32 is read and written."""
 
@@ -60,8 +58,8 @@ def region(costs: dict[str, float], threads: int) -> float:
 
 def predicted(size: int, threads: int, c: float, bytes_per_ns: float, r: float) -> float:
     """Nanoseconds of a call; only an array beyond the caches waits for the memory."""
-    memory = size * BYTES / bytes_per_ns if size == LARGE else 0
-    return max(size * c / threads, memory) + (r if threads > 1 else 0)
+    memory = Memory(bytes_per_ns, bytes_per_ns)
+    return nanoseconds(size, threads, c, BYTES if size == LARGE else 0, memory, region=r)
 
 
 def measured_tables(threads: int) -> str:
@@ -85,20 +83,18 @@ def measured_tables(threads: int) -> str:
                 actual = size / timed(name, size, t)
                 figures = (f"{figure:.2f}" for figure in (model, actual, actual / model))
                 lines.append(line(name, f"{size:,}", t, *figures))
+    memory = Memory(bandwidths[1], NODE, NODES)
     lines += [
         "",
-        f"With these costs, what the model says of a server whose memory gives {BYTES_PER_NS:.0f} GB/s "
-        f"(one thread {bandwidths[1]:.1f} of them), {LARGE:,} elements, G/s:",
+        f"With these costs, what the model says of a server of {NODES} nodes with {NODE:.0f} GB/s of memory "
+        f"each (one thread {bandwidths[1]:.1f} of them), {LARGE:,} elements, G/s:",
         "",
-        *heading(["float32, in place"], [*(f"{t} thr." for t in SUPPOSED), "memory stops it at"]),
+        *heading(["float32, in place", "pages touched first"], [f"{t} thr." for t in SUPPOSED]),
     ]
     for name in KERNELS:
-        speeds = [
-            LARGE / predicted(LARGE, t, costs[name], min(BYTES_PER_NS, t * bandwidths[1]), r)
-            for t in SUPPOSED
-        ]
-        limit = BYTES_PER_NS * max(costs[name] / BYTES, 1 / bandwidths[1])
-        lines.append(line(name, *(f"{v:.1f}" for v in speeds), f"{limit:.0f} threads"))
+        for by, own in (("by one thread", False), ("by those that compute", True)):
+            times = (nanoseconds(LARGE, t, costs[name], BYTES, memory, own, region=r) for t in SUPPOSED)
+            lines.append(line(name, by, *(f"{LARGE / time:.1f}" for time in times)))
     return "\n".join(lines)
 
 

@@ -62,11 +62,17 @@ def calibrated(measured: Mapping[int, float], nodes: int = 1) -> Memory:
 
 
 def nanoseconds(
-    size: int, threads: int, cost: float, bytes_per_element: float, memory: Memory, first_touch: bool = True
+    size: int,
+    threads: int,
+    cost: float,
+    bytes_per_element: float,
+    memory: Memory,
+    first_touch: bool = True,
+    region: float = REGION_NS,
 ) -> float:
     """What a call of so many elements takes; `cost` is that of an element on one thread, from its cache."""
     moved = size * bytes_per_element / memory.bytes_per_ns(threads, first_touch)
-    return max(size * cost / threads, moved) + (REGION_NS if threads > 1 else 0)
+    return max(size * cost / threads, moved) + (region if threads > 1 else 0)
 
 
 class Timed(Protocol):
