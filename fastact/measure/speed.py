@@ -69,13 +69,13 @@ class Comparison:
         fewest = sorted({1, *self.threads})[:2]
         memory = scaling.calibrated({count: self.scale(cell.dtype, cell.size, count) for count in fewest})
         cost = self._cost(cell)
-        return {
-            count: scaling.nanoseconds(
-                cell.size, count, cost, cell.bytes_per_element, memory, first_touch=False
-            )
-            / cell.size
-            for count in self.threads
-        }
+
+        def of(count: int) -> float:
+            size, moved = cell.size, cell.bytes_per_element
+            return scaling.nanoseconds(size, count, cost, moved, memory, first_touch=False) / size
+
+        # A call that threads would slow down runs on one.
+        return {count: min(of(1), of(count)) for count in self.threads}
 
     def _cost(self, cell: Cell) -> float:
         """Nanoseconds per element from the L1 cache; the call itself drops out of the difference."""
