@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -16,6 +16,7 @@ import fastact as fa
 from .. import _dispatch
 from ..core import passing
 from . import work
+from .peers import turns
 from .work import Cell, Measured
 
 ACTIVATIONS = ("relu", "sigmoid", "silu", "gelu", "softmax")
@@ -45,13 +46,7 @@ class Measurement(Measured):
 
 def cells(names: Sequence[str], dtypes: Sequence[str], sizes: Sequence[int]) -> list[Cell]:
     """Each in place, where there is a place, and into another array."""
-    found = work.cells(names or ACTIVATIONS, dtypes, sizes)
-    return [
-        replace(cell, in_place=place)
-        for cell in found
-        for place in (True, False)
-        if cell.has_place or not place
-    ]
+    return turns.cells(names or ACTIVATIONS, dtypes, sizes)
 
 
 @contextmanager

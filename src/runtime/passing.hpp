@@ -6,9 +6,9 @@
 // depend on it, nothing is computed twice, and what a trial costs is what the worse ways lose on their pieces.
 //
 // A result that a cache may keep is read from there by the next step of a program, which streaming would send to memory:
-// relu of 4 MB gains 90 us by it, and whoever reads the result next loses 280. No trial of a kernel alone sees that, so
-// streaming is tried for large results only. And a page that nobody has touched is cleared by the system first, into
-// the caches: a result on such pages is not streamed.
+// a kernel gains less by it than whoever reads the result next loses (ARCHITECTURE.md, bench/read_next.py). No trial of a
+// kernel alone sees that, so streaming is tried for large results only. And a page that nobody has touched is cleared by
+// the system first, into the caches: a result on such pages is not streamed.
 #pragma once
 
 #include <algorithm>
