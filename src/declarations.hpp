@@ -51,7 +51,7 @@ template <class From, template <class> class Op, class T> constexpr Kernel backw
     using C = Computed<T>;
     constexpr bool plain = requires(Op<C> op, C value) { From::apply(op, value, value); };
     constexpr bool indexed = requires(Op<C> op, C value) { From::apply(op, value, value, std::uint64_t()); };
-    if constexpr (plain || indexed)
+    if constexpr (plain || indexed || From::template in_vectors<Op<C>, C>)
         return backward<From, Op, T>;
     else
         return nullptr;

@@ -8,6 +8,9 @@ Run as a script:
 
     python tools/minimax.py            all tables
     python tools/minimax.py exp log    those whose name begins so
+
+A function in pieces is fitted otherwise: its coefficients are rounded one by one, the most significant first,
+and what a rounding loses goes into those that are fitted after it (`Pieces`).
 """
 
 from __future__ import annotations
@@ -256,6 +259,127 @@ FITS = (
 )
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """A function of a >= 0 as one polynomial in a - centre for each of eight pieces, in float32.
+
+    Piece i lies around i * step and goes half a step to both sides. A centre is where the function is nearly
+    a float, nearer to the end where it is small, so that terms have one sign where they are large; or 0, where
+    the function is.
+    """
+
+    name: str
+    meaning: str
+    function: Function
+    weight: Function
+    step: float
+    centres: tuple[float, ...]
+    degree: int
+
+    def interval(self, piece: int) -> tuple[float, float]:
+        """A little wider than what the index of a piece leaves, for what that rounds."""
+        low, high = (piece - 0.5) * self.step - 2e-6, (piece + 0.5) * self.step + 2e-6
+        return (low if piece else 1e-4 if self.centres[0] == 0 else 0), high
+
+    def coefficients(self, piece: int) -> list[np.float32]:
+        """Each is that of the best fit (Lawson 1961) with those before it as they are rounded."""
+        low, high = self.interval(piece)
+        a = np.array([float(u) for u in chebyshev_points(mp.mpf(low), mp.mpf(high), 240)])
+        values = np.array([float(self.function(mp.mpf(u))) for u in a])
+        weights = np.array([float(self.weight(mp.mpf(u))) for u in a])
+        offset = a - self.centres[piece]
+        scale = np.abs(offset).max()
+        rest, found = values.copy(), [np.float32(0)] * (self.centres[piece] == 0)
+        while len(found) <= self.degree:
+            powers = np.arange(len(found), self.degree + 1)
+            columns = (offset[:, None] / scale) ** powers * weights[:, None]
+            steps = 60 if len(found) < 4 else 25
+            found.append(np.float32(_lawson(columns, rest * weights, steps)[0] / scale ** powers[0]))
+            rest = rest - float(found[-1]) * offset ** powers[0]
+        return found
+
+    def table(self) -> list[list[np.float32]]:
+        """The centre of each piece, and then each coefficient of each piece, lowest first."""
+        pieces = range(len(self.centres))
+        columns = [[np.float32(self.centres[i]), *self.coefficients(i)] for i in pieces]
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def error(self, table: list[list[np.float32]], points: int) -> Number:
+        """The largest weighted error of the polynomials, as they are in the table."""
+        largest = mp.zero
+        for piece, column in enumerate(zip(*table, strict=True)):
+            centre, *coefficients = (mp.mpf(float(value)) for value in column)
+            for a in chebyshev_points(*map(mp.mpf, self.interval(piece)), points):
+                error = horner(coefficients, a - centre) - self.function(a)
+                largest = max(largest, abs(error * self.weight(a)))
+        return largest
+
+
+def _lawson(columns: np.ndarray, values: np.ndarray, steps: int) -> np.ndarray:
+    """Least squares, weighted anew by what is left until the largest rest is small."""
+    weights, best, least = np.ones_like(values), None, np.inf
+    for _ in range(steps):
+        roots = np.sqrt(weights)
+        solution = np.linalg.lstsq(columns * roots[:, None], values * roots, rcond=None)[0]
+        rest = np.abs(columns @ solution - values)
+        if rest.max() < least:
+            best, least = solution, rest.max()
+        weights = weights * (rest + 1e-30)
+        weights /= weights.sum()
+    return best
+
+
+def _times_normal_tail(a: Number) -> Number:
+    return a * mp.erfc(a / mp.sqrt(2)) / 2
+
+
+def _silu_slope(a: Number) -> Number:
+    """silu's derivative at -a; at a it is 1 less this."""
+    sigma = 1 / (1 + mp.exp(a))
+    return sigma * (1 - a * (1 - sigma))
+
+
+# The zero of the slope is at 1.2785, near which its error is absolute.
+PIECES = (
+    Pieces(
+        "normal_pieces",
+        "a Phi(-a), relative",
+        _times_normal_tail,
+        lambda a: 1 / _times_normal_tail(a),
+        0.703125,
+        (
+            0.0,
+            0.6953125,
+            1.4755859375,
+            2.17822265625,
+            2.9365234375,
+            3.73193359375,
+            4.4287109375,
+            5.102783203125,
+        ),
+        9,
+    ),
+    Pieces(
+        "silu_slope_pieces",
+        "h(a) = (1 - a / (1 + e^-a)) / (1 + e^a), relative to it, or to 0.12 within 1 of its zero",
+        _silu_slope,
+        lambda a: 1 / max(abs(_silu_slope(a)), mp.mpf("0.12") if abs(a - mp.mpf("1.2785")) < 1 else 0),
+        1.34375,
+        (
+            0.2783203125,
+            1.3193359375,
+            2.6591796875,
+            3.9677734375,
+            5.42578125,
+            6.8056640625,
+            8.0478515625,
+            9.5693359375,
+        ),
+        8,
+    ),
+)
+
+
 def literal(value: Number, dtype: str) -> str:
     """The shortest decimal that the dtype reads back as `value`."""
     return str(np.float32(float(value))) + "f" if dtype == "float" else repr(float(value))
@@ -271,6 +395,15 @@ def declaration(fit: Fit, dtype: str) -> str:
     )
 
 
+def declaration_of_pieces(pieces: Pieces) -> str:
+    """The C++ lines of a function in pieces: a row for the centres and for each coefficient."""
+    table = pieces.table()
+    error = mp.nstr(mp.log(pieces.error(table, 100), 2), 4)
+    rows = ",\n".join("    {" + ", ".join(literal(value, "float") for value in row) + "}" for row in table)
+    size = f"[{len(table)}][{len(pieces.centres)}]"
+    return f"// error 2^{error}\ninline constexpr float {pieces.name}{size} = {{\n{rows}}};"
+
+
 def main(prefixes: list[str]) -> None:
     declared: set[str] = set()
     for fit in FITS:
@@ -282,6 +415,10 @@ def main(prefixes: list[str]) -> None:
         declared.add(fit.name)
         for dtype in fit.degrees:
             print(declaration(fit, dtype))
+    for pieces in PIECES:
+        if not prefixes or pieces.name.startswith(tuple(prefixes)):
+            print(f"// {pieces.meaning}: of pieces {pieces.step} wide the centres, then coefficients")
+            print(declaration_of_pieces(pieces))
 
 
 if __name__ == "__main__":

@@ -114,12 +114,21 @@ template <template <class> class Op, class T>
     auto cursor = bias.cursor(index);
     blocks(call.passing, output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
         bias.each_run(cursor, stop - start, [&](Size at, Size end, const T* values) {
-            elements(end - at, x + start + at, values, to + at, [&](Size i, T value, T added) {
-                if constexpr (requires { op.forward(value, std::uint64_t(i)); })
-                    return op.forward(value + added, std::uint64_t(index + start + at + i));
-                else
-                    return op.forward(value + added);
-            });
+            const auto with_bias = [&](auto formula) {
+                elements(end - at, x + start + at, values, to + at,
+                         [&](Size i, T value, T added) { return formula(i, value + added); });
+            };
+            if constexpr (InVectors<Op<T>, T>) {
+                with_bias([](Size, T sum) { return sum; });
+                op.forward(end - at, to + at, to + at);
+            } else {
+                with_bias([&](Size i, T sum) {
+                    if constexpr (requires { op.forward(sum, std::uint64_t(i)); })
+                        return op.forward(sum, std::uint64_t(index + start + at + i));
+                    else
+                        return op.forward(sum);
+                });
+            }
         });
     }, x);
 }

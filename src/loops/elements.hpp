@@ -59,6 +59,38 @@ void elements(Size count, const T* dy, const T* saved, T* out, Formula formula) 
     }
 }
 
+// Formulas that go through elements by themselves, in vectors of their own (math/pieces.hpp).
+template <class Op, class T>
+concept InVectors = requires(const Op& op, const T* x, T* out) { op.forward(Size(), x, out); };
+template <class Op, class T>
+concept BackwardInVectors = requires(const Op& op, const T* x, T* out) { op.backward_x(Size(), x, x, out); };
+
+template <std::floating_point T, InVectors<T> Op> void elements_in_vectors(Size count, const T* x, T* out, const Op& op) {
+    op.forward(count, x, out);
+}
+template <Half T, InVectors<float> Op> void elements_in_vectors(Size count, const T* x, T* out, const Op& op) {
+    for (Size i = 0; i + together <= count; i += together) {
+        float values[together];
+        T::widen(x + i, values);
+        op.forward(together, values, values);
+        T::narrow(values, out + i);
+    }
+}
+template <std::floating_point T, BackwardInVectors<T> Op>
+void elements_in_vectors(Size count, const T* dy, const T* x, T* out, const Op& op) {
+    op.backward_x(count, dy, x, out);
+}
+template <Half T, BackwardInVectors<float> Op>
+void elements_in_vectors(Size count, const T* dy, const T* x, T* out, const Op& op) {
+    for (Size i = 0; i + together <= count; i += together) {
+        float gradients[together], values[together];
+        T::widen(dy + i, gradients);
+        T::widen(x + i, values);
+        op.backward_x(together, gradients, values, values);
+        T::narrow(values, out + i);
+    }
+}
+
 // `flatten` inlines the whole formula: a loop with a call in it is not vectorised.
 template <template <class> class Op, class T>
 [[gnu::flatten]] void forward(const Call& call, Size first, Size last) {
@@ -66,12 +98,15 @@ template <template <class> class Op, class T>
     const T* x = input<T>(call, 0) + first;
     const Size index = call.place.index + first;
     blocks(call.passing, output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
-        elements(stop - start, x + start, to, [&](Size i, auto value) {
-            if constexpr (requires { op.forward(value, std::uint64_t(i)); })
-                return op.forward(value, std::uint64_t(index + start + i));
-            else
-                return op.forward(value);
-        });
+        if constexpr (InVectors<Op<Computed<T>>, Computed<T>>)
+            elements_in_vectors(stop - start, x + start, to, op);
+        else
+            elements(stop - start, x + start, to, [&](Size i, auto value) {
+                if constexpr (requires { op.forward(value, std::uint64_t(i)); })
+                    return op.forward(value, std::uint64_t(index + start + i));
+                else
+                    return op.forward(value);
+            });
         if constexpr (Half<T>)
             if (const Size rest = (stop - start) % together) {
                 T copy[together] = {};
@@ -88,12 +123,14 @@ struct FromInput {
     static auto apply(const Op& op, T dy, T x, Index... i) -> decltype(op.backward_x(dy, x, i...)) {
         return op.backward_x(dy, x, i...);
     }
+    template <class Op, class T> static constexpr bool in_vectors = BackwardInVectors<Op, T>;
 };
 struct FromOutput {
     template <class Op, class T, class... Index>
     static auto apply(const Op& op, T dy, T y, Index... i) -> decltype(op.backward_y(dy, y, i...)) {
         return op.backward_y(dy, y, i...);
     }
+    template <class Op, class T> static constexpr bool in_vectors = false;
 };
 
 template <class From, template <class> class Op, class T>
@@ -103,12 +140,15 @@ template <class From, template <class> class Op, class T>
     const T* saved = input<T>(call, 1) + first;
     const Size index = call.place.index + first;
     blocks(call.passing, output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
-        elements(stop - start, dy + start, saved + start, to, [&](Size i, auto gradient, auto kept) {
-            if constexpr (requires { From::apply(op, gradient, kept, std::uint64_t(i)); })
-                return From::apply(op, gradient, kept, std::uint64_t(index + start + i));
-            else
-                return From::apply(op, gradient, kept);
-        });
+        if constexpr (From::template in_vectors<Op<Computed<T>>, Computed<T>>)
+            elements_in_vectors(stop - start, dy + start, saved + start, to, op);
+        else
+            elements(stop - start, dy + start, saved + start, to, [&](Size i, auto gradient, auto kept) {
+                if constexpr (requires { From::apply(op, gradient, kept, std::uint64_t(i)); })
+                    return From::apply(op, gradient, kept, std::uint64_t(index + start + i));
+                else
+                    return From::apply(op, gradient, kept);
+            });
         if constexpr (Half<T>)
             if (const Size rest = (stop - start) % together) {
                 T gradients[together] = {}, values[together] = {};

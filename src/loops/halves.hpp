@@ -5,48 +5,30 @@
 // ties to even, keeps subnormals, overflows to infinity, and keeps NaN, made quiet, with
 // the upper bits of its payload. Both give the same bits at every CPU level.
 //
-// Vectors are spelled out here (gcc's and clang's vector types, whose operators work on
-// each element), and F16C's intrinsics stand here alone: gcc 12 does not vectorise float16
-// by itself, and bfloat16 with twice the instructions (ARCHITECTURE.md, "Half precision").
+// Vectors are spelled out (math/vectors.hpp), and F16C's intrinsics stand here alone: gcc 12 does not
+// vectorise float16 by itself, and bfloat16 with twice the instructions (ARCHITECTURE.md, "Half precision").
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 #include <utility>
 
-#ifdef __F16C__
-#include <immintrin.h>
-#endif
-
 #include "call.hpp"
+#include "math/vectors.hpp"
 
 namespace fastact {
 
-// float32 elements in one register
-#if defined(__AVX512F__)
-inline constexpr Size width = 16;
-#elif defined(__AVX2__)
-inline constexpr Size width = 8;
-#else
-inline constexpr Size width = 4;
-#endif
+using math::Floats;
+using math::load;
+using math::store;
+using math::width;
+using math::Words;
 
 // Elements that are widened, computed and narrowed at a time: few enough to stay in registers.
 inline constexpr Size together = 2 * width;
 
-using Floats [[gnu::vector_size(4 * width)]] = float;
-using Words [[gnu::vector_size(4 * width)]] = std::uint32_t;
 using Shorts [[gnu::vector_size(2 * width)]] = std::uint16_t;
-
-template <class Vector> Vector load(const void* from) {
-    Vector vector;
-    std::memcpy(&vector, from, sizeof vector);
-    return vector;
-}
-
-template <class Vector> void store(Vector vector, void* to) { std::memcpy(to, &vector, sizeof vector); }
 
 // Of two values in a word the lower becomes a float by a shift, the upper by a mask. So the
 // values at even positions come first, those at odd positions after them.

@@ -3,11 +3,14 @@
 // at a where it is h(-a) at -a.
 #pragma once
 
+#include <bit>
+#include <cstdint>
 #include <limits>
 
 #include "math/bits.hpp"
 #include "math/coefficients.hpp"
 #include "math/exp.hpp"
+#include "math/pieces.hpp"
 
 namespace fastact::math {
 
@@ -57,6 +60,26 @@ template <class T> T times_normal_cdf(T x) {
     const T far = (x > 0 ? x : T(0)) - part * upper;
     return a < Mills<T>::join ? x * normal_cdf_near(x, square) : far;
 }
+
+#if defined(__AVX2__) || defined(__aarch64__)
+// x Phi(x) in float32, in pieces: a Phi(-a) of a = |x|, subtracted from x or from 0. Within 1.84 ULP (every one).
+// Below the pieces it is the tail; above them a Phi(-a) is less than x's last place.
+// Cost 12 and 11 permutations.
+struct TimesNormalCdf {
+    static constexpr Pieces table{normal_pieces};
+    static constexpr float step = 0.703125f, reach = 5.27f;
+    // As words numbers below 0 are the larger the lower they are, and above all others.
+    static constexpr std::uint32_t beyond = std::bit_cast<std::uint32_t>(-reach);
+
+    static Words order(Words x) { return x; }
+    static Floats result(Floats sum, Floats x) { return at_least(-0.0f, x) - sum; }
+    static float otherwise(float x) {
+        const float a = at_most(Mills<float>::largest, abs(x));
+        const auto tail = normal_tail(a, a * a);
+        return -tail.part * tail.upper;
+    }
+};
+#endif
 
 // a x Phi(x) for every a. At x = -inf it meets a zero.
 template <class T> T times_normal_cdf(T a, T x) {

@@ -7,10 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import minimax
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
 HEADER = (ROOT / "src" / "math" / "coefficients.hpp").read_text()
+SOURCES = "".join(path.read_text() for path in (ROOT / "src").rglob("*.hpp"))
 REDUCTION = (ROOT / "src" / "math" / "exp.hpp").read_text()
 
 
@@ -37,9 +39,41 @@ def test_coefficients_in_the_header_err_by_no_more_than_is_written_above_them(fi
     assert max(errors) <= mp.mpf(2) ** (mp.mpf(written) + mp.mpf("0.01"))
 
 
+PIECES = [pytest.param(pieces, id=pieces.name) for pieces in minimax.PIECES]
+
+
+@pytest.mark.parametrize("pieces", PIECES)
+def test_header_holds_the_pieces_that_the_fit_prints(pieces):
+    assert minimax.declaration_of_pieces(pieces) in HEADER
+
+
+@pytest.mark.parametrize("pieces", PIECES)
+def test_pieces_in_the_header_err_by_no_more_than_is_written_above_them(pieces):
+    written, body = re.search(
+        rf"// error 2\^(\S+)\ninline constexpr float {pieces.name}\[\d+\]\[8\] = {{(.*?)}};",
+        HEADER,
+        re.DOTALL,
+    ).groups()
+    rows = [
+        [np.float32(text.strip().rstrip("f")) for text in row.split(",")]
+        for row in re.findall(r"{(.*?)}", body)
+    ]
+    # Points of nearly the same density as the fit's, but others.
+    assert pieces.error(rows, 67) <= mp.mpf(2) ** (mp.mpf(written) + mp.mpf("0.01"))
+
+
+@pytest.mark.parametrize("pieces", PIECES)
+def test_up_to_their_reach_there_are_pieces(pieces):
+    [(step, reach)] = re.findall(
+        rf"table{{(?:math::)?{pieces.name}}};\n.*?step = (\S+)f, reach = (\S+)f;", SOURCES
+    )
+    assert float(step) == pieces.step
+    assert float(reach) / pieces.step * (1 + 2**-20) < 7.5
+
+
 def test_every_table_of_the_header_has_a_fit():
-    names = set(re.findall(r"inline constexpr (?:float|double) (\w+)<\w+>\[\]", HEADER))
-    assert names == {fit.name for fit in minimax.FITS}
+    names = set(re.findall(r"inline constexpr (?:float|double) (\w+)(?:<\w+>\[\]|\[\d+\])", HEADER))
+    assert names == {fit.name for fit in (*minimax.FITS, *minimax.PIECES)}
 
 
 def test_the_best_line_through_the_exponential():
