@@ -15,7 +15,6 @@
 
 namespace fastact {
 
-#if defined(__AVX2__) || defined(__aarch64__)
 // dy times silu's derivative in float32, in pieces: h(-a) = sigma(-a)(1 - a sigma(a)) of a = |x| where x < 0, 1 - h(-a)
 // elsewhere. Cost 10 and 10 permutations, where the function for all x has 20 and a division.
 struct TimesSiluSlope {
@@ -31,7 +30,6 @@ struct TimesSiluSlope {
         return times_sigmoid_backward(dy, x, math::one_plus_exp(math::abs(x)));
     }
 };
-#endif
 
 template <class T> struct Silu {
     static constexpr bool in_vectors = math::has_tables && sizeof(T) == 4;

@@ -153,8 +153,18 @@ inline bool asks_for_rows(Passing passing, Axis axis) {
     return passing.asks && axis.inner == 1 && axis.length <= 2048;
 }
 
-// body(inputs, out, lines) for units first..last of arrays seen along an axis. Rows may be apart: `rows` is how far, in
-// each input and in the results, or null.
+// Rows that go through each phase of their reduction before any goes through the next: what is found of one, a few
+// numbers after a long chain of operations, is then waited for by none of the others. They fit into the L1 cache.
+inline constexpr Size bundle = 8, bundled = 2048;
+
+// `count` contiguous rows, `step` apart in each input and in the results.
+template <std::size_t N> struct Bundle {
+    Size count;
+    std::array<Size, N + 1> step;
+};
+
+// body(inputs, out, lines) for units first..last of arrays seen along an axis, or body(inputs, out, lines, bundle) for
+// rows of which it takes several. Rows may be apart: `rows` is how far, in each input and in the results, or null.
 template <class T, std::size_t N, class Body>
 void each_lines(Passing passing, std::array<const T*, N> inputs, T* out, Axis axis, Place place, const Size* rows,
                 Size first, Size last, Body body) {
@@ -197,12 +207,20 @@ void each_lines(Passing passing, std::array<const T*, N> inputs, T* out, Axis ax
         for (std::size_t k = 0; k <= N; ++k) step_of[k] = rows ? rows[k] : length;
         auto moved = inputs;
         for (std::size_t k = 0; k < N; ++k) moved[k] += unit * step_of[k];
-        for (T* to = out + unit * step_of[N]; unit < last; ++unit, to += step_of[N]) {
+        constexpr bool takes_bundles = std::is_invocable_v<Body, decltype(moved), T*, Lines<1, Known<1>>, Bundle<N>>;
+        const Size together = takes_bundles ? std::clamp(bundled / (length + 1), Size(1), bundle) : 1;
+        T* to = out + unit * step_of[N];
+        for (Size count; unit < last; unit += count, to += count * step_of[N]) {
+            count = std::min(together, last - unit);
             if (asks)
-                for (const T* input : moved) prefetch(input + length, length);
+                for (const T* input : moved) prefetch(input + count * length, count * length);
             const Indices index{start + std::uint64_t(unit) * length * step, step, 0};
-            body(moved, to, Lines<1, Known<1>>{length, {}, {}, index});
-            for (std::size_t k = 0; k < N; ++k) moved[k] += step_of[k];
+            const Lines<1, Known<1>> row{length, {}, {}, index};
+            if constexpr (takes_bundles)
+                body(moved, to, row, Bundle<N>{count, step_of});
+            else
+                body(moved, to, row);
+            for (std::size_t k = 0; k < N; ++k) moved[k] += count * step_of[k];
         }
     }
     for (Size count; unit < last; unit += count) {

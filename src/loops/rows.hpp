@@ -218,6 +218,23 @@ template <class Op, class T, class Lines>
     normalize(op, op, x, out, lines);
 }
 
+// Several rows, phase by phase.
+template <class Op, class T, class Row>
+void normalize(const Op& op, const T* x, T* out, const Row& row, const Bundle<1>& rows) {
+    if (row.length > segment) return normalize(op, x, out, row);
+    const auto [x_step, out_step] = rows.step;
+    Peaks<T, 1> peaks[bundle];
+    Total total[bundle], ties[bundle];
+    for (Size r = 0; r < rows.count; ++r) find_largest(op, x + r * x_step, peaks[r].largest, row);
+    for (Size r = 0; r < rows.count; ++r) peaks[r].prepare(op, 1);
+    for (Size r = 0; r < rows.count; ++r)
+        with_known_nearness<Op>(peaks[r].near, [&](auto near) {
+            add_terms<near.value>(op, x + r * x_step, out + r * out_step, peaks[r], &total[r], &ties[r], row);
+        });
+    for (Size r = 0; r < rows.count; ++r)
+        write_results(op, x + r * x_step, out + r * out_step, peaks[r].largest, &total[r], &ties[r], row);
+}
+
 // Noise takes longer than all else, so what fits into a buffer is drawn once for all passes.
 template <class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void draw(const Op& op, T* noise, const Lines& lines) {
@@ -430,13 +447,13 @@ template <template <class> class Op, class T> void rows_forward(const Call& call
         if (call.segments) return share_forward<Op<T>, T>(op, call, first, last);
     each_lines(call.passing, std::array{input<T>(call, 0)}, output<T>(call), call.axis, call.place, call.rows,
                first, last,
-               [&](auto inputs, T* to, auto lines) {
+               [&](auto inputs, T* to, auto lines, auto... rows) {
                    if constexpr (requires { op.threshold(0.0, 0.0, 0.0); })
                        project(op, inputs[0], to, lines);
                    else if constexpr (requires { op.noise(std::uint64_t()); })
                        normalize_drawn(op, inputs[0], to, lines);
                    else
-                       normalize(op, inputs[0], to, lines);
+                       normalize(op, inputs[0], to, lines, rows...);
                });
 }
 

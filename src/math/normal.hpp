@@ -61,7 +61,6 @@ template <class T> T times_normal_cdf(T x) {
     return a < Mills<T>::join ? x * normal_cdf_near(x, square) : far;
 }
 
-#if defined(__AVX2__) || defined(__aarch64__)
 // x Phi(x) in float32, in pieces: a Phi(-a) of a = |x|, subtracted from x or from 0. Within 1.84 ULP (every one).
 // Below the pieces it is the tail; above them a Phi(-a) is less than x's last place.
 // Cost 12 and 11 permutations.
@@ -79,7 +78,6 @@ struct TimesNormalCdf {
         return -tail.part * tail.upper;
     }
 };
-#endif
 
 // a x Phi(x) for every a. At x = -inf it meets a zero.
 template <class T> T times_normal_cdf(T a, T x) {

@@ -11,16 +11,14 @@
 // has one, the other way is gone for two registers of it.
 #pragma once
 
-#include "math/vectors.hpp"
-
-#if defined(__AVX2__) || defined(__aarch64__)
-
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 #include "math/bits.hpp"
 #include "math/exp.hpp"
+#include "math/vectors.hpp"
 
 namespace fastact::math {
 
@@ -108,5 +106,3 @@ template <class F, class... Factor> void in_pieces(Index count, float* out, cons
 }
 
 }  // namespace fastact::math
-
-#endif

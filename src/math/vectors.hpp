@@ -38,9 +38,12 @@ template <class Vector> Vector load(const void* from) {
 
 template <class Vector> void store(Vector vector, void* to) { std::memcpy(to, &vector, sizeof vector); }
 
-// Whether the level has what follows: fused multiply-adds, and tables of eight in registers.
+// Whether the level has instructions for what follows: fused multiply-adds, and tables of eight in registers.
 #if defined(__AVX2__) || defined(__aarch64__)
 inline constexpr bool has_tables = true;
+#else
+inline constexpr bool has_tables = false;
+#endif
 
 // Eight floats, as often as a register holds them.
 struct Table {
@@ -57,10 +60,14 @@ inline Floats entries(const Table& table, Words index) {
     return Floats(_mm512_maskz_permutexvar_ps(0xffff, __m512i(index), _mm512_load_ps(table.entries)));
 #elif defined(__AVX2__)
     return Floats(_mm256_permutevar8x32_ps(_mm256_load_ps(table.entries), __m256i(index)));
-#else
+#elif defined(__aarch64__)
     // The four bytes of each entry, by their places among 32.
     const Words bytes = (index & 7) * 0x04040404 + 0x03020100;
     return Floats(vqtbl2q_u8(vld1q_u8_x2(reinterpret_cast<const std::uint8_t*>(table.entries)), uint8x16_t(bytes)));
+#else
+    Floats found{};
+    for (Index i = 0; i < width; ++i) found[i] = table.entries[index[i] & 7];
+    return found;
 #endif
 }
 
@@ -69,8 +76,10 @@ inline Floats fma(Floats a, Floats b, Floats c) {
     return Floats(_mm512_fmadd_ps(__m512(a), __m512(b), __m512(c)));
 #elif defined(__AVX2__)
     return Floats(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
-#else
+#elif defined(__aarch64__)
     return Floats(vfmaq_f32(float32x4_t(c), float32x4_t(a), float32x4_t(b)));
+#else
+    return a * b + c;
 #endif
 }
 
@@ -115,11 +124,10 @@ inline bool any_above(std::uint32_t bound, Words words) {
     const __m256i bounds = _mm256_set1_epi32(int(bound)), largest = _mm256_max_epu32(__m256i(words), bounds);
     return _mm256_movemask_epi8(_mm256_cmpeq_epi32(largest, bounds)) != -1;
 #else
-    return vmaxvq_u32(uint32x4_t(words)) > bound;
+    std::uint32_t largest = 0;
+    for (Index i = 0; i < width; ++i) largest = words[i] > largest ? words[i] : largest;
+    return largest > bound;
 #endif
 }
-#else
-inline constexpr bool has_tables = false;
-#endif
 
 }  // namespace fastact::math
