@@ -52,7 +52,9 @@ template <class Op, class T, class Lines>
         Size i = 0;
         for (; i + lanes <= length; i += lanes)
             for (Size lane = 0; lane < lanes; ++lane) raise(lane, i + lane);
-        for (Size lane = 0; lane < length - i; ++lane) raise(lane, i + lane);
+        // As many lanes as there are, of which some are left out: a loop of their number would end one by one.
+        for (Size lane = 0; lane < lanes; ++lane)
+            if (lane < length - i) raise(lane, i + lane);
         keep_larger<lanes / 2>(partial);
         largest[0] = partial[0];
     } else {
@@ -350,6 +352,17 @@ template <class Op, class T, class Lines>
     settle_nans(scale, out, lines);
 }
 
+template <class Op, class T, class Row>
+void differentiate(const Op& op, const T* dy, const T* y, T* out, const Row& row, const Bundle<2>& rows) {
+    if (row.length > segment) return differentiate(op, dy, y, out, row);
+    const auto [dy_step, y_step, out_step] = rows.step;
+    Total total[bundle], support[bundle];
+    for (Size r = 0; r < rows.count; ++r)
+        add_gradients(op, dy + r * dy_step, y + r * y_step, &total[r], &support[r], row);
+    for (Size r = 0; r < rows.count; ++r)
+        write_gradients(op, dy + r * dy_step, y + r * y_step, out + r * out_step, &total[r], &support[r], row);
+}
+
 template <class Op, class T, class Lines>
 void differentiate(const Op& op, const T* dy, const T* y, T* out, Lines lines) {
     Total total[Lines::Width], support[Lines::Width];
@@ -469,7 +482,9 @@ template <template <class> class Op, class T> void rows_backward(const Call& cal
     if (call.segments) return share_backward<typename Op<T>::Gradient, T>(op, call, first, last);
     each_lines(call.passing, std::array{input<T>(call, 0), input<T>(call, 1)}, output<T>(call), call.axis, {0, 0}, call.rows,
                first, last,
-               [&](auto inputs, T* to, auto lines) { differentiate(op, inputs[0], inputs[1], to, lines); });
+               [&](auto inputs, T* to, auto lines, auto... rows) {
+                   differentiate(op, inputs[0], inputs[1], to, lines, rows...);
+               });
 }
 
 }  // namespace fastact

@@ -58,8 +58,9 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
         const Size used = whole ? half : Size(std::bit_ceil(std::size_t(length)));
         for (Size start = 0; start < length; start += stretch) {
             const Size count = std::min(stretch, length - start), filled = std::min(count, lanes);
-            if (Width == 1 && !rare && count == 4 * lanes)
-                accumulate_four(start, term, count_);
+            if (Width == 1 && !rare && count > 3 * lanes)
+                count == 4 * lanes ? accumulate_four<true>(start, count, term, count_)
+                                   : accumulate_four<false>(start, count, term, count_);
             else
                 accumulate(start, count, columns, term, count_);
             std::fill(room->partial + filled * Width, room->partial + (whole ? lanes : used) * Width, T(0));
@@ -99,18 +100,22 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
     std::conditional_t<Width == 1, Room[1], Scratch<Room, 1>> room;
     T counts[Width == 1 ? lanes : Width];
 
-    // Lane by lane, the sum of each in a register.
-    template <class Term, class Count> void accumulate_four(Size start, Term term, Count count) {
+    // Lane by lane, the sum of each in a register. A fourth term that is not there is -0, which leaves the others as
+    // they are: no loop ends at any lane.
+    template <bool whole, class Term, class Count> void accumulate_four(Size start, Size terms, Term term, Count count) {
+        constexpr bool counts_too = !std::is_same_v<Count, Nothing>;
 #pragma GCC ivdep
         for (Size lane = 0; lane < lanes; ++lane) {
             const Size i = start + lane;
-            const T first = term(i, 0), second = term(i + lanes, 0);
-            const T third = term(i + 2 * lanes, 0), fourth = term(i + 3 * lanes, 0);
-            room->partial[lane] = ((first + second) + third) + fourth;
-            if constexpr (!std::is_same_v<Count, Nothing>) {
-                const T early = count(i, 0) + count(i + lanes, 0);
-                counts[lane] += early + (count(i + 2 * lanes, 0) + count(i + 3 * lanes, 0));
+            const T first = term(i, 0), second = term(i + lanes, 0), third = term(i + 2 * lanes, 0);
+            T fourth = T(-0.0);
+            [[maybe_unused]] T last = T(-0.0);
+            if (whole || lane < terms - 3 * lanes) {
+                fourth = term(i + 3 * lanes, 0);
+                if constexpr (counts_too) last = count(i + 3 * lanes, 0);
             }
+            room->partial[lane] = ((first + second) + third) + fourth;
+            if constexpr (counts_too) counts[lane] += (count(i, 0) + count(i + lanes, 0)) + (count(i + 2 * lanes, 0) + last);
         }
     }
 
@@ -132,7 +137,8 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
 #pragma GCC ivdep
                 for (Size lane = 0; lane < lanes; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
 #pragma GCC ivdep
-            for (Size lane = 0; lane < count - i; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
+            for (Size lane = 0; lane < lanes; ++lane)
+                if (lane < count - i) room->partial[lane] += take(start + i + lane, 0, lane);
         } else {
             for (Size i = 0; i < std::min(count, lanes); ++i) {
                 T* lane = room->partial + i * Width;
