@@ -21,11 +21,12 @@ from . import (
     pass_figures,
     pass_pages,
     project_pages,
+    promises,
 )
 
 WRITERS = (
     *(mathml, project_pages, conventions, decision_table, explorer_formulas, figures, experiments),
-    *(activation_pages, pass_figures, pass_pages),
+    *(activation_pages, pass_figures, pass_pages, promises),
 )
 """Each with a `write`, in the order in which they use what the others wrote."""
 

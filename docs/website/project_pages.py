@@ -1,4 +1,4 @@
-"""The project's own pages, which lie at the top of the repository: architecture, contributing, changelog."""
+"""The project's own pages, which lie at the top of the repository."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-PAGES = {"ARCHITECTURE.md": "architecture", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog"}
+PAGES = {
+    "ARCHITECTURE.md": "architecture",
+    "CONTRIBUTING.md": "contributing",
+    "CHANGELOG.md": "changelog",
+    "SECURITY.md": "security",
+}
 
 
 def write(docs: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from . import rows
+from . import expression, rows
 from .arguments import REQUIRED
 from .row import Convention, Row
 
@@ -160,8 +160,8 @@ def _is_plain(row: Row, call: ast.Call) -> bool:
 def _value(node: ast.expr, names: dict[str, Any]) -> Any:
     """A constant expression's value; `REQUIRED` for what only a caller knows."""
     try:
-        return eval(compile(ast.Expression(node), "<catalog>", "eval"), {"__builtins__": {}}, names)
-    except Exception:
+        return expression.read(node)(names)
+    except (KeyError, TypeError, ValueError):
         return REQUIRED
 
 

@@ -48,9 +48,12 @@ class Screen:
             self.note(f"Not shown: {', '.join(gone)}; there is room on a terminal of {whole} columns.")
 
     def _draw(self, table: Table, kept: Sequence[int], gap: int, headings: bool) -> None:
-        drawn = Drawn(box=None, padding=(0, gap, 0, 0), pad_edge=False, show_header=headings)
+        # Blanks are columns of their own: before 14.3 rich counts padding behind the last one too.
+        drawn = Drawn(box=None, padding=0, show_header=headings)
         for i in kept:
             column = table.columns[i]
+            if i != kept[0]:
+                drawn.add_column(width=gap)
             drawn.add_column(
                 column.heading, justify="right" if column.right else "left", header_style="bold",
                 no_wrap=not column.wraps, overflow="fold",
@@ -59,7 +62,8 @@ class Screen:
         for number, cells in enumerate(table.rows):
             if number and number in table.sections:
                 drawn.add_row()
-            drawn.add_row(*(_text(cells[i]) for i in kept))
+            blanks_and_texts = [text for i in kept for text in ("", _text(cells[i]))]
+            drawn.add_row(*blanks_and_texts[1:])
         # Where what must stay is wider than the terminal, that breaks the lines: nothing is cut off.
         room = max(self.console.width, width(table, kept, gap))
         self.console.print(drawn, width=room, crop=False)
@@ -81,12 +85,15 @@ def progress(total: int) -> Iterator[Callable[..., None]]:
     What is yielded is called as ``advance(description, weight)``: what is measured now, what has been since.
     """
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda description="", weight=0: None
+        return
     wide = console.width >= 80
     words = TextColumn(f"{{task.description:<{44 if wide else max(8, console.width - 10)}}}", markup=False)
     left = TimeRemainingColumn(compact=True, elapsed_when_finished=True)
     shown = Progress(
         *((words, BarColumn(None), left) if wide else (words, left)), console=console, transient=True,
-        disable=not console.is_terminal, speed_estimate_period=3600, expand=wide,
+        speed_estimate_period=3600, expand=wide,
     )  # fmt: skip
     with shown:
         task = shown.add_task("", total=total)

@@ -7,6 +7,7 @@ to `_forward` and `_backward` here. What differs between activations of one shap
 from __future__ import annotations
 
 import math
+import sys
 from functools import partial
 from typing import Any
 
@@ -463,8 +464,9 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
         winners = np.asarray(buffers.read(which, "which"))
         if winners.dtype.kind not in "iu":
             raise TypeError(f"which has dtype {winners.dtype}; allowed are integers")
-        if pieces < 1:
-            raise ValueError(f"{self.name}: pieces={pieces}; allowed is pieces >= 1")
+        if not 1 <= pieces <= sys.maxsize:
+            words = arrays.given("pieces", pieces)
+            raise ValueError(f"{self.name}: {words}; allowed is 1 <= pieces <= {sys.maxsize}")
         if winners.size and not 0 <= winners.min() <= winners.max() < pieces:
             raise ValueError(
                 f"which holds {winners.min()} to {winners.max()}; allowed is 0 <= which < pieces={pieces}"

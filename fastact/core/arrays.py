@@ -145,7 +145,8 @@ def is_whole(value: Any) -> bool:
     if type(value) is int:
         return True
     one = not isinstance(value, np.ndarray) or value.ndim == 0
-    return one and hasattr(value, "__index__") and not isinstance(value, bool)
+    # np.bool is an index before NumPy 2.3.
+    return one and hasattr(value, "__index__") and not isinstance(value, bool | np.bool)
 
 
 def as_gradient(dy: Any, saved: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -178,6 +179,11 @@ def write(*steps: partial[object]) -> None:
         _dispatch.in_turn(steps)
 
 
+def with_axes(array: np.ndarray) -> np.ndarray:
+    """The array, or a view with an axis of one without: before 2.3 NumPy's iterator brings it unread."""
+    return array if array.ndim else array.reshape(1)
+
+
 def each_chunk(
     kernels: _dispatch.Kernels,
     direction: str,
@@ -205,7 +211,8 @@ def each_chunk(
         "casting": "safe",
         "buffersize": CHUNK,
     }
-    return partial(_dispatch.run_chunks, kernels, direction, [*inputs, output], parameters, options, beside)
+    given = [with_axes(a) for a in (*inputs, output)]
+    return partial(_dispatch.run_chunks, kernels, direction, given, parameters, options, beside)
 
 
 def axis_index(axis: Any, ndim: int, allowed: str = "an integer") -> int:
@@ -396,7 +403,7 @@ def blocks_in_c_order(
         return
     if not size:
         return
-    ordered = [_dispatch.InOrder(a, dtype, span) for a in arrays]
+    ordered = [_dispatch.InOrder(with_axes(a), dtype, span) for a in arrays]
     for start in range(0, size, span):
         yield [a.taken(start, min(start + span, size)) for a in ordered], start
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ def get_include() -> str:
     >>> Path(fa.get_include(), "fastact.h").exists()
     True
     """
-    return str(Path(__file__).parents[1] / "include")
+    # To import pathlib takes a twentieth of the import of fastact.
+    return os.path.join(os.path.dirname(os.path.dirname(__file__)), "include")
 
 
 def address(row: Row, dtype: Any, direction: str) -> int:

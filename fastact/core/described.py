@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from functools import cache, lru_cache
-from types import CodeType, FunctionType
+from functools import lru_cache
+from types import FunctionType
 from typing import Any
 
 from .. import _dispatch
-from ..catalog import REQUIRED, Argument, Parameter, Row, rows
+from ..catalog import REQUIRED, Argument, Parameter, Row, expression, rows
 from . import arrays, compiled, docstring
 from .bound import Activation, Bound
 
@@ -275,7 +275,7 @@ class Described(Activation):
         for parameter in self._numeric:
             if math.isinf(named[parameter.name]) and not parameter.infinite:
                 return parameter
-            if parameter.constraint and not eval(_condition(parameter.constraint), {}, named):
+            if parameter.constraint and not expression.function(parameter.constraint)(named):
                 return parameter
         return None
 
@@ -312,7 +312,7 @@ class Described(Activation):
     def _check_output_determines(self, values: tuple[float, ...]) -> None:
         condition = self.row.output_determines
         named = self._by_name(values)
-        if condition and not eval(_condition(condition), {"inf": math.inf}, named):
+        if condition and not expression.function(condition)({"inf": math.inf, **named}):
             given = ", ".join(f"{n}={v}" for n, v in named.items())
             raise ValueError(
                 f"{self.name}.backward from y= needs {condition}, given {given}: "
@@ -329,12 +329,6 @@ PUBLIC = (
 
 def _as_written(argument: Argument) -> str:
     return argument.name if argument.default is REQUIRED else f"{argument.name}={argument.default!r}"
-
-
-@cache
-def _condition(text: str) -> CodeType:
-    """A condition of the catalog, compiled: that takes longer than a small array."""
-    return compile(text, "<catalog>", "eval")
 
 
 def activation(name: str) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -117,6 +116,9 @@ def factor(scale: float, temperature: float = 1.0) -> tuple[float, float]:
     high = scale / temperature if abs(scale) < temperature * _LARGEST else math.copysign(_LARGEST, scale)
     if temperature == 1 or high in (0.0, _LARGEST, -_LARGEST) or math.isinf(temperature):
         return high, 0.0
+    # Few calls come here, and with decimal it takes milliseconds to import.
+    from fractions import Fraction
+
     return high, float(Fraction(scale) / Fraction(temperature) - Fraction(high))
 
 

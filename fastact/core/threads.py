@@ -7,9 +7,9 @@ import warnings
 from contextlib import ContextDecorator
 from contextvars import Token
 from math import ceil
-from typing import SupportsIndex
 
 from .. import _dispatch
+from . import arrays
 from .affinity import AFFINITY, BINDING
 from .quota import cpu_quota
 
@@ -19,7 +19,7 @@ MOST = max(1024, len(AFFINITY), os.cpu_count() or 1)
 
 def _thread_count(value: object, name: str, given: object) -> int:
     """`value` as a thread count; ValueError names where it came from and what was given."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex) or not 1 <= value.__index__() <= MOST:
+    if not arrays.is_whole(value) or not 1 <= value.__index__() <= MOST:
         raise ValueError(f"{name}={given!r}: allowed is a whole number from 1 to {MOST}")
     return value.__index__()
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import activations
-from ..catalog import Row
+from ..catalog import Row, expression
 from ..core.bound import Activation
 
 
@@ -25,8 +25,8 @@ class Counterpart(NamedTuple):
 
     def at(self, arguments: dict[str, Any]) -> Activation | None:
         """The activation with its parameters bound; None where these arguments are another's, or nobody's."""
-        parameters = {name: eval(text, {}, arguments) for name, text in self.parameters.items()}
-        if any(arguments[n] != eval(text, {}, parameters) for n, text in self.arguments.items()):
+        parameters = {name: expression.function(text)(arguments) for name, text in self.parameters.items()}
+        if any(arguments[n] != expression.function(text)(parameters) for n, text in self.arguments.items()):
             return None
         activation = activations[self.row.name]
         try:

@@ -10,7 +10,7 @@ import torch
 from numpy.lib.array_utils import normalize_axis_index
 
 from .. import activations, catalog
-from ..catalog import Argument, Row
+from ..catalog import Argument, Row, expression
 from ..catalog.arguments import OF_SCORES
 from ..integrations.torch import as_tensor, of_tensor
 from . import texts
@@ -103,7 +103,7 @@ class Operator:
         if not condition or self.row.saves[0] == "x":
             return self.row.saves[0]
         names = dict(zip(self.names, values, strict=True))
-        return "y" if eval(condition, {"inf": math.inf}, names) else "x"
+        return "y" if expression.function(condition)({"inf": math.inf, **names}) else "x"
 
     def differentiated(
         self, grads: tuple[Any, ...], dy: torch.Tensor, saved: torch.Tensor, values: Any, of: str

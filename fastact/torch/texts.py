@@ -6,12 +6,11 @@ import ast
 import math
 from collections.abc import Callable
 from functools import cache
-from types import CodeType
 from typing import Any
 
 import torch
 
-from ..catalog import Row
+from ..catalog import Row, expression
 
 
 def differentiated(
@@ -85,7 +84,7 @@ def _evaluated(text: str, arrays: dict[str, torch.Tensor], names: dict[str, Any]
     first = next(iter(arrays.values()))
     dtype = torch.float64 if first.dtype is torch.float64 else torch.float32
     values = {name: array.to(dtype) for name, array in arrays.items()}
-    result = eval(_compiled(text), {**_words(values, dtype, axis), **names, **values})
+    result = _function(text)({**_words(values, dtype, axis), **names, **values})
     return result.to(first.dtype)
 
 
@@ -135,6 +134,5 @@ class _Branches(ast.NodeTransformer):
 
 
 @cache
-def _compiled(text: str) -> CodeType:
-    tree = ast.fix_missing_locations(_Branches().visit(ast.parse(text, mode="eval")))
-    return compile(tree, "<catalog>", "eval")
+def _function(text: str) -> expression.Value:
+    return expression.read(_Branches().visit(ast.parse(text, mode="eval")).body)

@@ -227,7 +227,7 @@ def test_pieces_that_are_no_integer(pieces, dtype):
     _refused(TypeError, ["pieces"], lambda: fa.maxout.backward(out, which=which, pieces=pieces, out=x), x)
 
 
-@pytest.mark.parametrize("pieces", [0, -2])
+@pytest.mark.parametrize("pieces", [0, -2, 2**70])
 def test_pieces_that_no_position_is_of(pieces, dtype):
     dy = np.ones((4, 0), dtype)
     words = ["pieces", str(pieces), "1"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ... import activations, get_num_threads, num_threads
-from ...catalog import Row
+from ...catalog import Row, expression
 from . import reference, samples
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -84,8 +84,8 @@ class Case:
     @cached_property
     def output_range(self) -> samples.Interval:
         low, high = self.row.range[1:-1].rsplit(",", 1)
-        names = {"inf": np.inf, **self.names}
-        return float(eval(low, {}, names)), float(eval(high, {}, names))
+        names = {"inf": np.inf, "min": min, **self.names}
+        return float(expression.function(low)(names)), float(expression.function(high)(names))
 
     def compute(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         """What fastact makes of ``x``, or of ``dy`` and the saved array; of prelu's gradients dx."""

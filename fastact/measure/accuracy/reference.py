@@ -11,11 +11,11 @@ import ast
 from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial
-from types import CodeType
 from typing import Any
 
 import numpy as np
 
+from ...catalog import expression
 from . import pairs
 
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
@@ -137,17 +137,17 @@ def evaluate(text: str, dtype: np.dtype, **names: Any) -> np.ndarray:
     wide = {name: _finite(np.asarray(value, WIDER[dtype])) for name, value in names.items()}
     if WIDER[dtype] is not np.longdouble:
         # A long double among the names would make one of every array.
-        return np.asarray(eval(_compiled(text), {**VOCABULARY, "pi": np.pi, **wide}), WIDER[dtype])
+        return np.asarray(_function(text)({**VOCABULARY, "pi": np.pi, **wide}), WIDER[dtype])
     in_pairs = {name: pairs.Pair(array) for name, array in wide.items()}
-    return np.asarray(pairs.value(eval(_compiled(text), {**IN_PAIRS, **in_pairs})), np.longdouble)
+    return np.asarray(pairs.value(_function(text)({**IN_PAIRS, **in_pairs})), np.longdouble)
 
 
 @cache
-def _compiled(text: str) -> CodeType:
+def _function(text: str) -> expression.Value:
     for loses, keeps in WELL_CONDITIONED.items():
         text = text.replace(loses, keeps)
     tree = ast.parse(text, mode="eval")
-    return compile(ast.fix_missing_locations(_OnlyOnce(tree).visit(tree)), text, "eval")
+    return expression.read(_OnlyOnce(tree).visit(tree).body)
 
 
 class _OnlyOnce(ast.NodeTransformer):

@@ -17,7 +17,7 @@ import numpy as np
 
 import fastact as fa
 
-from ...catalog import Pass, Row
+from ...catalog import Pass, Row, expression
 from ..formulas import numpy_calls
 from ..formulas.numpy_calls import Binder, Calls
 
@@ -152,12 +152,11 @@ def bound(text: str, names: Names) -> Callable[[], Any]:
     call = ast.parse(text, mode="eval").body
     assert isinstance(call, ast.Call)
 
-    def value(node: ast.expr, where: Mapping[str, Any]) -> Any:
-        return eval(compile(ast.Expression(node), text, "eval"), {}, where)
-
-    keywords = {str(k.arg): value(k.value, names) for k in call.keywords}
-    function = value(call.func, fa.activations | fa.passes)
-    return partial(function, *(value(argument, names) for argument in call.args), **keywords)
+    name, _, method = ast.unparse(call.func).partition(".")
+    found = (fa.activations | fa.passes)[name]
+    keywords = {str(k.arg): expression.read(k.value)(names) for k in call.keywords}
+    arguments = [expression.read(argument)(names) for argument in call.args]
+    return partial(getattr(found, method) if method else found, *arguments, **keywords)
 
 
 def numpy_calls_of(way: Way, names: Names, scratch: list[np.ndarray]) -> Calls:

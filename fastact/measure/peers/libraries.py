@@ -8,6 +8,7 @@ library is imported when its object is made, in a process of its own.
 from __future__ import annotations
 
 import ast
+import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ import numpy as np
 
 import fastact as fa
 
+from ...catalog import expression
 from ..formulas import numpy_calls
 from ..formulas.tree import Node
 from ..passes.form import names_in
@@ -45,13 +47,44 @@ def read_call(text: str, names: dict[str, Any]) -> tuple[str, list[Any], dict[st
     plain = [node.operand if isinstance(node, ast.UnaryOp) else node for node in given]
     if not all(isinstance(node, ast.Name | ast.Constant | ast.Attribute) for node in plain):
         return None
-    keywords = {str(k.arg): value(k.value, names) for k in call.keywords}
-    return call.func.id, [value(a, names) for a in call.args], keywords
+    return call.func.id, [value(a, names) for a in call.args], _keywords(call, names)
 
 
 def value(node: ast.expr, names: dict[str, Any]) -> Any:
     """What a part of a text stands for."""
-    return eval(compile(ast.Expression(node), "a row's text", "eval"), {}, names)
+    if isinstance(node, ast.Attribute):
+        return getattr(value(node.value, names), node.attr)
+    return expression.read(node)(names)
+
+
+def calls_of(node: ast.expr, names: dict[str, Any]) -> Callable[[], Any]:
+    """The calls of a text, one within another; what they name is looked up here, not when they are timed."""
+    function: Callable[..., Any]
+    match node:
+        case ast.Tuple(elts=args):
+            function = _together
+        case ast.BinOp(left=left, op=op, right=right):
+            function, args = expression.OPERATORS[type(op)], [left, right]
+        case ast.Call(func=ast.Name(id=name), args=args):
+            function = partial(names[name], **_keywords(node, names)) if node.keywords else names[name]
+        case ast.Call(func=ast.Attribute(value=of, attr=method), args=others):
+            given = [value(other, names) for other in others]
+            function, args = operator.methodcaller(method, *given, **_keywords(node, names)), [of]
+        case _:
+            known = value(node, names)
+            return lambda: known
+    if not any(isinstance(arg, ast.Call | ast.BinOp) for arg in args):
+        return partial(function, *(value(arg, names) for arg in args))
+    calls = [calls_of(arg, names) for arg in args]
+    return lambda: function(*[call() for call in calls])
+
+
+def _together(*results: Any) -> tuple[Any, ...]:
+    return results
+
+
+def _keywords(call: ast.Call, names: dict[str, Any]) -> dict[str, Any]:
+    return {str(k.arg): value(k.value, names) for k in call.keywords}
 
 
 def weight_of(work: Workload) -> dict[str, np.ndarray]:
@@ -316,7 +349,7 @@ class Torch:
         calls = [read_call(text, names) for names in sets]
         if calls[0] is None:
             form = given_array(work) if "out" in names_in(text) else NEW_ARRAY
-            yield form, [partial(self.evaluate(text, names), names) for names in sets]
+            yield form, [self.calls(text, names) for names in sets]
             return
         name = calls[0][0]
         if work.out is None:
@@ -330,10 +363,10 @@ class Torch:
             )
             yield NEW_ARRAY, new
 
-    def evaluate(self, text: str, names: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
-        """A text that computes more than one call, compiled."""
+    def calls(self, text: str, names: dict[str, Any]) -> Callable[[], Any]:
+        """A text that computes more than one call."""
         functions = {name: self.functions(name)[0] for name in names_in(text) if name not in names}
-        return partial(eval, compile(text, text, "eval"), functions)
+        return calls_of(ast.parse(text, mode="eval").body, functions | names)
 
     def _operator(self, work: Workload, text: str) -> Iterator[Form]:
         """The call of a text by ATen's operator, whose first result goes to the array that is given."""
@@ -366,7 +399,7 @@ class Torch:
         with self.torch.enable_grad():
             names = self.names(work, work.arrays) | tensors
             names |= work.parts(names)
-            y = self.evaluate(text, names)(names)
+            y = self.calls(text, names)()
         wanted = tuple(tensors.values())
         return partial(self.torch.autograd.grad, y, wanted, names["dy"], retain_graph=True)
 
@@ -374,11 +407,11 @@ class Torch:
         """The value and its gradient, each time through a new graph, as in a step of training."""
         tensors = self._leaves(work, leaves)
         names = self.names(work, work.arrays) | tensors
-        value, wanted = self.evaluate(text, names), tuple(tensors.values())
+        loss, wanted = self.calls(text, names), tuple(tensors.values())
 
         def step() -> Any:
             with self.torch.enable_grad():
-                return self.torch.autograd.grad(value(names), wanted)
+                return self.torch.autograd.grad(loss(), wanted)
 
         return step
 
