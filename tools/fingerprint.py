@@ -7,7 +7,8 @@ call gave. Written before a change and compared after it:
     python tools/fingerprint.py before.txt
 
 Every level that the processor runs is hashed in a process of its own. The inputs are made of integers, so
-they are the same wherever the two are run.
+they are the same wherever the two are run. `--plain` leaves out what changes no formula, layouts and threads,
+and with it most of the time; `.ci/nightly aarch64` compares two processors so.
 """
 
 from __future__ import annotations
@@ -46,11 +47,14 @@ SHAPES = ((16,), (3, 5, 8), (1021,), (24, 3072), (128, 8, 64), (2, 40_000), (130
 
 
 def values(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
-    """Numbers of both signs, most of them near 0; the same for a seed on every machine."""
+    """Numbers of both signs, most of them near 0; the same for a seed on every machine.
+
+    Products, since a power is another number where NumPy was built for another processor.
+    """
     count = int(np.prod(shape))
     integers = np.arange(count, dtype=np.uint64) * np.uint64(2654435761) + np.uint64(seed * 40503)
     unit = (integers % np.uint64(65521)).astype(np.float64) / 32760.5 - 1
-    return (6 * unit**3 + unit).reshape(shape).astype(dtype)
+    return (6 * (unit * unit * unit) + unit).reshape(shape).astype(dtype)
 
 
 def strided(array: np.ndarray) -> np.ndarray:
@@ -145,16 +149,17 @@ def directions(
         )
 
 
-def fingerprints() -> Iterator[str]:
+def fingerprints(plain: bool) -> Iterator[str]:
     """The lines of this process's level."""
     level = fa.config()["level"]
+    ways, counts = (WAYS[:1], THREADS[:1]) if plain else (WAYS, THREADS)
     for row in (activation.row for activation in fa.activations.values()):
         for dtype in ("float32", "float64", "float16", "bfloat16"):
             for shape in SHAPES:
                 for text, call, arrays in calls(row, shape, dtype):
                     size = "x".join(map(str, shape))
-                    for layout, output in WAYS:
-                        for threads in THREADS if np.prod(shape) > 512 else THREADS[:1]:
+                    for layout, output in ways:
+                        for threads in counts if np.prod(shape) > 512 else counts[:1]:
                             fa.set_num_threads(threads)
                             bits = hashed(call, arrays, LAYOUTS[layout], output)
                             if bits:
@@ -162,13 +167,13 @@ def fingerprints() -> Iterator[str]:
                                 yield f"{level} {text} {dtype} {size} {where}: {bits}"
 
 
-def of_every_level() -> list[str]:
+def of_every_level(plain: bool) -> list[str]:
     """The lines of all levels, each from a process of its own."""
     lines: list[str] = []
     for level in fa.config()["levels"]:  # type: ignore[attr-defined]
         environment = {**os.environ, "FASTACT_CPU": "" if level == "base" else level}
         output = subprocess.run(
-            [sys.executable, __file__, "--this-level"],
+            [sys.executable, __file__, "--this-level", *(["--plain"] if plain else [])],
             env=environment,
             stdout=subprocess.PIPE,
             text=True,
@@ -185,17 +190,18 @@ def main() -> int:
     parser.add_argument("before", type=Path, nargs="?", help="a file of fingerprints to compare with")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write them to this file instead")
     parser.add_argument("--this-level", action="store_true", help="print those of this process's level")
+    parser.add_argument("--plain", action="store_true", help="new results of plain arrays, on one thread")
     arguments = parser.parse_args()
     if arguments.this_level:
         _dispatch.judge_threads(False)  # several threads compute where several are asked for
         import ml_dtypes  # noqa: F401  NumPy learns bfloat16 from it
 
-        for line in fingerprints():
+        for line in fingerprints(arguments.plain):
             print(line)
         return 0
     if (arguments.before is None) == (arguments.write is None):
         parser.error("give a file to compare with, or --write FILE")
-    lines = of_every_level()
+    lines = of_every_level(arguments.plain)
     if arguments.write:
         arguments.write.write_text("\n".join(lines) + "\n")
         print(f"{len(lines)} fingerprints written")
