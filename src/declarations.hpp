@@ -52,7 +52,7 @@ template <class From, template <class> class Op, class T> constexpr Kernel backw
     constexpr bool plain = requires(Op<C> op, C value) { From::apply(op, value, value); };
     constexpr bool indexed = requires(Op<C> op, C value) { From::apply(op, value, value, std::uint64_t()); };
     if constexpr (plain || indexed || From::template in_vectors<Op<C>, C>)
-        return backward<From, Op, T>;
+        return elements_backward<From, Op, T>;
     else
         return nullptr;
 }
@@ -66,14 +66,14 @@ template <template <class> class Op, class T> constexpr Kernel parameter_gradien
 
 template <template <class> class Op, int parameters, class... T> constexpr Entry elementwise_of(const char* name) {
     return {name,
-            elements_of<Elements<Numbers<parameters>>, forward<Op, T>...>(),
+            elements_of<Elements<Numbers<parameters>>, elements_forward<Op, T>...>(),
             elements_of<ElementsBackward<Numbers<parameters>>, backward_or_null<FromInput, Op, T>()...>(),
             elements_of<ElementsBackward<Numbers<parameters>>, backward_or_null<FromOutput, Op, T>()...>(),
             ranges_of<parameter_gradient_or_null<Op, float>(), parameter_gradient_or_null<Op, double>()>(),
             parameters,
-            functions<OneNumber<Numbers<parameters>>, forward<Op, T>...>,
-            functions<OneNumberBound, forward<Op, T>...>,
-            elements_of<NotServed, biased_forward<Op, float>, biased_forward<Op, double>>()};
+            functions<OneNumber<Numbers<parameters>>, elements_forward<Op, T>...>,
+            functions<OneNumberBound, elements_forward<Op, T>...>,
+            elements_of<NotServed, elements_biased<Op, float>, elements_biased<Op, double>>()};
 }
 
 template <template <class> class Op, int parameters = 0> constexpr Entry elementwise(const char* name) {

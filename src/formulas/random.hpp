@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "formulas/rectifiers.hpp"
+#include "formulas/unrolled.hpp"
 #include "math/bits.hpp"
 #include "math/log.hpp"
 
@@ -53,7 +54,7 @@ class Stream {
 
 // Training mode; evaluation is LeakyRelu at the mean slope. The slope of element
 // i is lower + (upper - lower) * u(i), with u(i) in [0, 1).
-template <class T> struct RRelu {
+template <class T> struct RRelu : Unrolled {
     T lower, width;
     Stream stream;
 

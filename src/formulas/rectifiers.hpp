@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "formulas/sigmoids.hpp"
+#include "formulas/unrolled.hpp"
 #include "math/bits.hpp"
 
 namespace fastact {
@@ -25,7 +26,7 @@ template <class T> struct Leaky {
     }
 };
 
-template <class T> struct Identity {
+template <class T> struct Identity : Unrolled {
     explicit Identity(const double*) {}
 
     T forward(T x) const { return x; }
@@ -33,7 +34,7 @@ template <class T> struct Identity {
     T backward_y(T dy, T) const { return dy; }
 };
 
-template <class T> struct Relu {
+template <class T> struct Relu : Unrolled {
     explicit Relu(const double*) {}
 
     T forward(T x) const { return math::at_least(T(0), x); }
@@ -56,7 +57,7 @@ template <class T> struct Between {
 };
 
 // An output on a bound is that bound as rounded to its type, an input may be just beside it.
-template <class T> struct Hardtanh {
+template <class T> struct Hardtanh : Unrolled {
     Between<T> inputs, outputs;
 
     explicit Hardtanh(const double* parameters)
@@ -75,7 +76,7 @@ template <class T> struct Relu6 : Hardtanh<T> {
 };
 
 // slope * x + offset between its ends at 0 and 1, as slope * (x - start).
-template <class T> struct Hardsigmoid {
+template <class T> struct Hardsigmoid : Unrolled {
     Factor<T> slope, shift;
     T above;
     Between<T> inputs;
@@ -98,7 +99,7 @@ template <class T> struct Hardsigmoid {
 
 // x (x + 3) / 6 where |x| < 3, with what x + 3 loses in rounding. Nothing is divided: that takes
 // longer than all the rest.
-template <class T> struct Hardswish {
+template <class T> struct Hardswish : Unrolled {
     explicit Hardswish(const double*) {}
 
     T forward(T x) const {
@@ -112,7 +113,7 @@ template <class T> struct Hardswish {
     }
 };
 
-template <class T> struct Threshold {
+template <class T> struct Threshold : Unrolled {
     T threshold, value;
 
     explicit Threshold(const double* parameters)
@@ -122,7 +123,7 @@ template <class T> struct Threshold {
     T backward_x(T dy, T x) const { return x > threshold ? dy : T(0); }
 };
 
-template <class T> struct Hardshrink {
+template <class T> struct Hardshrink : Unrolled {
     T lambd;
 
     explicit Hardshrink(const double* parameters) : lambd(rounded_down<T>(parameters[0])) {}
@@ -141,7 +142,7 @@ template <class T> struct Softshrink : Hardshrink<T> {
     T forward(T x) const { return x - math::at_most(shift, math::at_least(-shift, x)); }
 };
 
-template <class T> struct SquaredRelu {
+template <class T> struct SquaredRelu : Unrolled {
     explicit SquaredRelu(const double*) {}
 
     T forward(T x) const {
@@ -153,7 +154,7 @@ template <class T> struct SquaredRelu {
 
 // 0 below -1, x above 1 and the parabola between that meets both with their slopes; from the
 // left up to 1 it is the larger of the two.
-template <class T> struct SparsePlus {
+template <class T> struct SparsePlus : Unrolled {
     explicit SparsePlus(const double*) {}
 
     static T half(T x) { return T(0.5) * math::at_most(T(2), math::at_least(T(0), x + 1)); }
@@ -166,14 +167,14 @@ template <class T> struct SparsePlus {
 };
 
 // The derivative of SparsePlus.
-template <class T> struct SparseSigmoid {
+template <class T> struct SparseSigmoid : Unrolled {
     explicit SparseSigmoid(const double*) {}
 
     T forward(T x) const { return SparsePlus<T>::half(x); }
     T backward_x(T dy, T x) const { return math::abs(x) < 1 ? T(0.5) * dy : T(0); }
 };
 
-template <class T> struct LeakyRelu {
+template <class T> struct LeakyRelu : Unrolled {
     Leaky<T> leaky;
 
     explicit LeakyRelu(const double* parameters) : leaky(math::bounded<T>(parameters[0])) {}

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <limits>
 
+#include "formulas/unrolled.hpp"
 #include "math/bits.hpp"
 #include "math/exp.hpp"
 #include "math/normal.hpp"
@@ -155,7 +156,7 @@ template <class T> struct Tanh {
     T backward_y(T dy, T y) const { return dy * ((1 - y) * (1 + y)); }
 };
 
-template <class T> struct Softsign {
+template <class T> struct Softsign : Unrolled {
     explicit Softsign(const double*) {}
 
     T forward(T x) const {

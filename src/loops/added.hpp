@@ -71,8 +71,7 @@ template <class T> class Bias {
                                : Cursor{position / axis.inner % axis.length, position % axis.inner};
     }
 
-    // run(start, stop, values) for the next `count` elements: those that have their biases side by side. `run` is
-    // called at one place, as it holds a formula.
+    // run(start, stop, values) for the next `count` elements: those that have their biases side by side.
     template <class Run> void each_run(Cursor& at, Size count, Run run) const {
         const bool constant = !repeats && axis.inner > 1;
         const Size length = constant ? axis.inner : axis.length;
@@ -104,33 +103,45 @@ template <class T> class Bias {
     Scratch<T, 2 * chunk> memory;
 };
 
-// The activation of x and a bias.
+// A formula on the sums of x and biases that lie side by side.
 template <template <class> class Op, class T>
-[[gnu::flatten]] void biased_forward(const Call& call, Size first, Size last) {
-    const Op<T> op(call.parameters);
+[[gnu::flatten]] void biased_forward(const void* formula, Size count, Size position, T* out, const T* x,
+                                     const T* biases) {
+    const Op<T> op = *static_cast<const Op<T>*>(formula);
+    const auto of_sums = [&](auto formula) {
+        elements<is_unrolled<Op<T>>>(count, x, biases, out,
+                                     [&](Size i, T value, T added) { return formula(i, value + added); });
+    };
+    if constexpr (InVectors<Op<T>, T>) {
+        of_sums([](Size, T sum) { return sum; });
+        op.forward(count, out, out);
+    } else {
+        of_sums([&](Size i, T sum) {
+            if constexpr (requires { op.forward(sum, std::uint64_t(i)); })
+                return op.forward(sum, std::uint64_t(position + i));
+            else
+                return op.forward(sum);
+        });
+    }
+}
+
+template <class T>
+[[gnu::noinline]] void each_biased_run(const Call& call, Size first, Size last, const void* formula, Run<T, T, T> run) {
     const T* x = input<T>(call, 0) + first;
-    const Size index = call.place.index + first;
+    const Size position = call.place.index + first;
     const Bias<T> bias(input<T>(call, 3), call.added->axis, last - first);
-    auto cursor = bias.cursor(index);
+    auto cursor = bias.cursor(position);
     blocks(call.passing, output<T>(call) + first, last - first, [&](Size start, Size stop, T* to) {
         bias.each_run(cursor, stop - start, [&](Size at, Size end, const T* values) {
-            const auto with_bias = [&](auto formula) {
-                elements(end - at, x + start + at, values, to + at,
-                         [&](Size i, T value, T added) { return formula(i, value + added); });
-            };
-            if constexpr (InVectors<Op<T>, T>) {
-                with_bias([](Size, T sum) { return sum; });
-                op.forward(end - at, to + at, to + at);
-            } else {
-                with_bias([&](Size i, T sum) {
-                    if constexpr (requires { op.forward(sum, std::uint64_t(i)); })
-                        return op.forward(sum, std::uint64_t(index + start + at + i));
-                    else
-                        return op.forward(sum);
-                });
-            }
+            run(formula, end - at, position + start + at, to + at, x + start + at, values);
         });
     }, x);
+}
+
+// The activation of x and a bias.
+template <template <class> class Op, class T> void elements_biased(const Call& call, Size first, Size last) {
+    const Op<T> op(call.parameters);
+    each_biased_run<T>(call, first, last, &op, biased_forward<Op, T>);
 }
 
 // `count` elements of x from this C-order position on, as they are computed, with the bias; `sum` may lie where x does.

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <tuple>
 #include <utility>
 
 #include "call.hpp"
+#include "loops/elements.hpp"
 #include "loops/halves.hpp"
 #include "loops/scratch.hpp"
 #include "loops/strips.hpp"
@@ -33,13 +35,14 @@ template <std::size_t count, class Body> void each_part(const std::array<int, co
 template <auto step, class T, std::size_t... in, std::size_t... out>
 void cell_elements(Size count, const T* const* from, T* const* to, std::index_sequence<in...>,
                    std::index_sequence<out...>) {
-    const T* const given[] = {from[in]...};
-    T* const results[] = {to[out]...};
-#pragma GCC ivdep
-    for (Size i = 0; i < count; ++i) {
-        const auto made = step({given[in][i]...});
-        ((results[out][i] = made[out]), ...);
-    }
+    whole_registers(
+        count,
+        [](Size, Size i, auto... arrays) {
+            const auto at = std::tuple(arrays...);
+            const auto made = step({std::get<in>(at)[i]...});
+            ((std::get<sizeof...(in) + out>(at)[i] = made[out]), ...);
+        },
+        from[in]..., to[out]...);
 }
 
 // Whether a formula takes two steps.

@@ -7,6 +7,7 @@
 #include "call.hpp"
 #include "formulas/sigmoids.hpp"
 #include "loops/blocks.hpp"
+#include "loops/elements.hpp"
 
 namespace fastact {
 
@@ -66,9 +67,7 @@ template <template <class> class Gate, class T>
             prefetch(b + ahead);
             prefetch(to + ahead);
         }
-#pragma GCC ivdep
-#pragma GCC unroll 4
-        for (Size i = 0; i < stop - unit; ++i) to[i] = times_gate(gate, a[i], b[i]);
+        elements<is_unrolled<Gate<T>>>(stop - unit, a, b, to, [&](Size, T a, T b) { return times_gate(gate, a, b); });
     });
 }
 
@@ -90,12 +89,12 @@ template <template <class> class Gate, class T>
             if (x.a != out.a) prefetch(da + ahead);
             if (x.b != out.b) prefetch(db + ahead);
         }
-#pragma GCC ivdep
-        for (Size i = 0; i < stop - unit; ++i) {
-            const GatedGradients<T> gradients = times_gate_backward(gate, gradient[i], a[i], b[i]);
+        const auto write = [&](Size, Size i, const T* dy, const T* a, const T* b, T* da, T* db) {
+            const GatedGradients<T> gradients = times_gate_backward(gate, dy[i], a[i], b[i]);
             da[i] = gradients.a;
             db[i] = gradients.b;
-        }
+        };
+        registers<is_unrolled<Gate<T>>>(stop - unit, write, gradient, a, b, da, db);
     });
 }
 
