@@ -119,7 +119,9 @@ def achieved(name: str, direction: str, ticks: Callable[[], object]) -> float:
 
 def rows() -> list[tuple[str, str, str]]:
     """Activation, direction and the kernel's name, in the order of the declarations."""
-    declared = re.findall(r"elementwise<(\w+)>\(\"(\w+)\"", (ROOT / "src/declarations.hpp").read_text())
+    declared = re.findall(
+        r"elementwise<(\w+)(?:, \d+)?>\(\"(\w+)\"", (ROOT / "src/declarations.hpp").read_text()
+    )
     templates = {"forward": "forward<", "x": "backward<FromInput, ", "y": "backward<FromOutput, "}
     return [
         (name, direction, f"{template}{struct}, float>")

@@ -13,11 +13,14 @@ from typing import Any
 
 from between_markers import direction_of, heading, line, of_passes, recorded, write
 
+from fastact.measure.peers import errors
 from fastact.measure.peers.turns import NOISE
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 Measured = dict[str, Any]
+
+LABEL = "activation", "direction", "result", "dtype"
 
 
 def table(record: dict[str, Any]) -> str:
@@ -54,14 +57,17 @@ def _means(measured: list[Measured]) -> Iterator[str]:
 
 
 def _behind(measured: list[Measured]) -> Iterator[str]:
-    behind = sorted((m for m in measured if _best(m)[0] < NOISE), key=_best)
-    yield f"Below {NOISE}, what 1 may be measured as, are {len(behind)} cells:"
+    behind = sorted((m for m in measured if _best(m)[0] < 1), key=_best)
+    clear = sum(_best(m)[0] < NOISE for m in behind)
+    yield f"Below 1 are {len(behind)} cells, {clear} of them below {NOISE}, what 1 may be measured as."
+    yield "Beside each stand the largest errors in ULP of that library and of fastact:"
     yield ""
-    yield "| speed-up | over | activation | direction | result | dtype | elements | threads |"
-    yield "| --: | --- | --- | --- | --- | --- | --: | --: |"
+    yield line("speed-up", "over", "its error", "fastact's error", *LABEL, "elements", "threads")
+    yield "| --: | --- | --: | --: | --- | --- | --- | --- | --: | --: |"
     for m in behind:
         ratio, name = _best(m)
-        yield line(f"{ratio:.2f}", name, *_label(m), f"{m['size']:,}", m["threads"])
+        error = (errors.text(m.get("error", {}).get(who), m["dtype"]) for who in (name, "fastact"))
+        yield line(f"{ratio:.2f}", name, *error, *_label(m), f"{m['size']:,}", m["threads"])
 
 
 def _label(m: Measured) -> list[str]:
@@ -73,7 +79,7 @@ def _rows(measured: list[Measured]) -> Iterator[str]:
     yield "All cells: the speed-up over the best peer, and which that is; by elements and threads."
     yield ""
     heads = [f"{size:,} on {threads}" for threads, size in columns]
-    yield from heading(["activation", "direction", "result", "dtype"], heads)
+    yield from heading(LABEL, heads)
     found: dict[tuple[str, ...], dict[tuple[int, int], str]] = {}
     for m in measured:
         ratio, name = _best(m)

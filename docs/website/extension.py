@@ -17,6 +17,7 @@ from . import (
     experiments,
     explorer_formulas,
     figures,
+    machines,
     mathml,
     pass_figures,
     pass_pages,
@@ -26,7 +27,7 @@ from . import (
 
 WRITERS = (
     *(mathml, project_pages, conventions, decision_table, explorer_formulas, figures, experiments),
-    *(activation_pages, pass_figures, pass_pages, promises),
+    *(activation_pages, pass_figures, pass_pages, promises, machines),
 )
 """Each with a `write`, in the order in which they use what the others wrote."""
 

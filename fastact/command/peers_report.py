@@ -14,7 +14,7 @@ import fastact as fa
 
 from ..measure import machine, record, work
 from ..measure.machine import threads_text
-from ..measure.peers import turns
+from ..measure.peers import errors, turns
 from ..measure.peers.turns import Measurement
 from ..measure.work import Cell
 from ..measure.worker import WorkerEnded
@@ -157,10 +157,12 @@ def summary_lines(measured: Sequence[Measurement]) -> list[str]:
     mean = f"{whole.over_best:.2f} times as fast as the best peer in the geometric mean"
     lines = [
         f"{whole.cells} cells: {mean} ({over});",
-        f"{whole.below_one} cells below 1, {whole.below_noise} of them below {turns.NOISE}. The worst:",
+        f"{whole.below_one} cells below 1, {whole.below_noise} of them below {turns.NOISE}. "
+        "The worst, with the largest errors in ULP of the peer and of fastact:",
     ]
     for m in whole.worst:
         place = f"{m} {size_text(m.size)}, {threads_text(m.threads)}"
         place += f", {m.level}" if len({other.level for other in measured}) > 1 else ""
-        lines.append(f"  {m.speedup[m.best_peer]:.2f} of {m.best_peer}: {place}")
+        peer, own = (errors.text(m.error.get(name), m.dtype) for name in (m.best_peer, "fastact"))
+        lines.append(f"  {m.speedup[m.best_peer]:.2f} of {m.best_peer} ({peer}; fastact {own}): {place}")
     return lines

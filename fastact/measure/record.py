@@ -1,4 +1,7 @@
-"""The record of a run: what was measured, and on what, as JSON."""
+"""The record of a run: what was measured, and on what, as JSON.
+
+A line holds one measurement, so that a difference of two records shows which of them are others.
+"""
 
 from __future__ import annotations
 
@@ -16,4 +19,13 @@ def write(file: Path | None, measured: Sequence[Any], partial: bool = False, **a
     """
     if file:
         record = {**about, "partial": partial, "measurements": [asdict(m) for m in measured]}
-        file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        entries = ",\n".join(f" {json.dumps(name)}: {_text(value)}" for name, value in record.items())
+        file.write_text(f"{{\n{entries}\n}}\n", encoding="utf-8")
+
+
+def _text(value: Any) -> str:
+    """JSON on one line, but of a list of objects, which has a line for each of them."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value) or not value:
+        return json.dumps(value)
+    lines = ",\n".join(f"  {json.dumps(item)}" for item in value)
+    return f"[\n{lines}\n ]"

@@ -141,9 +141,11 @@ def shape_of(row: Row, size: int) -> tuple[int, ...]:
 class Workload:
     """The arrays of an activation's cell, and the calls that work on them."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, values: np.ndarray | None = None) -> None:
+        """`values` are those of x, where it is to have others than are timed."""
         self.cell, self.activation = cell, fa.activations[cell.row.name]
-        x = normal(shape_of(cell.row, cell.size), cell.dtype, scale=2.0)
+        shape = shape_of(cell.row, cell.size)
+        x = normal(shape, cell.dtype, scale=2.0) if values is None else values.reshape(shape)
         self.settings: dict[str, Any] = cell.row.needs
         self.noise: np.ndarray | None = None
         self.random = np.random.default_rng(0)

@@ -19,7 +19,9 @@ import fastact as fa
 from fastact import catalog
 from fastact.command import main as cli
 from fastact.command import peers_picture, peers_report
-from fastact.measure import work
+from fastact.measure import record, work
+from fastact.measure.accuracy import errors as accuracy
+from fastact.measure.passes.forms import FORMS
 from fastact.measure.peers import libraries, turns
 from fastact.measure.peers.session import Session
 from fastact.measure.peers.turns import Measurement
@@ -73,11 +75,19 @@ def test_a_run_measures_every_cell_beside_numpy(tmp_path, capsys):
         assert set(m["form"].values()) == {"in place" if m["in_place"] else "out="}
         assert m["speedup"]["numpy"] > 0
         assert not m["disagrees"]
+        assert m["error"] == {"fastact": 0.0, "numpy": 0.0}
     assert {(n["dtype"], n["size"]) for n in record["limits"]} == {
         (dtype, size) for dtype in ("float32", "float64") for size in (16, 1024)
     }
     printed = capsys.readouterr().out
-    for words in ("relu", "in place", "out", "times as fast as the best peer", "below 0.95", "The worst:"):
+    for words in (
+        "relu",
+        "in place",
+        "out",
+        "times as fast as the best peer",
+        "below 0.95",
+        "The worst, with",
+    ):
         assert words in printed
 
 
@@ -180,6 +190,62 @@ def test_a_library_far_behind_has_fewer_turns():
     assert {name: len(times) for name, times in taken.items()} == {"fastact": 5, "torch": 5, "numpy": 2}
 
 
+def test_the_error_of_what_is_timed_is_that_of_the_whole_line():
+    """The numbers that are timed are few and near 0: there nobody loses all digits."""
+    session = Session("fastact")
+    for row in catalog.rows:
+        for direction in work.DIRECTIONS if row.formula != "x" else ():
+            assert session.prepare(Cell(row, direction, "float32", 16, False), 1).able
+            session.choose(0.0)
+            ways = [w for w in ("forward", *row.saves) if (w == "forward") == (direction == "forward")]
+            limits = [accuracy.Case(row, way, np.dtype(np.float32)).limit for way in ways]
+            assert session.error() <= max(limits), (row.name, direction)
+
+
+def test_what_a_peer_loses_is_found(monkeypatch):
+    """In the negative tail, where the timed numbers are not, and in the form that is timed alone."""
+
+    def forms(self, work):
+        yield "out=", [partial(np.exp, "nothing")]
+        yield "out=", [partial(self.lossy, given["x"], out) for given, out in work.calls_on()]
+
+    def lossy(self, x, out):
+        np.copyto(out, np.maximum(x, np.log1p(np.exp(np.minimum(x, 80)))))
+        out[x < -20] = 0
+
+    monkeypatch.setattr(libraries.NumPy, "lossy", lossy, raising=False)
+    monkeypatch.setattr(libraries.NumPy, "forms", forms)
+    session = Session("numpy")
+    for dtype, digits in (("float32", 2.0**23), ("float64", 2.0**52)):
+        assert session.prepare(Cell(ROWS["softplus"], "forward", dtype, 1024, False), 1).able
+        session.choose(0.0)
+        assert digits <= session.error() <= 2 * digits
+    monkeypatch.setattr(libraries.NumPy, "lossy", lambda self, x, out: np.logaddexp(x, 0, out=out))
+    session = Session("numpy")
+    session.prepare(Cell(ROWS["softplus"], "forward", "float32", 1024, False), 1)
+    session.choose(0.0)
+    assert 0.5 <= session.error() < 10
+
+
+def test_what_has_no_reference_has_no_error():
+    session = Session("fastact")
+    for row, dtype in ((FORMS["layer_norm"], "float32"), (ROWS["relu"], "float16")):
+        assert session.prepare(Cell(row, "forward", dtype, 1024, False), 1).able
+        session.choose(0.0)
+        assert session.error() is None
+
+
+def test_a_record_has_a_line_for_each_measurement(tmp_path):
+    run = [measured(numpy=4.0), measured("tanh", numpy=0.5)]
+    file = tmp_path / "record.json"
+    record.write(file, run, machine="a machine", limits=[])
+    lines = file.read_text().splitlines()
+    assert [sum(f'"{m.activation}"' in line for line in lines) for m in run] == [1, 1]
+    assert json.loads(file.read_text()) == {
+        "machine": "a machine", "limits": [], "partial": False, "measurements": [asdict(m) for m in run],
+    }  # fmt: skip
+
+
 def test_the_summary_counts_and_averages():
     run = [
         measured(numpy=4.0, torch=2.0),
@@ -188,7 +254,7 @@ def test_the_summary_counts_and_averages():
         measured("tanh", numpy=0.97, torch=1.0),
         measured(),
     ]
-    whole = turns.summary(run, worst=2)
+    whole = turns.summary(run, worst=1)
     assert whole.cells == 4
     assert whole.over_best == pytest.approx((2.0 * 1.0 * 0.5 * 0.97) ** (1 / 4))
     assert whole.over["torch"] == pytest.approx(math.prod([2.0, 8.0, 1.0]) ** (1 / 3))
@@ -196,7 +262,10 @@ def test_the_summary_counts_and_averages():
     assert [m.speedup[m.best_peer] for m in whole.worst] == [0.5, 0.97]
     lines = "\n".join(peers_report.summary_lines(run))
     assert "2 cells below 1, 1 of them below 0.95" in lines
-    assert "0.50 of numpy: relu forward in place float32 16, 1 thread" in lines
+    assert "0.50 of numpy (–; fastact –): relu forward in place float32 16, 1 thread" in lines
+    lost = replace(measured(numpy=0.5), error={"fastact": 1.24, "numpy": 1.5e7})
+    (line,) = peers_report.summary_lines([lost])[2:]
+    assert "0.50 of numpy (no digit right; fastact 1.24): relu" in line
     assert turns.summary([measured()]) is None
     assert peers_report.summary_lines([measured()]) == ["No peer has any of these."]
 
@@ -322,7 +391,7 @@ def test_a_picture_for_each_dtype(tmp_path, ending):
 def test_the_table_of_the_docs_names_the_cells_behind_a_peer():
     cells = [
         measured("relu", torch=3.0),
-        measured("relu", size=1024, torch=0.5, numpy=2.0),
+        replace(measured("relu", size=1024, torch=0.5, numpy=2.0), error={"fastact": 0.5, "torch": 812.0}),
         measured("tanh", in_place=False, numpy=6.0),
         measured("mish", disagrees=("torch",)),
     ]
@@ -330,7 +399,7 @@ def test_the_table_of_the_docs_names_the_cells_behind_a_peer():
     lines = peers_table.table({**about, "measurements": [asdict(cell) for cell in cells]}).splitlines()
     assert "| the best peer of each cell | 3 | 2.08 |" in lines, "the third root of 3 times 0.5 times 6"
     assert "| torch | 2 | 1.22 |" in lines
-    assert "| 0.50 | torch | relu | forward | in place | float32 | 1,024 | 1 |" in lines
+    assert "| 0.50 | torch | 812 | 0.5 | relu | forward | in place | float32 | 1,024 | 1 |" in lines
     assert "| relu | forward | in place | float32 | 3.00 torch | 0.50 torch |" in lines
     assert "| tanh | forward | another array | float32 | 6.00 numpy | – |" in lines
     assert not any("mish" in line for line in lines), "no peer took part"

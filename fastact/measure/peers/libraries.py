@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import operator
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -297,6 +298,8 @@ class Torch:
         import torch
 
         self.torch = torch
+        # What it only reads may be shared with others.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         torch.set_grad_enabled(False)
 
     def set_threads(self, threads: int) -> None:

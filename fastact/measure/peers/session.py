@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from time import perf_counter
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 import fastact as fa
 
 from ..clock import fastest
-from ..work import Cell, name_to_numpy, workload
+from ..work import Cell, Workload, name_to_numpy, workload
 from ..worker import settle
-from .libraries import LIBRARIES, NEW_ARRAY, as_array
+from . import errors
+from .libraries import LIBRARIES, NEW_ARRAY, Form, as_array
 
 WAKING = 0.03
 """Seconds that a library of several threads runs before it is timed.
@@ -50,7 +52,9 @@ class Session:
         self.library = LIBRARIES[library]()
         self.name = library
         self.cell: Cell | None = None
-        self.forms: list[Any] = []
+        self.forms: list[tuple[int, Form]] = []
+        self.sample: errors.Sample | None = None
+        self.errors: dict[tuple[Any, ...], float] = {}
 
     def prepare(self, cell: Cell, threads: int) -> Prepared:
         """Make the arrays and keep the forms that run and agree with fastact."""
@@ -65,7 +69,7 @@ class Session:
             self.expected = self.work.expected()
         self.forms, wrong, reason = [], "", "it has no such form"
         try:
-            for form, calls in self.library.forms(self.work):
+            for number, (form, calls) in enumerate(self.library.forms(self.work)):
                 if cell.in_place and form == NEW_ARRAY:
                     continue
                 try:
@@ -76,7 +80,7 @@ class Session:
                     continue
                 wrong = wrong or difference
                 if not difference:
-                    self.forms.append((form, calls))
+                    self.forms.append((number, (form, calls)))
         except Exception as error:
             reason = _first_line(error)
         if self.forms:
@@ -89,11 +93,7 @@ class Session:
 
     def _difference(self, form: str, calls: Sequence[Any]) -> str:
         """In what the first call's result differs from fastact's, nothing where it does not."""
-        self.work.restore()
-        returned = calls[0]()
-        _, out = next(self.work.calls_on())
-        if form == NEW_ARRAY:
-            out = as_array(returned, self.expected.dtype)
+        out = _result(self.work, form, calls, self.expected.dtype)
         if (out.shape, out.dtype) != (self.expected.shape, self.expected.dtype):
             return f"{out.dtype}{list(out.shape)} is not {self.expected.dtype}{list(self.expected.shape)}"
         eps = float(np.spacing(out.dtype.type(1)))
@@ -109,27 +109,54 @@ class Session:
     def choose(self, seconds: float) -> str:
         """Run every form, keep the fastest, and say which it is."""
         self._wake()
-        taken = [fastest(calls, self.work.restore, seconds) for _, calls in self.forms]
+        taken = [fastest(calls, self.work.restore, seconds) for _, (_, calls) in self.forms]
         self.forms = [self.forms[int(np.argmin(taken))]]
         self._settle()
-        return self.forms[0][0]
+        return self._chosen[0]
+
+    @property
+    def _chosen(self) -> Form:
+        return self.forms[0][1]
 
     def turn(self, seconds: float) -> float:
         """Seconds of a call."""
         self._wake()
-        taken = fastest(self.forms[0][1], self.work.restore, seconds)
+        taken = fastest(self._chosen[1], self.work.restore, seconds)
         self._settle()
         return taken
+
+    def error(self) -> float | None:
+        """The largest error of the form that is timed, over a sample; None where there is no reference."""
+        if self.cell is None or not errors.can_judge(self.cell):
+            return None
+        cell, number = self.cell, self.forms[0][0]
+        key = cell.row.name, cell.direction, cell.dtype, cell.in_place, number
+        if key not in self.errors:
+            if self.sample is None or not self.sample.is_of(cell):
+                self.sample = errors.Sample(cell)
+            with np.errstate(all="ignore"):
+                work = self.sample.workload(cell.in_place)
+                form, calls = next(islice(self.library.forms(work), number, None))
+                self.errors[key] = self.sample.error(_result(work, form, calls, work.arrays["x"].dtype))
+        return self.errors[key]
 
     def _wake(self) -> None:
         """Keep the library's threads busy until each has a processor."""
         begin = perf_counter()
         while self.threads > 1 and perf_counter() - begin < WAKING:
-            fastest(self.forms[0][1], self.work.restore, 0.0)
+            fastest(self._chosen[1], self.work.restore, 0.0)
 
     def _settle(self) -> None:
         if self.threads > 1:
             settle()
+
+
+def _result(work: Workload, form: str, calls: Sequence[Any], dtype: np.dtype) -> np.ndarray:
+    """What the first call gives of arrays that nobody has overwritten."""
+    work.restore()
+    returned = calls[0]()
+    _, out = next(work.calls_on())
+    return as_array(returned, dtype) if form == NEW_ARRAY else out
 
 
 def _first_line(error: Exception) -> str:

@@ -147,6 +147,8 @@ class Measurement(Measured):
     absent: dict[str, str] = field(default_factory=dict)
     """Peers that do not have it, and why."""
     level: str = ""
+    error: dict[str, float] = field(default_factory=dict)
+    """The largest error of each library, in the contract's units, over a sample of its own."""
 
     @property
     def best_peer(self) -> str:
@@ -173,6 +175,8 @@ class Comparison:
         out = {worker: answer for worker, answer in prepared.items() if not answer.able}
         form = {worker.name: worker.ask("choose", self.seconds) for worker in able}
         taken = self._rounds(able)
+        # Behind the turns, which it must not disturb.
+        error = {worker.name: worker.ask("error") for worker in able}
         own = taken["fastact"]
         return Measurement.of(
             cell,
@@ -184,6 +188,7 @@ class Comparison:
             disagrees={worker.name: why.reason for worker, why in out.items() if why.disagrees},
             absent={worker.name: why.reason for worker, why in out.items() if not why.disagrees},
             level=self.level,
+            error={name: found for name, found in error.items() if found is not None},
         )
 
     def _rounds(self, able: Sequence[Worker]) -> dict[str, list[float]]:
@@ -234,6 +239,7 @@ class Summary:
     below_one: int
     below_noise: int
     worst: list[Measurement]
+    """Those below 1, and in any case a few."""
 
 
 def summary(measured: Sequence[Measurement], worst: int = 5) -> Summary | None:
@@ -242,12 +248,13 @@ def summary(measured: Sequence[Measurement], worst: int = 5) -> Summary | None:
     if not compared:
         return None
     best = [m.speedup[m.best_peer] for m in compared]
+    below_one = sum(value < 1 for value in best)
     names = dict.fromkeys(name for m in compared for name in m.speedup)
     return Summary(
         cells=len(compared),
         over_best=geometric_mean(best),
         over={n: geometric_mean([m.speedup[n] for m in compared if n in m.speedup]) for n in names},
-        below_one=sum(value < 1 for value in best),
+        below_one=below_one,
         below_noise=sum(value < NOISE for value in best),
-        worst=compared[:worst],
+        worst=compared[: max(worst, below_one)],
     )
