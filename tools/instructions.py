@@ -15,22 +15,21 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import assembly
+from assembly import HERE, Assembly, Sums
+
 import fastact
 
-RECORD = Path(__file__).with_suffix(".txt")
+RECORD = Path(__file__).with_name(HERE.record if HERE else assembly.X86.record)
 MARGIN = 0.10
 
-WIDTHS = {"v1": 16, "v3": 32, "v4": 64}
+WIDTHS = HERE.widths if HERE else {}
 """Bytes in a vector register of each level."""
-REGISTERS = {"x": 16, "y": 32, "z": 64}
-MOVE = re.compile(r"(?:v?mov(?:[au]p[sd]|dq[au]\w*)|vcvtph2ps|vcvtps2ph) .*\(%(?!rsp)")
-"""A whole register loaded from an array or stored to one, converted on the way or not."""
-ARITHMETIC = re.compile(r"v?(?:add|sub|mul|max|cmp\w*|fn?m(?:add|sub)\d+)p[sd] ")
-"""On all elements of a register."""
 SIZES = {"float": 4, "double": 8}
 
 
@@ -89,94 +88,73 @@ def compiler() -> str:
 
 def modules() -> dict[str, Path]:
     """The built kernels of every level that this tool knows."""
-    folder = Path(fastact.__file__).parent
-    found = {level: sorted(folder.glob(f"_kernels_{level}.*.so")) for level in WIDTHS}
-    return {level: paths[0] for level, paths in found.items() if paths}
+    folder, suffix = Path(fastact.__file__).parent, sysconfig.get_config_var("EXT_SUFFIX")
+    paths = {level: folder / f"_kernels_{level}{suffix}" for level in WIDTHS}
+    return {level: path for level, path in paths.items() if path.exists()}
+
+
+def readable() -> bool:
+    """Whether there is what is to be counted, and what takes it apart."""
+    return HERE is not None and bool(modules()) and HERE.objdump() is not None
 
 
 def functions(module: Path) -> Iterator[tuple[str, list[tuple[int, str]]]]:
     """Every function of fastact in a module, with its instructions and their addresses."""
-    command = ["objdump", "-d", "--no-show-raw-insn", "-C", str(module)]
+    command = [HERE.objdump(), "-d", "--no-show-raw-insn", "-C", str(module)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    line = re.compile(rf"^ *([0-9a-f]+):\t(.*?)\s*(?:(?:{HERE.comment}).*)?$", re.MULTILINE)
     for head, body in re.findall(r"^[0-9a-f]+ <(.*)>:\n((?:.+\n)*)", text, re.MULTILINE):
         name = re.match(r"(?:void )?fastact::(\w+<[^(]*>)", head)
         if name and ".cold" not in head:
-            lines = re.findall(r"^ *([0-9a-f]+):\t(.*?) *(?:[<#].*)?$", body, re.MULTILINE)
-            yield name.group(1).replace("fastact::", ""), [(int(at, 16), line) for at, line in lines]
+            lines = [(int(at, 16), text.replace("\t", " ")) for at, text in line.findall(body)]
+            yield name.group(1).replace("fastact::", ""), lines
 
 
-def innermost(instructions: list[tuple[int, str]]) -> Iterator[list[str]]:
+def innermost(instructions: list[tuple[int, str]], language: Assembly) -> Iterator[list[str]]:
     """The loops without a branch or another loop inside: from a jump's target back to the jump."""
     where = {address: i for i, (address, _) in enumerate(instructions)}
-    jumps = [i for i, (_, line) in enumerate(instructions) if line.startswith("j")]
+    jumps = [i for i, (_, line) in enumerate(instructions) if language.jump.match(line)]
     for before, last in zip([-1, *jumps], jumps, strict=False):
-        target = re.match(r"j\w+ +([0-9a-f]+)$", instructions[last][1])
+        target = language.target.match(instructions[last][1])
         first = where.get(int(target.group(1), 16), len(instructions)) if target else len(instructions)
         if before < first <= last:
             yield [line for _, line in instructions[first : last + 1]]
 
 
-def signed(text: str) -> int:
-    value = int(text, 16)
-    return value - 2**64 if value >= 2**63 else value
-
-
-Sums = dict[str, tuple[str, int]]
-"""General registers, each as the sum of what one of them held when the turn began and of a constant."""
-
-
-def step(line: str, sums: Sums) -> None:
-    """Follow one instruction."""
-    if found := re.match(r"(add|sub)q? +\$(-?0x[0-9a-f]+),%(r\w+)$", line):
-        operation, amount, target = found.groups()
-        origin, offset = sums.get(target, (target, 0))
-        sums[target] = origin, offset + (signed(amount) if operation == "add" else -signed(amount))
-    elif found := re.match(r"lea +(-?0x[0-9a-f]+)?\(%(r\w+)\),%(r\w+)$|mov +()%(r\w+),%(r\w+)$", line):
-        amount, source, target = (found.group(i) or found.group(i + 3) for i in (1, 2, 3))
-        origin, offset = sums.get(source, (source, 0))
-        sums[target] = origin, offset + signed(amount or "0x0")
-    elif not line.startswith(("cmp", "test", "push")) and (found := re.search(r",%(r\w+)$", line)):
-        sums[found.group(1)] = "", 0
-
-
-def advance(body: list[str]) -> int:
+def advance(body: list[str], language: Assembly) -> int:
     """Bytes by which the fastest address of a loop moves in one turn; 0 where nothing is loaded or stored."""
     sums: Sums = {}
     addresses = set()
     for line in body:
-        if not line.startswith(("prefetch", "lea", "nop")):
-            for base, index, scale in re.findall(r"\((?:%(r\w+))?(?:,%(r\w+),(\d))?\)", line):
-                parts = [(base, 1)] + ([(index, int(scale))] if index else [])
-                addresses.add(tuple((sums.get(name, (name, 0))[0], factor) for name, factor in parts))
-        step(line, sums)
+        for parts in language.addresses(line):
+            addresses.add(tuple((sums.get(name, (name, 0))[0], factor) for name, factor in parts))
+        language.step(line, sums)
     moves = {origin: offset for register, (origin, offset) in sums.items() if origin == register}
     advances = [sum(factor * moves.get(name, 0) for name, factor in parts) for parts in addresses]
     return max(map(abs, advances), default=0)
 
 
-def hot_loops(name: str, instructions: list[tuple[int, str]]) -> list[Loop]:
+def hot_loops(name: str, instructions: list[tuple[int, str]], language: Assembly) -> list[Loop]:
     """The loops that take more than one element a turn; where there is none, those that take one."""
     size = next((size for dtype, size in SIZES.items() if re.search(rf"\b{dtype}\b", name)), 2)
     loops = []
-    for body in innermost(instructions):
-        elements = advance(body) / size
+    for body in innermost(instructions, language):
+        elements = advance(body, language) / size
         if elements:
-            moved = {kind for line in body if MOVE.match(line) for kind in re.findall("%([xyz])mm", line)}
-            loops.append(Loop(tuple(body), elements, max(map(REGISTERS.get, moved), default=0)))
+            loops.append(Loop(tuple(body), elements, max(map(language.moved, body))))
     return [loop for loop in loops if loop.elements > 1] or loops
 
 
-def arithmetic_width(instructions: list[tuple[int, str]]) -> int:
+def arithmetic_width(instructions: list[tuple[int, str]], language: Assembly) -> int:
     """Bytes of the widest registers whose floats are added, multiplied or compared; 0 where one by one."""
-    lines = [line for _, line in instructions if ARITHMETIC.match(line)]
-    return max((REGISTERS[kind] for line in lines for kind in re.findall("%([xyz])mm", line)), default=0)
+    return max((language.computed(line) for _, line in instructions), default=0)
 
 
 def kernels(module: Path) -> dict[str, list[Loop]]:
     """The hot loops of every kernel in a module, in the order in which they stand there."""
     found: dict[str, list[Loop]] = {}
     for name, instructions in functions(module):
-        if loops := hot_loops(name, instructions):
+        if loops := hot_loops(name, instructions, HERE):
             found.setdefault(name, []).extend(loops)
     return dict(sorted(found.items()))
 

@@ -5,8 +5,8 @@
 // ties to even, keeps subnormals, overflows to infinity, and keeps NaN, made quiet, with
 // the upper bits of its payload. Both give the same bits at every CPU level.
 //
-// Vectors are spelled out (math/vectors.hpp), and F16C's intrinsics stand here alone: gcc 12 does not
-// vectorise float16 by itself, and bfloat16 with twice the instructions (ARCHITECTURE.md, "Half precision").
+// Vectors are spelled out (math/vectors.hpp), and the intrinsics of F16C and NEON for halves stand here alone: gcc 12
+// does not vectorise float16 by itself, and bfloat16 with twice the instructions (ARCHITECTURE.md, "Half precision").
 #pragma once
 
 #include <algorithm>
@@ -30,6 +30,14 @@ inline constexpr Size together = 2 * width;
 
 using Shorts [[gnu::vector_size(2 * width)]] = std::uint16_t;
 
+inline Words words(Shorts bits) {
+#if defined(__aarch64__)
+    return Words(vmovl_u16(uint16x4_t(bits)));  // gcc 12 converts them one by one
+#else
+    return __builtin_convertvector(bits, Words);
+#endif
+}
+
 // Of two values in a word the lower becomes a float by a shift, the upper by a mask. So the
 // values at even positions come first, those at odd positions after them.
 struct BFloat16 {
@@ -47,7 +55,7 @@ struct BFloat16 {
     }
 
     // In order: one register of floats, and as many as `narrow` takes.
-    static Floats widened(Shorts bits) { return Floats(__builtin_convertvector(bits, Words) << 16); }
+    static Floats widened(Shorts bits) { return Floats(words(bits) << 16); }
     static void narrow_in_order(const float* from, BFloat16* to) {
         using Both [[gnu::vector_size(4 * width)]] = std::uint16_t;
         const Words first = rounded(load<Floats>(from)), second = rounded(load<Floats>(from + width));
@@ -90,12 +98,19 @@ struct Float16 {
     static Shorts narrowed(Floats values) {
         return Shorts(_mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
     }
+#elif defined(__aarch64__)
+    static Floats widened(Shorts bits) {
+        Floats values = vcvt_f32_f16(float16x4_t(bits));
+        asm("" : "+w"(values));  // gcc would leave out both conversions of what is not changed, and a NaN not quiet
+        return values;
+    }
+    static Shorts narrowed(Floats values) { return Shorts(vcvt_f16_f32(values)); }
 #else
     // A float16's bits, moved to a float's places, are those of a number 2^-112 as large;
     // infinity and NaN need that step of the exponent twice. A subnormal's, put behind the
     // exponent of 2^-14, are 2^-14 too large.
     static Floats widened(Shorts bits) {
-        const Words wide = __builtin_convertvector(bits, Words), magnitude = (wide & 0x7fff) << 13;
+        const Words wide = words(bits), magnitude = (wide & 0x7fff) << 13;
         const Words special = magnitude >= 0x7c00 << 13 ? Words{} + (112 << 23) : Words{};
         const Words quiet = magnitude > 0x7c00 << 13 ? Words{} + 0x400000 : Words{};
         const Words normal = (magnitude + (112 << 23) + special) | quiet;

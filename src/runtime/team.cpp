@@ -93,8 +93,8 @@ void* work(void* argument) {
             if (changes(bell, heard)) continue;
             // In this order: who sees it asleep may call it.
             called.store(false, std::memory_order_relaxed);
-            awake.fetch_sub(1, std::memory_order_release);
-            bell.wait(heard, std::memory_order_acquire);
+            awake.fetch_sub(1);
+            bell.wait(heard);
             awake.fetch_add(1, std::memory_order_relaxed);
             continue;
         }
@@ -158,7 +158,9 @@ int workers(int wanted) {
     return std::min(count, wanted);
 }
 
-int awake_workers() { return awake.load(std::memory_order_acquire); }
+// Its order among all, with what a worker and a caller do to `awake` and `bell`, lets at least one of the two see the
+// other: the caller a worker that has gone to sleep, or the worker that the bell has rung.
+int awake_workers() { return awake.load(); }
 
 void wake_workers() {
     if (called.load(std::memory_order_relaxed) || taken.exchange(true, std::memory_order_acquire)) return;
@@ -195,7 +197,7 @@ void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned) 
     region.threads.open(int(threads));
     places.choose();
     seats.store(hands * seat, std::memory_order_release);
-    bell.fetch_add(1, std::memory_order_release);
+    bell.fetch_add(1);
     if (awake_workers() < int(hands)) bell.notify_all();
     run(0);
     for (unsigned left = seats.fetch_and(inside, std::memory_order_acquire) & inside; left;

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import assembly
 import instructions
 import pytest
 
@@ -131,7 +132,8 @@ def deepest(module: Path) -> int:
 
 
 @pytest.mark.skipif(
-    not instructions.modules() or not shutil.which("objdump"), reason="needs objdump and kernels for x86-64"
+    not instructions.readable() or not isinstance(assembly.HERE, assembly.X86),
+    reason="needs objdump and kernels for x86-64",
 )
 @pytest.mark.parametrize("level", instructions.modules())
 def test_no_chain_of_frames_is_deeper(level):

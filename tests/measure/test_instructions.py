@@ -6,8 +6,8 @@ Every level that was built is looked at, whether this processor runs it or not.
 from __future__ import annotations
 
 import re
-import shutil
 
+import assembly
 import bounds
 import instructions as tool
 import pytest
@@ -25,6 +25,14 @@ NO_MASKS = (
     r"|copy_padded<double|gated_\w+<Gelu, double>).* at v1"
 )
 
+NO_PRODUCTS = (
+    r"(residual_)?dropout<.* at (v1|base)"
+    r"|((biased_)?forward|draw|find_largest)<(Gumbel|RRelu).* at base"
+)
+
+ONE_BY_ONE = r"sum_columns<double, ScaledDistances<double> > at base"
+"""What gcc 12 does not vectorise for NEON."""
+
 NARROW = {
     PASSES.pattern: "tails of sums and trees",
     r"(normalize|differentiate|(rows|share)_(forward|backward)|each_lines)<": "what is done once for a row",
@@ -34,13 +42,13 @@ NARROW = {
     r"(with_known_length|to_columns|to_rows)<": "copies of short rows, one after another",
     r"parameter_gradient<": "what is left of a stretch is summed one by one",
     NO_MASKS: "gcc makes no masks of 64 bits without 64-bit comparisons",
-    r"(residual_)?dropout<.*> at v1": "64-bit products, of which SSE2 has none",
+    NO_PRODUCTS: "64-bit products, of which SSE2 and NEON have none",
 }
 """Kernels whose loops are not all of full width, and why; every other one is a finding."""
 
 
 pytestmark = pytest.mark.skipif(
-    not tool.modules() or not shutil.which("objdump"), reason="needs objdump and kernels for x86-64"
+    not tool.readable(), reason="needs objdump and kernels for a processor that it is read for"
 )
 
 
@@ -85,13 +93,14 @@ def test_every_hot_loop_is_as_wide_as_the_registers(found, level):
 @pytest.mark.parametrize(("level", "module"), tool.modules().items())
 def test_every_pass_over_rows_computes_in_whole_registers(level, module):
     passes = {
-        f"{name} at {level}": tool.arithmetic_width(lines)
+        f"{name} at {level}": tool.arithmetic_width(lines, assembly.HERE)
         for name, lines in tool.functions(module)
         if PASSES.match(name)
     }
     assert len(passes) > 100
     narrow = {name for name, width in passes.items() if width < tool.WIDTHS[level]}
-    assert not {name for name in narrow if not re.match(NO_MASKS, name)}
+    known = f"{NO_MASKS}|{NO_PRODUCTS}|{ONE_BY_ONE}"
+    assert not {name for name in narrow if not re.match(known, name)}
 
 
 def test_loops_are_found_and_measured_in_a_disassembly():
@@ -100,13 +109,27 @@ def test_loops_are_found_and_measured_in_a_disassembly():
     head = [(0, "test %r8,%r8"), (4, "jle 40")]
     tail = [(32, "movss (%rsi,%rdx,4),%xmm0"), (36, "add $0x1,%rdx"), (38, "jne 20"), (40, "ret")]
     instructions = head + [(8 + i, line) for i, line in enumerate(body)] + tail
-    (loop,) = tool.hot_loops("forward<Relu, float>", instructions)
+    (loop,) = tool.hot_loops("forward<Relu, float>", instructions, assembly.X86())
     assert (loop.elements, loop.width, loop.per_element) == (8, 32, 6 / 8)
 
 
+def test_loops_of_neon_are_found_and_measured():
+    loads = ["ldr q1, [x7, x3]", "add x5, x3, #0x10", "str q1, [x4], #16", "ldr q2, [x7, x5]"]
+    body = [*loads, "fmla v2.4s, v1.4s, v1.4s", "add x3, x5, #0x10", "stp q1, q2, [x4], #16", "b.ne 8"]
+    head = [(0, "cmp x2, #0x0"), (4, "b.le 60")]
+    tail = [(40, "ldr s0, [x7, x3, lsl #2]"), (44, "add x3, x3, #0x1"), (48, "tbnz w2, #0, 28"), (60, "ret")]
+    instructions = head + [(8 + 4 * i, line) for i, line in enumerate(body)] + tail
+    neon = assembly.AArch64()
+    (loop,) = tool.hot_loops("forward<Relu, float>", instructions, neon)
+    assert (loop.elements, loop.width, loop.per_element) == (8, 16, 8 / 8)
+    assert tool.arithmetic_width(instructions, neon) == 16
+    assert tool.arithmetic_width(tail, neon) == 0
+
+
 def test_arithmetic_one_by_one_has_no_width():
-    assert tool.arithmetic_width([(0, "vaddss (%rsi),%xmm1,%xmm0"), (4, "vmovups (%rdi),%ymm0")]) == 0
-    assert tool.arithmetic_width([(0, "vaddss (%rsi),%xmm1,%xmm0"), (4, "vmulps %ymm1,%ymm2,%ymm0")]) == 32
+    one, all_at_once = "vaddss (%rsi),%xmm1,%xmm0", "vmulps %ymm1,%ymm2,%ymm0"
+    assert tool.arithmetic_width([(0, one), (4, "vmovups (%rdi),%ymm0")], assembly.X86()) == 0
+    assert tool.arithmetic_width([(0, one), (4, all_at_once)], assembly.X86()) == 32
 
 
 def test_the_margin_is_a_tenth_either_way():
