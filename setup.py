@@ -35,7 +35,8 @@ else:
 # Contraction is off so that the only fused operations are those that src/math
 # writes down, in vector bodies and scalar tails alike. Threaded jumps and moved
 # partial expressions make branches of selects, which cost the loops up to a third
-# more instructions (ARCHITECTURE.md, "What was tried").
+# more instructions. Loops of known length are written out only where they are short:
+# the others were a seventh of a module, and no faster (ARCHITECTURE.md, "What was tried").
 COMPILE = [
     "-std=c++20",
     "-O3",
@@ -44,6 +45,7 @@ COMPILE = [
     "-ffp-contract=off",
     "-fno-thread-jumps",
     "-fno-tree-pre",
+    "--param=max-completely-peeled-insns=64",
     "-fvisibility=hidden",
     "-g0",
 ]
