@@ -50,6 +50,10 @@ COMPILE = [
     "-g0",
 ]
 
+# Names of static functions are a tenth of a module. Nothing at run time reads them, but
+# tools/instructions.py does, in a clone.
+STRIPPED = ["-Wl,-s"] if sys.platform == "linux" else []
+
 # A change in any of them builds every module again.
 SOURCES = sorted(path.as_posix() for path in Path("src").rglob("*") if path.is_file())
 SOURCES.append("fastact/include/fastact_api.h")
@@ -101,6 +105,9 @@ class BuildExtensions(build_ext):
                     module.extra_link_args.append("-fopenmp")
         else:
             warnings.warn("the compiler has no OpenMP: fastact will run on one thread", stacklevel=2)
+        if not (self.inplace or self.editable_mode):
+            for module in self.extensions:
+                module.extra_link_args += STRIPPED
         super().build_extensions()
 
     def _compiles_openmp(self) -> bool:
