@@ -48,8 +48,13 @@ COMPILE = [
 
 # gcc's own, left out where the compiler does not know them. Threaded jumps and moved
 # partial expressions make branches of selects, which cost the loops up to a third
-# more instructions (ARCHITECTURE.md, "What was tried").
-OPTIONAL = ["-fno-thread-jumps", "-fno-tree-pre"]
+# more instructions. Loops of known length are written out only where they are short:
+# the others were a seventh of a module, and no faster (ARCHITECTURE.md, "What was tried").
+OPTIONAL = ["-fno-thread-jumps", "-fno-tree-pre", "--param=max-completely-peeled-insns=64"]
+
+# Names of static functions are a tenth of a module. Nothing at run time reads them, but
+# tools/instructions.py does, in a clone.
+STRIPPED = ["-Wl,-s"] if sys.platform == "linux" else []
 
 # A change in any of them builds every module again.
 SOURCES = sorted(path.as_posix() for path in Path("src").rglob("*") if path.is_file())
@@ -105,6 +110,9 @@ class BuildExtensions(build_ext):
             if has_openmp and module.name == "fastact._dispatch":
                 module.extra_compile_args.append("-fopenmp")
                 module.extra_link_args.append("-fopenmp")
+        if not (self.inplace or self.editable_mode):
+            for module in self.extensions:
+                module.extra_link_args += STRIPPED
         super().build_extensions()
 
     def _links_openmp(self) -> bool:

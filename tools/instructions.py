@@ -117,8 +117,10 @@ def innermost(instructions: list[tuple[int, str]], language: Assembly) -> Iterat
     for before, last in zip([-1, *jumps], jumps, strict=False):
         target = language.target.match(instructions[last][1])
         first = where.get(int(target.group(1), 16), len(instructions)) if target else len(instructions)
-        if before < first <= last:
-            yield [line for _, line in instructions[first : last + 1]]
+        body = [line for _, line in instructions[first : last + 1]] if before < first else []
+        # What returns on its way back is the end of the function, before what comes of a branch.
+        if body and not any(line.startswith("ret") for line in body):
+            yield body
 
 
 def advance(body: list[str], language: Assembly) -> int:

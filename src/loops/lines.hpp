@@ -65,6 +65,7 @@ template <class Lines, class T, class Body> void each_element(Lines lines, const
     } else {
         for (Size i = 0; i < length; ++i)
 #pragma GCC ivdep
+#pragma GCC unroll 8
             for (Size c = 0; c < columns; ++c) body(i, c);
     }
 }

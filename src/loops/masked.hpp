@@ -352,7 +352,7 @@ template <class Op, class T> void share_seen_gradient(const Op& op, const Call& 
         const Lines<1, Known<1>> part{count, {}, {}, {}};
         if (sums) {
             Total sum, none;
-            if (count) add_gradients(op, dy + start, y + start, &sum, &none, part);
+            if (count) add_gradients(summed_as(&Op::gradient_term, op), dy + start, y + start, &sum, &none, part);
             shared[k].total = sum;
         } else {
             if (count) write_gradients(op, dy + start, y + start, out + start, &total, &support, part);

@@ -319,6 +319,11 @@ template <class T, class Lines>
 
 // -- Backward -------------------------------------------------------------------------------
 
+// A formula as the one that says what its gradient sums: those that take that over share a loop.
+template <class Op, class T> const Op& summed_as(T (Op::*)(T, T) const, const std::type_identity_t<Op>& op) {
+    return op;
+}
+
 template <class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void add_gradients(const Op& op, const T* dy, const T* y, Total* total,
                                                    Total* support, const Lines& lines) {
@@ -369,12 +374,12 @@ template <class Op, class T, class Lines>
 void differentiate(const Op& op, const T* dy, const T* y, T* out, Lines lines) {
     Total total[Lines::Width], support[Lines::Width];
     if (lines.length <= segment)
-        add_gradients(op, dy, y, total, support, lines);
+        add_gradients(summed_as(&Op::gradient_term, op), dy, y, total, support, lines);
     else
         segments(lines, [&](Size start, Lines part) {
             const Size offset = start * lines.stride;
             Total more[Lines::Width], more_support[Lines::Width];
-            add_gradients(op, dy + offset, y + offset, more, more_support, part);
+            add_gradients(summed_as(&Op::gradient_term, op), dy + offset, y + offset, more, more_support, part);
             for (Size c = 0; c < lines.columns; ++c) total[c].add(more[c]), support[c].add(more_support[c]);
         });
     write_gradients(op, dy, y, out, total, support, lines);
@@ -446,7 +451,7 @@ template <class Op, class T> void share_backward(const Op& op, const Call& call,
         const auto part = row.part(start, std::min(segment, length - start));
         if (sums) {
             Total sum, count;
-            add_gradients(op, dy + start, y + start, &sum, &count, part);
+            add_gradients(summed_as(&Op::gradient_term, op), dy + start, y + start, &sum, &count, part);
             shared[k].total = sum, shared[k].count = count;
         } else {
             write_gradients(op, dy + start, y + start, out + start, &total, &support, part);

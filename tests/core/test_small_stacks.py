@@ -109,14 +109,27 @@ def test_every_call_works_with_workers_of_64_KiB(fresh_python):
     assert run.stdout.split() == ["True"], run.stderr or f"ended by signal {-run.returncode}"
 
 
+def beginnings(module: Path) -> set[int]:
+    """Where functions begin, by the tables for unwinding: a module of a wheel has no names."""
+    command = ["objdump", "--dwarf=frames", str(module)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return {int(at, 16) for at in re.findall(r" FDE .*pc=([0-9a-f]+)", text)}
+
+
 def functions(module: Path) -> Iterator[tuple[int, int, set[int]]]:
     """Every function of a module: its address, its frame in bytes, and the addresses it calls."""
     command = ["objdump", "-d", "--no-show-raw-insn", str(module)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    for at, body in re.findall(r"^([0-9a-f]+) <.*>:\n((?:.+\n)*)", text, re.MULTILINE):
-        frame = 8 * (1 + body.count("\tpush "))
-        frame += sum(int(size, 16) for size in re.findall(r"\tsub +\$0x([0-9a-f]{1,6}),%rsp", body)[:1])
-        yield int(at, 16), frame, {int(to, 16) for to in re.findall(r"\t(?:call|jmp) +([0-9a-f]+) <", body)}
+    known, bodies = beginnings(module), {}
+    for address, instruction in re.findall(r"^ *([0-9a-f]+):\t(.*)$", text, re.MULTILINE):
+        if (at := int(address, 16)) in known or not bodies:
+            bodies[at] = lines = []
+        lines.append(instruction)
+    for at, lines in bodies.items():
+        frame = 8 * (1 + sum(line.startswith("push ") for line in lines))
+        sizes = [size for line in lines for size in re.findall(r"^sub +\$0x([0-9a-f]{1,6}),%rsp", line)]
+        calls = {int(to, 16) for line in lines for to in re.findall(r"^(?:call|jmp) +([0-9a-f]+) <", line)}
+        yield at, frame + sum(int(size, 16) for size in sizes[:1]), calls
 
 
 def deepest(module: Path) -> int:

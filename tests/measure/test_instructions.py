@@ -35,9 +35,12 @@ ONE_BY_ONE = r"sum_columns<double, ScaledDistances<double> > at base"
 
 NARROW = {
     PASSES.pattern: "tails of sums and trees",
+    r"elements_(forward|backward|biased)<": "a formula is made of its parameters, and handed on",
     r"(normalize|differentiate|(rows|share)_(forward|backward)|each_lines)<": "what is done once for a row",
     r"((each|share)_seen_row|each_visible_row|SeenTiles|masked_forward|share_(losses|seen_gradient)|logsumexp(_backward)?"
-    r"|normalize_drawn|norm_rows|norm_gradient_rows_at_once|each_range)<": "what is done once for a row",
+    r"|normalize_drawn|norm_rows|norm_gradient_rows_at_once|each_range|Moments)<": (
+        "what is done once for a row"
+    ),
     r"(ChannelSums|each_channel_range)<": "what is done once for a channel",
     r"(with_known_length|to_columns|to_rows)<": "copies of short rows, one after another",
     r"parameter_gradient<": "what is left of a stretch is summed one by one",
