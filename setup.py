@@ -95,7 +95,7 @@ class BuildExtensions(build_ext):
         self.parallel = self.parallel or os.cpu_count()
 
     def build_extensions(self) -> None:
-        # Of a flag that it does not know clang merely warns.
+        # Of some flags that it does not know clang merely warns.
         known = [flag for flag in OPTIONAL if self._compiles("int nothing;\n", ["-Werror", flag])]
         has_openmp = self._links_openmp()
         if not has_openmp:

@@ -21,7 +21,7 @@ OVERLAPS = {
     "without the GIL": (16, 4, (4, 1024)),
     "on several threads": (16, 1, (2, 20_000)),
 }
-"""Threads, their rounds, and arrays. Where calls let go of the GIL, several meet at once what kernels keep."""
+"""Threads, their rounds, and arrays. Where calls let go of the GIL, they meet at once what kernels keep."""
 TORN = r"""
 #include <cstdio>
 #include <thread>
