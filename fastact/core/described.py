@@ -267,6 +267,17 @@ class Described(Activation):
             )
         return values
 
+    def _needs_float64(self, values: tuple[float, ...]) -> bool:
+        """Whether float32's arithmetic with these may leave its normal numbers, as with a quotient of two of them.
+
+        Such a call is computed in float64 and rounded; no short path remembers it. What may be infinite is compared
+        with and not computed with.
+        """
+        pairs = zip(self._numeric, values, strict=False)  # kernels of the defaults are given none
+        return any(
+            not 2.0**-63 <= abs(value) <= 2.0**63 and value != 0 and not p.infinite for p, value in pairs
+        )
+
     def _by_name(self, values: tuple[float, ...]) -> dict[str, float]:
         return {p.name: value for p, value in zip(self._numeric, values, strict=True)}
 
