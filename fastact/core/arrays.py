@@ -278,7 +278,7 @@ def split_axis(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
 def split_groups(
     inputs: list[np.ndarray | None], outputs: list[np.ndarray | None], axis: int, groups: int
 ) -> tuple[list[np.ndarray | None], list[np.ndarray | None], int]:
-    """Views in which each group of consecutive values lies along an axis of its own, which is the last of the three.
+    """Views in which a group of consecutive values lies along an axis of its own, and that axis.
 
     So a slab of a long axis is some of its groups.
     """
