@@ -34,12 +34,19 @@ struct Segment {
     Twofold shares, distances;  // of a loss's target
 };
 inline constexpr Size segment = 1 << 14;
+inline Size segments_of(Size length) { return (length + segment - 1) / segment; }
+
+// How often threads that share one row go over it: for the largest, the sum and the results; for the
+// sum and the results.
+inline constexpr int forward_phases = 3, backward_phases = 2;
 
 // Rows of half precision, and ranges of it that are summed, go through buffers of so many
-// float32; longer rows are brought as float32. So no row of half precision is shared among threads,
-// which is worth it from two segments on, and a range of a segment fits.
+// float32; a range of a segment fits. Longer rows are gone over in phases, segment by segment (loops/half_rows.hpp),
+// or brought as float32.
 inline constexpr Size longest_half_row = 1 << 14;
 static_assert(segment <= longest_half_row && longest_half_row < 2 * segment);
+// What is found of the segments of so long a row has room beside the stack; of a longer one, in the call.
+inline constexpr Size longest_half_row_alone = segment << 6;
 
 // How arrays beyond the caches are gone through (loops/blocks.hpp): whether lines of inputs are asked for before they
 // are read, and whether results that are not where an input is go past the caches. Bits are the same in any case.
@@ -133,10 +140,16 @@ struct Work {
     int phases;
     // The same work for compiled callers; null where they are not served.
     Functions functions;
+    // Whether contiguous rows of half precision may be longer than a buffer.
+    bool long_halves;
     // Nanoseconds per element; 0: not measured (runtime/plan.hpp).
     mutable std::atomic<float> cost[dtypes];
 
     bool offered() const { return kernel[0] != nullptr; }
+    // Whether rows are too long for the kernel to go over one of them by itself.
+    bool in_stages(int dtype, Axis axis) const {
+        return long_halves && phases && dtype > 1 && axis.length > longest_half_row_alone;
+    }
     // Null where there is none.
     Function function(int dtype) const { return functions ? functions(dtype) : nullptr; }
 

@@ -1,15 +1,19 @@
 # The Cython face of call.hpp and of the plan of a call.
 
 cdef extern from "call.hpp" namespace "fastact" nogil:
+    struct Twofold:
+        pass
     struct Axis:
         Py_ssize_t outer, length, inner
     struct Place:
         Py_ssize_t index, step
     struct Segment:
-        pass
+        double largest
+        Twofold total, count
     struct Passing:
         pass
     Py_ssize_t segment, longest_half_row, rows_at_once
+    Py_ssize_t segments_of(Py_ssize_t) noexcept
     Py_ssize_t positions_of(Axis) noexcept
     cppclass Call
     cppclass Runs
@@ -35,8 +39,10 @@ cdef extern from "call.hpp" namespace "fastact" nogil:
     cppclass Work:
         Kernel kernel[4]
         int phases
+        bint long_halves
         Function function(int) noexcept
         bint offered() noexcept
+        bint in_stages(int, Axis) noexcept
         Py_ssize_t count(const Call&) noexcept
     cppclass Entry:
         const char* name

@@ -20,6 +20,7 @@
 #include "loops/dropped.hpp"
 #include "loops/elements.hpp"
 #include "loops/gated.hpp"
+#include "loops/half_rows.hpp"
 #include "loops/halves.hpp"
 #include "loops/losses.hpp"
 #include "loops/masked.hpp"
@@ -45,6 +46,11 @@ template <Kernel... kernel> constexpr Work ranges_of() {
 }
 template <int phases, class Form, Kernel... kernel> constexpr Work columns_of() {
     return {{kernel...}, Units::columns, 1, phases, functions_or_null<Form, kernel...>()};
+}
+
+// The same where rows of half precision may be longer than a buffer.
+template <int phases, class Form, Kernel... kernel> constexpr Work rows_in_segments() {
+    return {{kernel...}, Units::columns, 1, phases, functions_or_null<Form, kernel...>(), true};
 }
 
 template <class From, template <class> class Op, class T> constexpr Kernel backward_or_null() {
@@ -84,12 +90,20 @@ template <template <class> class Op, int parameters, class... H> constexpr Entry
     using Form = std::conditional_t<parameters == 0, Rows<Units::columns, 1>, NotServed>;
     using BackwardForm = std::conditional_t<parameters == 0, RowsBackward<Units::columns, 1>, NotServed>;
     constexpr int phases = can_be_shared<Op<float>> ? forward_phases : 0;
+    constexpr bool keeps = Op<float>::keeps_terms;
+    constexpr auto forward = [] {
+        if constexpr (phases > 0)
+            return rows_in_segments<phases, Form, rows_forward<Op, float>, rows_forward<Op, double>,
+                                    staged_rows_forward<rows_forward<Op, float>, phases, keeps, H>...>;
+        else
+            return rows_in_segments<0, Form, rows_forward<Op, float>, rows_forward<Op, double>,
+                                    staged_projection<Op, H>...>;
+    }();
     return {name,
-            columns_of<phases, Form, rows_forward<Op, float>, rows_forward<Op, double>,
-                       staged_rows_forward<rows_forward<Op, float>, H>...>(),
+            forward(),
             {},
-            columns_of<backward_phases, BackwardForm, rows_backward<Op, float>, rows_backward<Op, double>,
-                       staged_rows_backward<rows_backward<Op, float>, H>...>(),
+            rows_in_segments<backward_phases, BackwardForm, rows_backward<Op, float>, rows_backward<Op, double>,
+                             staged_rows_backward<rows_backward<Op, float>, H>...>(),
             {},
             parameters};
 }
@@ -100,7 +114,7 @@ template <template <class> class Op, int parameters = 0> constexpr Entry rows(co
 
 template <class... H> constexpr Entry one_hot_of(const char* name) {
     return {name,
-            columns_of<0, NotServed, one_hot<float>, one_hot<double>, staged_rows_forward<one_hot<float>, H>...>()};
+            rows_in_segments<0, NotServed, one_hot<float>, one_hot<double>, staged_one_hot<one_hot<float>, H>...>()};
 }
 
 template <template <class> class Gate, class... H> constexpr Entry gated_of(const char* name) {

@@ -111,7 +111,17 @@ def largest_term_of_backward(row: catalog.Row, dy, saved: str, value, /, **param
     """As `backward`, with every outermost sum replaced by its largest term, so that nothing cancels."""
     names = {"dy": exact(dy), **arrays(row, saved, value), **_exact_parameters(row, parameters)}
     text = _sums_to_largest_terms(gradient_text(row, saved))
-    return np.abs(evaluate(text, largest=lambda a, b: np.maximum(np.abs(a), np.abs(b)), **names))
+    return np.abs(evaluate(text, largest=_largest, **names))
+
+
+def largest_term_of_forward(row: catalog.Row, x, /, **parameters) -> np.ndarray:
+    """As `forward`, with every outermost sum replaced by its largest term."""
+    names = {**arrays(row, "x", x), **_exact_parameters(row, parameters)}
+    return np.abs(evaluate(_sums_to_largest_terms(row.formula), largest=_largest, **names))
+
+
+def _largest(a, b):
+    return np.maximum(np.abs(a), np.abs(b))
 
 
 def gradient_text(row: catalog.Row, saved: str) -> str:

@@ -76,11 +76,14 @@ dbeta : scalar
             elsewhere = foreign.compute(self, {"x": x}, out, {**given, **words})
             if elsewhere is not NotImplemented:
                 return elsewhere
+        extreme = self._needs_float64(parameters)
         if beside is None:
-            result = layouts.elementwise(self, "forward", [arrays.as_input(x, "x")], out, parameters)
+            source = arrays.as_input(x, "x")
+            result = layouts.elementwise(self, "forward", [source], out, parameters, in_float64=extreme)
         else:
             result = added.forward(self, self.row, x, out, parameters, beside)
-        self._remember(parameters, False)
+        if not extreme:
+            self._remember(parameters, False)
         return result
 
     def _backward(
@@ -115,7 +118,8 @@ dbeta : scalar
         else:
             given_arrays = dy, direction, kept, out
             result = added.backward(self, self.row, given_arrays, parameters, beside, bool(learnt))
-        self._remember(parameters, direction == "y")
+        if not self._needs_float64(parameters):
+            self._remember(parameters, direction == "y")
         return result
 
     def _gradients(
@@ -123,12 +127,14 @@ dbeta : scalar
     ) -> Any:
         """Backward on NumPy's arrays, with the gradient of a parameter where it is asked for."""
         gradient, saved = arrays.as_gradient(dy, kept, direction)
+        extreme = self._needs_float64(parameters)
         if learnt:
             dtype = arrays.result_dtype(gradient, saved)
             arrays.as_output(out, saved.shape, dtype)  # its errors come before the work
-            computing, whole = arrays.computing_dtype(dtype), (1, 1, saved.size)
+            computing = arrays.FLOAT64 if extreme else arrays.computing_dtype(dtype)
+            whole = 1, 1, saved.size
             total = layouts.parameter_gradient(self, gradient, saved, parameters, whole, computing)
-        result = layouts.elementwise(self, direction, [gradient, saved], out, parameters)
+        result = layouts.elementwise(self, direction, [gradient, saved], out, parameters, in_float64=extreme)
         return (result, arrays.cast(total, dtype)[0]) if learnt else result
 
     def _of_bias(self, totals: np.ndarray, bias: Any, saved: np.ndarray) -> Any:
@@ -194,7 +200,8 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
         parameters = self._read_parameters((), kwargs, backward)
         if self._tempered is None or parameters == (self.row.parameters[0].default,):
             return self, ()
-        self._remember(*parameters)
+        if not self._needs_float64(parameters):
+            self._remember(*parameters)
         return self._tempered, parameters
 
     def _forward(self, x: Any, axis: Any, out: Any, kwargs: dict[str, Any]) -> Any:
@@ -205,7 +212,9 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
             return elsewhere
         source = arrays.as_input(x, "x")
         if not words:
-            return layouts.along_rows(kernels, "forward", [source], out, parameters, axis)
+            return layouts.along_rows(
+                kernels, "forward", [source], out, parameters, axis, self._needs_float64(parameters)
+            )
         seen = masked.read(self.name, words, source, axis)
         return masked.rows(self._masked, "forward", [source], out, self._numbers_of(seen, parameters), seen)
 
@@ -218,7 +227,9 @@ class Rows(Described, _dispatch.RowsKernels, kind="rows"):
             return elsewhere
         gradient, saved = arrays.as_gradient(dy, y, "y")
         if not words:
-            return layouts.along_rows(kernels, "y", [gradient, saved], out, parameters, axis)
+            return layouts.along_rows(
+                kernels, "y", [gradient, saved], out, parameters, axis, self._needs_float64(parameters)
+            )
         # What the mask left out is told by y.
         seen = masked.read(self.name, words, saved, axis)._replace(mask=None)
         parameters = self._numbers_of(seen, parameters, backward=True)
@@ -410,8 +421,8 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
         result = arrays.as_output(out, shape, dtype)
         which = np.empty(shape, np.int32) if return_which else None
         dtypes = [arrays.computing_dtype(dtype)] * 2 + [np.dtype(np.int32)]
-        outputs = [result, which]
-        arrays.write(arrays.along_axis(self, "forward", [source], outputs, axis, dtypes, group=pieces))
+        call = arrays.split_groups([source], [result, which], axis, shape[axis])
+        arrays.write(arrays.along_axis(self, "forward", *call, dtypes, group=pieces))
         finished = arrays.finish(result, out)
         return (finished, which) if return_which else finished
 
@@ -443,7 +454,8 @@ class Pieces(Described, _dispatch.PiecesKernels, kind="pieces"):
         compute = arrays.computing_dtype(dtype)
         inputs = [gradient, saved, None] if which is None else [gradient, None, saved]
         dtypes = [compute, compute, saved.dtype, compute]
-        arrays.write(arrays.along_axis(self, "x", inputs, [result], axis, dtypes, group=pieces))
+        call = arrays.split_groups(inputs, [result], axis, expected[axis])
+        arrays.write(arrays.along_axis(self, "x", *call, dtypes, group=pieces))
         return arrays.finish(result, out)
 
     def _grouped(self, shape: tuple[int, ...], axis: int, pieces: int) -> tuple[int, ...]:

@@ -171,7 +171,8 @@ def write(*steps: partial[object]) -> None:
 
     The handler of a signal runs before them all or after them all, whatever it raises.
     """
-    if not {_dispatch.run_slabs, _dispatch.run_long_rows} & {step.func for step in steps}:
+    casts = {_dispatch.run_slabs, _dispatch.run_long_rows, _dispatch.run_chunks_in_float64}
+    if not casts & {step.func for step in steps}:
         _dispatch.in_turn(steps)
         return
     # A kernel says nothing of NaN or of results beyond the dtype's range; nor do the copies around it.
@@ -192,6 +193,7 @@ def each_chunk(
     parameters: tuple[float, ...],
     in_c_order: bool,
     beside: tuple[Any, ...] = (),
+    in_float64: bool = False,
 ) -> partial[object]:
     """A step that runs kernels which look at each element for itself on arrays of one shape.
 
@@ -206,13 +208,14 @@ def each_chunk(
     options = {
         "flags": ["external_loop", "buffered", "grow_inner", "copy_if_overlap", "zerosize_ok"],
         "op_flags": [["readonly", *layout]] * len(inputs) + [["writeonly", *layout]],
-        "op_dtypes": [native(output.dtype)] * (len(inputs) + 1),
+        "op_dtypes": [FLOAT64 if in_float64 else native(output.dtype)] * (len(inputs) + 1),
         "order": "C" if in_c_order else "K",
-        "casting": "safe",
+        "casting": "unsafe" if in_float64 else "safe",
         "buffersize": CHUNK,
     }
     given = [with_axes(a) for a in (*inputs, output)]
-    return partial(_dispatch.run_chunks, kernels, direction, given, parameters, options, beside)
+    run = _dispatch.run_chunks_in_float64 if in_float64 else _dispatch.run_chunks
+    return partial(run, kernels, direction, given, parameters, options, beside)
 
 
 def axis_index(axis: Any, ndim: int, allowed: str = "an integer") -> int:
@@ -277,6 +280,26 @@ def rows_of_one(array: np.ndarray, spare: int | None = None) -> np.ndarray:
 def split_axis(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
     """A C-contiguous array seen along one axis: (outer, length, inner)."""
     return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+
+def split_groups(
+    inputs: list[np.ndarray | None], outputs: list[np.ndarray | None], axis: int, groups: int
+) -> tuple[list[np.ndarray | None], list[np.ndarray | None], int]:
+    """Views in which a group of consecutive values lies along an axis of its own, and that axis.
+
+    So a slab of a long axis is some of its groups.
+    """
+    first = outputs[0]
+    if first is None or not first.size or first.ndim == MOST_AXES:
+        return inputs, outputs, axis
+
+    def split(array: np.ndarray | None) -> np.ndarray | None:
+        if array is None:
+            return None
+        shape = array.shape
+        return np.asarray(array).reshape(*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
+
+    return [split(a) for a in inputs], [split(a) for a in outputs], axis + 1
 
 
 def is_ready(array: np.ndarray, dtype: np.dtype) -> bool:
@@ -364,17 +387,22 @@ def along_axis(
             if overlap_partly(a, out):
                 read[k] = a.copy()
     call = kernels, direction, read, written, axis, span, parameters, weight, group
-    ready = part is None
-    for a, dtype in zip(read + written, dtypes, strict=True):
-        ready = ready and (a is None or is_ready(a, dtype))
-    if ready:
-        return partial(_dispatch.run_along, *call)
-    slabs = list(_slabs(read[0].shape, axis, 8 * CHUNK, in_c_order, span, part))
     row = slice(axis, axis + span)
     step = math.prod((part.whole if part else read[0].shape)[axis + span :])
     length = math.prod(read[0].shape[row])
-    if length > 8 * CHUNK and weight is None and not group and kernels._shares_rows(direction):
-        dtype = computing_dtype(dtypes[0])  # type: ignore[arg-type]
+    dtype: np.dtype = dtypes[0]  # type: ignore[assignment]
+    one_by_one = length > _dispatch.LONGEST_HALF_ROW and is_half(dtype)
+    ready = part is None and (step == 1 or not one_by_one)
+    for a, kind in zip(read + written, dtypes, strict=True):
+        ready = ready and (a is None or is_ready(a, kind))
+    if ready:
+        return partial(_dispatch.run_along, *call)
+    # The largest array has so many elements in a slab.
+    widest = max(a.size for a in read + written if a is not None)
+    limit = 1 if one_by_one else max(8 * CHUNK * read[0].size // max(widest, 1), 1)
+    slabs = list(_slabs(read[0].shape, axis, limit, in_c_order, span, part))
+    long = one_by_one or length > 8 * CHUNK
+    if long and weight is None and not group and kernels._shares_rows(direction):
         return partial(
             _dispatch.run_long_rows, kernels, direction, read, written, length, parameters, slabs, dtype, step
         )

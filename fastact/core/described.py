@@ -267,6 +267,16 @@ class Described(Activation):
             )
         return values
 
+    def _needs_float64(self, values: tuple[float, ...]) -> bool:
+        """Whether float32's arithmetic may leave its normal numbers with these, or with quotients of two.
+
+        Such a call is computed in float64 and rounded; no short path remembers it. What may be infinite is
+        compared with and not computed with.
+        """
+        pairs = zip(self._numeric, values, strict=False)  # kernels of the defaults are given none
+        computed = [abs(value) for p, value in pairs if value and not p.infinite]
+        return bool(computed) and not 2.0**-63 <= min(computed) <= max(computed) <= 2.0**63
+
     def _by_name(self, values: tuple[float, ...]) -> dict[str, float]:
         return {p.name: value for p, value in zip(self._numeric, values, strict=True)}
 

@@ -19,11 +19,15 @@ def elementwise(
     out: Any,
     parameters: tuple[float, ...],
     in_c_order: bool = False,
+    in_float64: bool = False,
 ) -> Any:
     """Run kernels that look at each element for itself on arrays of one shape."""
     dtype = arrays.result_dtype(*inputs)
     result = arrays.as_output(out, inputs[0].shape, dtype, like=inputs[0])
-    arrays.write(arrays.each_chunk(kernels, direction, inputs, result, parameters, in_c_order))
+    in_float64 = in_float64 and dtype != arrays.FLOAT64
+    arrays.write(
+        arrays.each_chunk(kernels, direction, inputs, result, parameters, in_c_order, in_float64=in_float64)
+    )
     return arrays.finish(result, out)
 
 
@@ -33,6 +37,7 @@ def elements_of_part(
     inputs: list[np.ndarray],
     parameters: tuple[float, ...],
     part: arrays.Part,
+    in_float64: bool = False,
 ) -> np.ndarray:
     """The same where an element's value comes from its place too, in an array of which these are a part."""
     result = np.empty(inputs[0].shape, arrays.result_dtype(*inputs))
@@ -42,7 +47,7 @@ def elements_of_part(
         spare = part.whole.index(1)
         part = arrays.Part(*(one[:spare] + one[spare + 1 :] for one in part))
     *read, written = [arrays.rows_of_one(array, spare) for array in (*inputs, result)]
-    dtypes = [result.dtype] * (len(inputs) + 1)
+    dtypes = [arrays.FLOAT64 if in_float64 else result.dtype] * (len(inputs) + 1)
     within = arrays.Part((*part.whole, 1), (*part.start, 0))
     arrays.write(
         arrays.along_axis(
@@ -60,16 +65,16 @@ def along_rows(
     out: Any,
     parameters: tuple[float, ...],
     axis: Any,
-    in_c_order: bool = False,
+    in_float64: bool = False,
 ) -> Any:
     """Run kernels that look at the whole of a row, along one axis or several, on arrays of one shape."""
-    if type(axis) is int:
+    if type(axis) is int and not in_float64:
         saved = inputs[1] if len(inputs) > 1 else None
         plain = kernels._run_plain(direction, inputs[0], saved, out, parameters, axis)
         if plain is not None:
             return plain
     result = arrays.as_output(out, inputs[0].shape, arrays.result_dtype(*inputs))
-    arrays.write(rows_step(kernels, direction, inputs, result, parameters, axis, in_c_order))
+    arrays.write(rows_step(kernels, direction, inputs, result, parameters, axis, in_float64=in_float64))
     return arrays.finish(result, out)
 
 
@@ -82,12 +87,16 @@ def rows_step(
     axis: Any,
     in_c_order: bool = False,
     part: arrays.Part | None = None,
+    in_float64: bool = False,
 ) -> partial[object]:
     """A step that does the same with a result which is there already."""
     axes = arrays.row_axes(axis, result.ndim)
     (*read, written), first, span = arrays.rows_together([*inputs, result], axes)
     length = math.prod(written.shape[first : first + span])
-    dtypes = [dtype_along(length, arrays.native(result.dtype))] * (len(inputs) + 1)
+    dtype = arrays.FLOAT64 if in_float64 else arrays.native(result.dtype)
+    if not kernels._takes_long_halves(direction):
+        dtype = dtype_along(length, dtype)
+    dtypes = [dtype] * (len(inputs) + 1)
     return arrays.along_axis(
         kernels,
         direction,

@@ -57,14 +57,15 @@ class Random(Described, kind="random"):
             if result is not None:
                 return result
             return added.forward(kernels, self.row, x, _dispatch.single(out), parameters, beside)
-        result = kernels._run_plain("forward", x, None, out, parameters)
+        extreme = bounds is not self._defaults and self._needs_float64(bounds)
+        result = None if extreme else kernels._run_plain("forward", x, None, out, parameters)
         if result is not None:
             return result
         elsewhere = foreign.compute(self, {"x": x}, out, self._given(bounds, seed))
         if elsewhere is not NotImplemented:
             return elsewhere
         inputs, out = [arrays.as_input(x, "x")], _dispatch.single(out)
-        return layouts.elementwise(kernels, "forward", inputs, out, parameters, seed is not None)
+        return layouts.elementwise(kernels, "forward", inputs, out, parameters, seed is not None, extreme)
 
     def _behind_bounds(self, args: tuple[Any, ...], seed: Any, out: Any) -> tuple[Any, ...]:
         """The bounds, the seed and `out` of a call that gives more than the bounds by position."""
@@ -97,7 +98,8 @@ class Random(Described, kind="random"):
         kept = x if direction == "x" else y
         if beside is not None and added.some(beside):
             return self._backward_added(kernels, dy, direction, kept, out, parameters, beside)
-        result = kernels._run_plain(direction, dy, kept, out, parameters)
+        extreme = bounds is not self._defaults and self._needs_float64(bounds)
+        result = None if extreme else kernels._run_plain(direction, dy, kept, out, parameters)
         if result is not None:
             return result
         elsewhere = foreign.compute(self, {"dy": dy, direction: kept}, out, self._given(bounds, seed))
@@ -105,7 +107,8 @@ class Random(Described, kind="random"):
             return elsewhere
         gradient, saved = arrays.as_gradient(dy, kept, direction)
         out = _dispatch.single(out)
-        return layouts.elementwise(kernels, direction, [gradient, saved], out, parameters, seed is not None)
+        inputs, in_order = [gradient, saved], seed is not None
+        return layouts.elementwise(kernels, direction, inputs, out, parameters, in_order, extreme)
 
     def _backward_added(
         self,
@@ -134,10 +137,12 @@ class Random(Described, kind="random"):
     ) -> np.ndarray:
         """A call on a part of an array, in which an element has the slope of its place in the whole."""
         bounds = {name: value for name, value in parameters.items() if name != "seed"}
-        kernels, numbers = self._kernels(self._numbers(bounds), parameters["seed"])
+        values = self._numbers(bounds)
+        kernels, numbers = self._kernels(values, parameters["seed"])
         inputs = [arrays.as_input(a, name) for a, name in zip(given, names, strict=True)]
         direction = "forward" if names == ("x",) else names[-1]
-        return layouts.elements_of_part(kernels, direction, inputs, numbers, part)
+        extreme = self._needs_float64(values)
+        return layouts.elements_of_part(kernels, direction, inputs, numbers, part, extreme)
 
 
 class RandomRows(Described, kind="random_rows"):
@@ -258,7 +263,8 @@ class RandomRows(Described, kind="random_rows"):
         if hard:
             saved = np.asarray(self(saved, tau, axis=axis, seed=seed))
         inputs, out = [gradient, saved], _dispatch.single(out)
-        return layouts.along_rows(self._soft, "y", inputs, out, (*parameters, 0.0), axis)
+        numbers, extreme = (*parameters, 0.0), self._needs_float64(parameters)
+        return layouts.along_rows(self._soft, "y", inputs, out, numbers, axis, extreme)
 
     def _of_axes_apart(
         self,

@@ -188,14 +188,15 @@ template <class T> T mirrored(T dy, T x, T scaled, T root_of_scale) {
 
 // (x + s) / 2 with s = sqrt(x^2 + b), as max(x, 0) + (s - |x|) / 2, and s - a = b / (s + a).
 template <class T> struct Squareplus {
+    static constexpr T huge = std::numeric_limits<T>::max() * T(0x1p-20);
     T b, limit, part, rest;  // part * rest is b / 2, so that neither dy * part overflows nor a tiny part is lost
 
     explicit Squareplus(const double* parameters)
         // Of a smaller b a quarter would be 0.
         : b(std::fmax(4 * std::numeric_limits<T>::denorm_min(), math::bounded<T>(parameters[0]))),
           limit(math::bounded<T>((sizeof(T) == 4 ? 0x1p14 : 0x1p28) * std::sqrt(double(b)))),
-          part(b < 1 ? b : T(0.25) * b),
-          rest(b < 1 ? T(0.5) : T(2)) {}
+          part(b < 1 ? b : T(b < huge ? 0.25 : 0x1p-20) * b),
+          rest(T(b < 1 ? 0.5 : b < huge ? 2 : 0x1p19)) {}
 
     T forward(T x) const {
         const math::Hypotenuse<T> s(math::abs(x), b);

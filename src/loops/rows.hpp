@@ -24,9 +24,7 @@
 
 namespace fastact {
 
-// How often threads that share one row go over it: for the largest, the sum and the results; for the
-// sum and the results. A formula that finds a threshold is not shared.
-inline constexpr int forward_phases = 3, backward_phases = 2;
+// A formula that finds a threshold is not shared.
 template <class Op> inline constexpr bool can_be_shared = requires { &Op::scale; };
 
 // -- Forward by the largest logit and a sum ----------------------------------------------
@@ -261,20 +259,19 @@ void normalize_drawn(const Op& op, const T* x, T* out, Lines<Width, Columns> lin
 
 // Newton's method on sum(max(z - t, 0)) = 1 for z = x - max(x), from t = -1, where no sum is
 // below 1 (Michelot 1986 starts lower): the support shrinks with every step, and t is exact
-// as soon as it does not.
-template <class Op, class T, class Lines>
-[[gnu::flatten, gnu::noinline]] void project(const Op& op, const T* x, T* out, const Lines& lines) {
-    const Size length = lines.length, columns = lines.columns;
+// as soon as it does not. read(start, count) says where so many elements of the lines are.
+template <class Op, class T, class Lines, class Read>
+[[gnu::always_inline]] inline void find_threshold(const Op& op, const T* largest, double* threshold,
+                                                  const Lines& lines, Read read) {
     const auto stride = lines.stride;
-    T largest[Lines::Width];
-    double threshold[Lines::Width], count[Lines::Width];
-    find_largest(op, x, largest, lines);
+    const Size columns = lines.columns;
+    double count[Lines::Width];
     std::fill(threshold, threshold + Lines::Width, -1.0);
-    std::fill(count, count + Lines::Width, double(length + 1));
+    std::fill(count, count + Lines::Width, double(lines.length + 1));
     for (bool shrinks = true; shrinks;) {
         Total sum[Lines::Width], size[Lines::Width];
         segments(lines, [&](Size start, Lines part) {
-            const T* from = x + start * stride;
+            const T* from = read(start, part.length);
             const auto z = [&](Size i, Size c) { return double(from[i * stride + c]) - double(largest[c]); };
             const Sums<double, Lines::Width, true> sums(
                 part.length, columns, [&](Size i, Size c) { return op.inside(z(i, c), threshold[c]); },
@@ -288,12 +285,27 @@ template <class Op, class T, class Lines>
             count[c] = std::min(count[c], size[c].high);
         }
     }
+}
+
+template <class Op, class T, class Lines>
+[[gnu::always_inline]] inline void write_above(const Op& op, const T* x, T* out, const T* largest,
+                                               const double* threshold, const Lines& lines) {
+    const auto stride = lines.stride;
     Parts<T> edge[Lines::Width];
-    for (Size c = 0; c < columns; ++c) edge[c] = Parts<T>::of(threshold[c], 0);
+    for (Size c = 0; c < Size(lines.columns); ++c) edge[c] = Parts<T>::of(threshold[c], 0);
     each_element(lines, out, [&](Size i, Size c) {
         out[i * stride + c] = op.result(x[i * stride + c], largest[c], edge[c]);
     });
     settle_nans(edge, out, lines);
+}
+
+template <class Op, class T, class Lines>
+[[gnu::flatten, gnu::noinline]] void project(const Op& op, const T* x, T* out, const Lines& lines) {
+    T largest[Lines::Width];
+    double threshold[Lines::Width];
+    find_largest(op, x, largest, lines);
+    find_threshold(op, largest, threshold, lines, [&](Size start, Size) { return x + start * lines.stride; });
+    write_above(op, x, out, largest, threshold, lines);
 }
 
 // -- Forward by the place of the largest ---------------------------------------------------

@@ -1,7 +1,6 @@
 // Half precision along an axis: strips of it are widened into a buffer (scratch.hpp), computed by
 // the float kernel of their shape, and narrowed once. A strip fits into a cache close to the
-// processor, and no array is copied as a whole; rows longer than a buffer come as float32
-// (fastact/core/arrays.py). The results are float32's, rounded, to the bit.
+// processor, and no array is copied as a whole. The results are float32's, rounded, to the bit.
 #pragma once
 
 #include <algorithm>
@@ -76,25 +75,6 @@ template <class Body> void each_strip(Axis axis, Place place, Size first, Size l
         else
             body(Strip{offset, length, count, inner, {1, length, count}, at});
     }
-}
-
-template <Kernel kernel, Half H> void staged_rows_forward(const Call& call, Size first, Size last) {
-    const Scratch<float, longest_half_row> buffer;
-    each_strip(call.axis, call.place, first, last, [&](const Strip& strip) {
-        strip.read<H>(call.in[0], buffer);
-        kernel({call.parameters, {buffer}, {buffer}, strip.axis, strip.place}, 0, strip.units());
-        strip.write<H>(buffer, call.out[0]);
-    });
-}
-
-template <Kernel kernel, Half H> void staged_rows_backward(const Call& call, Size first, Size last) {
-    const Scratch<float, longest_half_row> gradients, kept;
-    each_strip(call.axis, call.place, first, last, [&](const Strip& strip) {
-        strip.read<H>(call.in[0], gradients);
-        strip.read<H>(call.in[1], kept);
-        kernel({call.parameters, {gradients, kept}, {gradients}, strip.axis, strip.place}, 0, strip.units());
-        strip.write<H>(gradients, call.out[0]);
-    });
 }
 
 // A channel's elements side by side need no buffer.

@@ -71,9 +71,10 @@ cdef object launch(
 cdef object launch_along(const Work* work, Call* call, int dim, cnp.ndarray first, cnp.ndarray saved, out):
     """As `launch`, for a result of the shape of `first` that is computed along one of its axes."""
     split(&call.axis, cnp.PyArray_NDIM(first), cnp.PyArray_DIMS(first), dim)
-    # Rows of half precision that are longer than the kernels' buffers are brought as float32.
+    # Columns of half precision that are longer than the kernels' buffers, and rows of some kernels, are brought.
     if call.axis.length > longest_half_row and dtype_of(first) >= FLOAT16:
-        return None
+        if not work.long_halves or call.axis.inner > 1:
+            return None
     call.size = call.axis.outer * call.axis.length * call.axis.inner
     call.place.index, call.place.step = 0, call.axis.inner
     call.rows = NULL
@@ -161,6 +162,10 @@ cdef class Kernels:
     def _shares_rows(self, str direction):
         """Whether threads can go over one row together, in phases."""
         return self.work(direction).phases > 0
+
+    def _takes_long_halves(self, str direction):
+        """Whether contiguous rows of half precision may be longer than a buffer."""
+        return self.work(direction).long_halves
 
     def _function(self, str direction, int dtype):
         """The address of a direction's C function, in the dtype of that number; 0 where there is none."""

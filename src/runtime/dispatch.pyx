@@ -6,9 +6,9 @@ from call cimport (
     Plan, Processors, Runs, Segment, Table, Work, add_ranges, any_scaled, available_threads, chained_rows,
     channel_range, copy_all, elements_in_runs, fastact_api, fastact_entry, fix_ways, kept_moments, known_choice,
     longest_half_row, move_centres, one_thread_will_do, outputs_in_runs, own_threads, positions_of,
-    range_of, rows_at_once, rows_of_bundle, rows_side_by_side, samples_of, segment, set_centres, set_distances,
-    set_forms, set_gradients, set_judged, set_process_threads as store_process_threads, set_running_forms,
-    settle_in, sums_of, take_part, take_samples, takes_whole_channels, total_of, trials, workers,
+    range_of, rows_at_once, rows_of_bundle, rows_side_by_side, samples_of, segment, segments_of, set_centres,
+    set_distances, set_forms, set_gradients, set_judged, set_process_threads as store_process_threads,
+    set_running_forms, settle_in, sums_of, take_part, take_samples, takes_whole_channels, total_of, trials, workers,
 )
 from cpython.contextvars cimport get_value
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact

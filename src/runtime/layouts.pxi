@@ -26,6 +26,13 @@ def run_chunks(
             index += cnp.PyArray_SIZE(out)
 
 
+def run_chunks_in_float64(
+    Kernels kernels, str direction, list arrays, tuple parameters, dict options, tuple beside=(),
+):
+    """The same where the iterator casts, of which `arrays.write` has NumPy say nothing."""
+    run_chunks(kernels, direction, arrays, parameters, options, beside)
+
+
 def run_along(
     Kernels kernels, str direction, list inputs, list outputs, int dim, int span, tuple parameters, weight,
     Py_ssize_t group,
@@ -95,6 +102,10 @@ def run_slabs(
                 bring_into(views[k], parts[k])
 
 
+cdef extern from "loops/half_rows.hpp" namespace "fastact" nogil:
+    Segment combined(const Segment*, Py_ssize_t, int, int)
+
+
 def run_long_rows(
     Kernels kernels, str direction, list inputs, list outputs, Py_ssize_t length, tuple parameters, list slabs,
     cnp.dtype dtype, Py_ssize_t step,
@@ -106,49 +117,65 @@ def run_long_rows(
     """
     cdef double values[MOST]
     cdef Call call
-    cdef cnp.npy_intp most = segment, units = (length + segment - 1) // segment
+    cdef cnp.npy_intp most = segment
     cdef InOrder result
     cdef cnp.ndarray room = cnp.PyArray_EMPTY(1, &most, dtype.num, 0)
     cdef const Work* work = kernels.work(direction)
-    known_dtype(work, room)
-    read_numbers(parameters, values)
-    call.parameters = values
-    call.axis.outer, call.axis.length, call.axis.inner = 1, length, 1
-    call.size, call.group, call.passing = length, 0, in_cache
-    call.rows = NULL
-    call.segments = <Segment*>malloc(units * sizeof(Segment))
-    if call.segments == NULL:
+    cdef Segment* found = <Segment*>malloc(segments_of(length) * sizeof(Segment))
+    if found == NULL:
         raise MemoryError
     try:
+        known_dtype(work, room)
+        read_numbers(parameters, values)
+        call.parameters = values
+        call.axis.outer, call.axis.inner = 1, 1
+        call.group, call.passing = 0, in_cache
+        call.rows = NULL
         for slab, first in slabs:
-            call.place.index, call.place.step = first, step
+            call.place.step = step
             sources = [InOrder(array[slab], dtype, segment) for array in inputs]
             result = InOrder(outputs[0][slab], dtype, segment, True)
-            run_long_row(work, &call, sources, result, room)
+            run_long_row(work, &call, found, length, first, sources, result, room)
     finally:
-        free(call.segments)
+        free(found)
 
 
-cdef int run_long_row(const Work* work, Call* call, list sources, InOrder result, cnp.ndarray room) except -1:
-    """Terms that a formula keeps from one phase to the next are computed again: there is room for one segment's."""
-    cdef Kernel kernel = work.kernel[dtype_of(room)]
-    cdef Py_ssize_t start, stop, before, k, length = call.axis.length
-    cdef int phase, i
+cdef int run_long_row(
+    const Work* work, Call* call, Segment* found, Py_ssize_t length, Py_ssize_t place, list sources, InOrder result,
+    cnp.ndarray room,
+) except -1:
+    """A kernel is told of each segment as of a row of its own, whose sums are those of the whole.
+
+    Terms that a formula keeps from one phase to the next are computed again: there is room for one segment's.
+    """
+    cdef int i, phase, dtype = dtype_of(room)
+    cdef Kernel kernel = work.kernel[dtype]
+    cdef Py_ssize_t k, start, stop
+    cdef Segment whole, own
+    call.segments = &own
+    call.outputs[0] = cnp.PyArray_DATA(room)
     for phase in range(work.phases):
-        for start in range(0, length, segment):
-            stop, k, before = min(start + segment, length), start // segment, start * cnp.PyArray_ITEMSIZE(room)
+        whole = combined(found, length, work.phases, phase)
+        for k in range(segments_of(length)):
+            start, stop = k * segment, min((k + 1) * segment, length)
             for i in range(len(sources)):
-                call.inputs[i] = <char*>cnp.PyArray_DATA((<InOrder>sources[i]).read(start, stop)) - before
-            call.outputs[0] = <char*>cnp.PyArray_DATA(room) - before
+                call.inputs[i] = cnp.PyArray_DATA((<InOrder>sources[i]).read(start, stop))
+            call.axis.length = call.size = stop - start
+            call.place.index = place + start * call.place.step
             with nogil:
-                if phase > 1:
-                    call.stage = phase - 1
-                    kernel(call[0], k, k + 1)
-                call.stage = phase
-                kernel(call[0], k, k + 1)
+                # Kernels of half precision do the same with their own buffer.
+                if phase > 1 and dtype < FLOAT16:
+                    own, call.stage = whole, phase - 1
+                    kernel(call[0], 0, 1)
+                own, call.stage = whole, phase
+                kernel(call[0], 0, 1)
             if phase == work.phases - 1:
                 bring_into(result.part(start, stop), room[:stop - start])
                 result.write(start, stop)
+            elif phase == work.phases - 2:
+                found[k].total, found[k].count = own.total, own.count
+            else:
+                found[k].largest = own.largest
     return 0
 
 

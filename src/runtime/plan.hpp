@@ -121,7 +121,7 @@ class Plan {
         start = now();
         const int most = std::min({int(one_thread / share_ns), available, most_shares});
         if (!judged.load(std::memory_order_relaxed)) {
-            divide(work, call, most);
+            divide(work, dtype, call, most);
         } else if (Account& account = accounts.of(one_thread); account.trusts(one_thread)) {
             const int worth = std::max(1 + awake_workers(), int(one_thread / waking_share_ns));
             if (worth < most && start - last_end.load(std::memory_order_relaxed) < linger_ns) {
@@ -130,7 +130,7 @@ class Plan {
                 wake_workers();
                 account.settle(0, float(now() - begin));
             }
-            divide(work, call, std::min(worth, most));
+            divide(work, dtype, call, std::min(worth, most));
         }
         if (threads > 1) std::fegetenv(&mode);
         return threads > 1;
@@ -141,7 +141,7 @@ class Plan {
     void see(const Work& work, const Work& priced, int dtype, Call& call, bool in_place) {
         call.passing = {};
         const Size bytes = call.size * (dtype == 0 ? 4 : dtype == 1 ? 8 : 2);
-        if (bytes <= cached) return;
+        if (bytes <= cached || work.in_stages(dtype, call.axis)) return;
         const Situation situation = Situation::of(bytes, call.out[0], in_place);
         const int fixed = choices.fixed.load(std::memory_order_relaxed);
         Choice* const choice = fixed < 0 ? &choices.of(work, priced, dtype, situation) : nullptr;
@@ -219,11 +219,13 @@ class Plan {
     float one_thread = 0;
     Time start = 0, own_time = 0;
 
-    void divide(const Work& work, const Call& call, int worth) {
+    void divide(const Work& work, int dtype, const Call& call, int worth) {
         units = work.count(call);
         threads = worth;
-        if (work.phases && units < worth && call.axis.inner == 1 && call.axis.length >= worth * segment) {
-            units = (call.axis.length + segment - 1) / segment;
+        const bool shared = work.phases && units < worth && call.axis.inner == 1 && call.axis.length >= worth * segment;
+        if (shared || work.in_stages(dtype, call.axis)) {
+            units = segments_of(call.axis.length);
+            threads = int(std::min(units, Size(worth)));
             stages = call.axis.outer * work.phases;
             count = threads;
             trial = nullptr;

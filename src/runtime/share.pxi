@@ -98,9 +98,25 @@ cdef int run_alone(const Work* work, Call* call, int dtype) except -1:
     cdef Py_ssize_t units = work.count(call[0])
     if call.size < GIL_SIZE:
         work.kernel[dtype](call[0], 0, units)
+    elif work.in_stages(dtype, call.axis):
+        run_in_stages(work, call, dtype)
     else:
         with nogil:
             work.kernel[dtype](call[0], 0, units)
+    return 0
+
+
+cdef int run_in_stages(const Work* work, Call* call, int dtype) except -1:
+    """On the calling thread, what several would do in stages."""
+    cdef Py_ssize_t stage, units = segments_of(call.axis.length)
+    call.segments = <Segment*>malloc(units * sizeof(Segment))
+    if call.segments == NULL:
+        raise MemoryError
+    with nogil:
+        for stage in range(call.axis.outer * work.phases):
+            call.stage = stage
+            work.kernel[dtype](call[0], 0, units)
+    free(call.segments)
     return 0
 
 

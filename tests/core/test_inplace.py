@@ -230,6 +230,21 @@ def test_a_long_row_of_any_layout_costs_a_buffer_and_has_the_same_bits(name, lay
     assert _peak(lambda: activation.backward(dy, y=x, axis=axis, out=dy)) < LONG_ROW
 
 
+def test_hard_samples_projections_and_groups_of_one_long_row_of_halves_cost_a_buffer():
+    """In place, or into half the row; each was copied whole to float32."""
+    x = np.random.default_rng(0).standard_normal((1, 2 * LONG)).astype(np.float16)
+    soft = fa.gumbel_softmax(x, seed=3)
+    hard = np.zeros_like(x)
+    hard[0, np.argmax(soft)] = 1
+    assert same_bits(fa.gumbel_softmax(x, hard=True, seed=3), hard)
+    assert same_bits(fa.sparsemax(x), fa.sparsemax(x.astype(np.float32)).astype(np.float16))
+    assert same_bits(fa.maxout(x, 2), x.reshape(1, LONG, 2).max(axis=-1))
+    groups = np.empty((1, LONG), np.float16)
+    assert _peak(lambda: fa.maxout(x, 2, out=groups)) < SLAB
+    assert _peak(lambda: fa.gumbel_softmax(x, hard=True, seed=3, out=x)) < SMALL
+    assert _peak(lambda: fa.sparsemax(x, out=x)) < SMALL
+
+
 def test_many_weights_cost_memory_of_theirs_and_not_of_the_arrays(any_dtype):
     """Ranges of 65,536 weights had 16 sums of all of them in memory, and their slabs were as long as they."""
     rows, channels = 32, 1 << 16
