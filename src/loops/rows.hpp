@@ -224,7 +224,7 @@ template <class Op, class T, class Lines>
 template <class Op, class T, class Row>
 void normalize(const Op& op, const T* x, T* out, const Row& row, const Bundle<1>& rows) {
     if (row.length > segment) return normalize(op, x, out, row);
-    const auto [x_step, out_step] = rows.step;
+    const Size x_step = rows.step[0], out_step = rows.step[1];
     Peaks<T, 1> peaks[bundle];
     Total total[bundle], ties[bundle];
     for (Size r = 0; r < rows.count; ++r) find_largest(op, x + r * x_step, peaks[r].largest, row);
@@ -374,7 +374,7 @@ template <class Op, class T, class Lines>
 template <class Op, class T, class Row>
 void differentiate(const Op& op, const T* dy, const T* y, T* out, const Row& row, const Bundle<2>& rows) {
     if (row.length > segment) return differentiate(op, dy, y, out, row);
-    const auto [dy_step, y_step, out_step] = rows.step;
+    const Size dy_step = rows.step[0], y_step = rows.step[1], out_step = rows.step[2];
     Total total[bundle], support[bundle];
     for (Size r = 0; r < rows.count; ++r)
         add_gradients(op, dy + r * dy_step, y + r * y_step, &total[r], &support[r], row);

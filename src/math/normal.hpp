@@ -57,7 +57,7 @@ template <class T> NormalTail<T> normal_tail(T a, T square) {
 template <class T> T times_normal_cdf(T x) {
     const T a = at_most(Mills<T>::largest, abs(x)), square = a * a;
     const auto [part, upper] = normal_tail(a, square);
-    const T far = (x > 0 ? x : T(0)) - part * upper;
+    const T far = (x > 0 ? x : T(-0.0)) - part * upper;
     return a < Mills<T>::join ? x * normal_cdf_near(x, square) : far;
 }
 
