@@ -58,7 +58,7 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
         const Size used = whole ? half : Size(std::bit_ceil(std::size_t(length)));
         for (Size start = 0; start < length; start += stretch) {
             const Size count = std::min(stretch, length - start), filled = std::min(count, lanes);
-            if (Width == 1 && !rare && count > 3 * lanes)
+            if (Width == 1 && !rare && count > 3 * lanes && count <= 4 * lanes)
                 count == 4 * lanes ? accumulate_four<true>(start, count, term, count_)
                                    : accumulate_four<false>(start, count, term, count_);
             else
