@@ -190,7 +190,7 @@ def _beyond(case: Case, arrays, parameters: dict) -> list[str]:
 @pytest.mark.parametrize("dtype", EXACT)
 @np.errstate(over="ignore")
 def test_whatever_the_parameters_results_are_the_exact_ones(dtype):
-    """Beside mpmath: every activation with parameters and every direction, each dtype a quarter of the time."""
+    """Beside mpmath: every activation with parameters, every direction, a dtype a quarter of the time."""
     random = np.random.default_rng(SEED)
     end, calls = time.monotonic() + SECONDS / 4, 0
     while time.monotonic() < end:
