@@ -264,8 +264,8 @@ class Pieces:
     """A function of a >= 0 as one polynomial in a - centre for each of eight pieces, in float32.
 
     Piece i lies around i * step and goes half a step to both sides. A centre is where the function is nearly
-    a float, nearer to the end where it is small, so that terms have one sign where they are large; or 0, where
-    the function is.
+    a float, nearer to the end where it is small, so that terms have one sign where they are large; or 0,
+    where the function is.
     """
 
     name: str
