@@ -477,16 +477,16 @@ template <template <class> class Op, class T> void rows_forward(const Call& call
     const Op<T> op(call.parameters);
     if constexpr (can_be_shared<Op<T>>)
         if (call.segments) return share_forward<Op<T>, T>(op, call, first, last);
-    each_lines(call.passing, std::array{input<T>(call, 0)}, output<T>(call), call.axis, call.place, call.rows,
-               first, last,
-               [&](auto inputs, T* to, auto lines, auto... rows) {
-                   if constexpr (requires { op.threshold(0.0, 0.0, 0.0); })
-                       project(op, inputs[0], to, lines);
-                   else if constexpr (requires { op.noise(std::uint64_t()); })
-                       normalize_drawn(op, inputs[0], to, lines);
-                   else
-                       normalize(op, inputs[0], to, lines, rows...);
-               });
+    const auto each = [&](auto body) {
+        each_lines(call.passing, std::array{input<T>(call, 0)}, output<T>(call), call.axis, call.place, call.rows, first,
+                   last, body);
+    };
+    if constexpr (requires { op.threshold(0.0, 0.0, 0.0); })
+        each([&](auto inputs, T* to, auto lines) { project(op, inputs[0], to, lines); });
+    else if constexpr (requires { op.noise(std::uint64_t()); })
+        each([&](auto inputs, T* to, auto lines) { normalize_drawn(op, inputs[0], to, lines); });
+    else
+        each([&](auto inputs, T* to, auto lines, auto... rows) { normalize(op, inputs[0], to, lines, rows...); });
 }
 
 template <class T> void one_hot(const Call& call, Size first, Size last) {
