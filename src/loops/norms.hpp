@@ -256,22 +256,21 @@ template <class Body> void with_known_weights(bool weighted, bool biased, Body b
     body(No(), No());
 }
 
-// body(start, stop, to) for a row of an output, past the caches where it is said so.
+// body(start, stop) for rows of an output that begin here, as `from_line`, or in blocks that are to go past the
+// caches. It is called at one place, as it holds a formula.
 template <class T, class Body> void each_block_of_row(T* out, Size length, bool streams, Body body) {
-    if (!streams) return from_line(out, length, [=](Size start, Size stop) { body(start, stop, out + start); });
-    alignas(line) T buffer[block];
-    const Size lead = to_next_line(out);
-    for (Size start = 0, stop = std::min(lead ? lead : block, length); start < length;
-         start = stop, stop = std::min(stop + block, length)) {
-        body(start, stop, buffer);
-        stream(buffer, out + start, stop - start);
-    }
+    const Size lead = streams || length >= block ? to_next_line(out) : 0, span = streams ? block : length;
+    for (Size start = 0, stop = std::min(lead ? lead : span, length); start < length;
+         start = stop, stop = std::min(stop + span, length))
+        body(start, stop);
 }
 
 template <bool weighted, bool biased, class Standard, class T>
 [[gnu::flatten, gnu::noinline]] void write_normalized(const T* x, const T* weight, const T* bias, T* out, Size length,
                                                       bool streams, Standard standard) {
-    each_block_of_row(out, length, streams, [=](Size start, Size stop, T* to) {
+    alignas(line) T buffer[block];
+    each_block_of_row(out, length, streams, [=, &buffer](Size start, Size stop) {
+        T* const to = streams ? buffer : out + start;
 #pragma GCC ivdep
 #pragma GCC unroll 2
         for (Size i = start; i < stop; ++i) {
@@ -285,6 +284,7 @@ template <bool weighted, bool biased, class Standard, class T>
             else
                 to[i - start] = value;
         }
+        if (streams) stream(buffer, out + start, stop - start);
     });
 }
 
@@ -479,7 +479,10 @@ template <bool centred, bool weighted, class Rows, class Row, class T>
                                                           PairedSums<T> sums) {
     std::array<Row, Rows::value> row;
     std::copy_n(known, Rows::value, row.begin());
-    const auto write = [=](Size start, Size stop, T* to, Size step) {
+    alignas(line) T buffer[Rows::value * block];
+    each_block_of_row(out, length, streams, [=, &buffer](Size start, Size stop) {
+        T* const to = streams ? buffer - start : out;
+        const Size step = streams ? block : length;
 #pragma GCC ivdep
         for (Size i = start; i < stop; ++i) {
             T products[2] = {}, totals[2] = {}, results[Rows::value];
@@ -492,15 +495,8 @@ template <bool centred, bool weighted, class Rows, class Row, class T>
             sums.template add<centred>(i, double(products[0] + products[1]), double(totals[0] + totals[1]));
             each(rows, [&](Size k) { to[k * step + i] = results[k]; });
         }
-    };
-    if (!streams) return from_line(out, length, [=](Size start, Size stop) { write(start, stop, out, length); });
-    alignas(line) T buffer[Rows::value * block];
-    const Size lead = to_next_line(out);
-    for (Size start = 0, stop = std::min(lead ? lead : block, length); start < length;
-         start = stop, stop = std::min(stop + block, length)) {
-        write(start, stop, buffer - start, block);
-        each(rows, [&](Size k) { stream(buffer + k * block, out + k * length + start, stop - start); });
-    }
+        if (streams) each(rows, [&](Size k) { stream(buffer + k * block, out + k * length + start, stop - start); });
+    });
 }
 
 template <bool centred, bool weighted, class T>
