@@ -2,7 +2,8 @@
 
 llvm-mca (part of LLVM) says how many cycles a hot loop takes if nothing but issue slots and ports limits it:
 at v4 for Ice Lake, a server core with two 512-bit FMA ports, and for Zen 4, where a 512-bit operation takes a
-256-bit pipe for two cycles; at v3 for Zen 3. LLVM 14 does not know Zen 4, 19 does. What is achieved is
+256-bit pipe for two cycles; at v3 for Zen 3. LLVM 14 does not know Zen 4, 19 does, which gives Zen 5 the
+same model, though that has pipes of 512 bits: on one, half of Zen 4's bound may do. What is achieved is
 measured on the processor at hand, at the level it runs, in cycles of a chain of dependent additions, on
 arrays in the L1 cache; what a call itself takes drops out of the difference of two sizes. Run as a script:
 

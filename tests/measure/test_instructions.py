@@ -12,6 +12,8 @@ import bounds
 import instructions as tool
 import pytest
 
+from fastact import catalog
+
 PASSES = re.compile(
     r"(find_largest|draw|project|choose|add_(terms|exponentials|shares|gradients)"
     r"|write_(results|gradients|differences|norm\w+)|NormSums|NormGradient|SquareSums|sum_(columns|run)"
@@ -142,6 +144,11 @@ def test_the_margin_is_a_tenth_either_way():
     assert not tool.Count.read("5.55").near(recorded)
     assert not tool.Count.read("4.45").near(recorded)
     assert not tool.Count.read("5.00!").near(recorded)
+
+
+def test_bounds_are_of_every_activation_that_goes_by_elements():
+    elementwise = {row.name for row in catalog.rows if row.kind in ("elementwise", "random")}
+    assert {name for name, _, _ in bounds.rows()} == elementwise
 
 
 def test_every_elementwise_kernel_can_be_set_beside_its_bound(found):
