@@ -33,20 +33,23 @@ else:
 # Vector code needs the two relaxations that change no result (errno and traps);
 # -ffast-math would change results and the floating-point mode of the process.
 # Contraction is off so that the only fused operations are those that src/math
-# writes down, in vector bodies and scalar tails alike. Threaded jumps and moved
-# partial expressions make branches of selects, which cost the loops up to a third
-# more instructions (ARCHITECTURE.md, "What was tried").
+# writes down, in vector bodies and scalar tails alike. Of the pragmas that promise
+# gcc disjoint arrays clang knows none: it compares addresses at run time.
 COMPILE = [
     "-std=c++20",
     "-O3",
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=off",
-    "-fno-thread-jumps",
-    "-fno-tree-pre",
+    "-Wno-unknown-pragmas",
     "-fvisibility=hidden",
     "-g0",
 ]
+
+# gcc's own, left out where the compiler does not know them. Threaded jumps and moved
+# partial expressions make branches of selects, which cost the loops up to a third
+# more instructions (ARCHITECTURE.md, "What was tried").
+OPTIONAL = ["-fno-thread-jumps", "-fno-tree-pre"]
 
 # A change in any of them builds every module again.
 SOURCES = sorted(path.as_posix() for path in Path("src").rglob("*") if path.is_file())
@@ -85,32 +88,39 @@ def without_own_headers(template: Extension, options: dict) -> tuple[Extension, 
 
 
 class BuildExtensions(build_ext):
-    """Builds the modules in parallel, with OpenMP where the compiler has it."""
+    """Builds the modules in parallel, with what the compiler has: OpenMP, optional flags."""
 
     def finalize_options(self) -> None:
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
 
     def build_extensions(self) -> None:
-        if self._compiles_openmp():
-            for module in self.extensions:
-                if module.name == "fastact._dispatch":
-                    module.extra_compile_args.append("-fopenmp")
-                    module.extra_link_args.append("-fopenmp")
-        else:
+        # Of some flags that it does not know clang merely warns.
+        known = [flag for flag in OPTIONAL if self._compiles("int nothing;\n", ["-Werror", flag])]
+        has_openmp = self._links_openmp()
+        if not has_openmp:
             warnings.warn("the compiler has no OpenMP: fastact will run on one thread", stacklevel=2)
+        for module in self.extensions:
+            module.extra_compile_args += known
+            if has_openmp and module.name == "fastact._dispatch":
+                module.extra_compile_args.append("-fopenmp")
+                module.extra_link_args.append("-fopenmp")
         super().build_extensions()
 
-    def _compiles_openmp(self) -> bool:
+    def _links_openmp(self) -> bool:
+        program = "#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n"
+        return self._compiles(program, ["-fopenmp"], link=True)
+
+    def _compiles(self, text: str, flags: list[str], link: bool = False) -> bool:
         with tempfile.TemporaryDirectory() as folder:
-            source = os.path.join(folder, "openmp.cpp")
+            source = os.path.join(folder, "probe.cpp")
             with open(source, "w") as file:
-                file.write("#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n")
+                file.write(text)
             try:
-                objects = self.compiler.compile([source], output_dir=folder, extra_postargs=["-fopenmp"])
-                self.compiler.link_executable(
-                    objects, os.path.join(folder, "openmp"), extra_postargs=["-fopenmp"]
-                )
+                objects = self.compiler.compile([source], output_dir=folder, extra_postargs=flags)
+                if link:
+                    program = os.path.join(folder, "probe")
+                    self.compiler.link_executable(objects, program, extra_postargs=flags)
             except Exception:
                 return False
         return True

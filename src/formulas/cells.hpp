@@ -35,7 +35,8 @@ template <class T> T tanh_slope(T y) { return math::accurate_fma(-y, y, T(1)); }
 // and 2.6 over 8 * 10^7 numbers (double over 4 * 10^6: 3.9 and 2.3). The gate that c is multiplied by is rounded, since
 // c may be infinite.
 template <class T> struct LstmCell {
-    static constexpr std::array inputs{4, 1, 4}, outputs{1, 1, 4};
+    static constexpr std::array inputs{4, 1, 4};
+    static constexpr std::array outputs{1, 1, 4};
     static constexpr int kept = 5;
 
     static std::array<T, kept> begin(const std::array<T, 9>& given) {
@@ -56,7 +57,8 @@ template <class T> struct LstmCell {
 // From the gradients of both results, the activated gates and the states before and after: those of the gates and of
 // the state before.
 template <class T> struct LstmCellBackward {
-    static constexpr std::array inputs{1, 1, 4, 1, 1}, outputs{4, 1};
+    static constexpr std::array inputs{1, 1, 4, 1, 1};
+    static constexpr std::array outputs{4, 1};
 
     static std::array<T, 5> step(const std::array<T, 8>& given) {
         const auto [dh, dc, i, f, g, o, c, next] = given;
@@ -69,7 +71,8 @@ template <class T> struct LstmCellBackward {
 // From what the input and the state before give to the gates, that state and both biases: the next state, the
 // activated gates and what the state gave to the third of them.
 template <class T> struct GruCell {
-    static constexpr std::array inputs{3, 3, 1, 3, 3}, outputs{1, 3, 1};
+    static constexpr std::array inputs{3, 3, 1, 3, 3};
+    static constexpr std::array outputs{1, 3, 1};
     static constexpr int kept = 5;
 
     static std::array<T, kept> begin(const std::array<T, 13>& given) {
@@ -87,7 +90,8 @@ template <class T> struct GruCell {
 // From the gradient of the next state, the activated gates, what the state before gave to the third, and that state:
 // the gradients of both parts of the gates and of the state.
 template <class T> struct GruCellBackward {
-    static constexpr std::array inputs{1, 3, 1, 1}, outputs{3, 3, 1};
+    static constexpr std::array inputs{1, 3, 1, 1};
+    static constexpr std::array outputs{3, 3, 1};
 
     static std::array<T, 7> step(const std::array<T, 6>& given) {
         const auto [dh, r, z, n, hidden, h] = given;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <tuple>
 
 #include "call.hpp"
 #include "formulas/rectifiers.hpp"
@@ -98,7 +97,8 @@ template <class T>
 // neither the number of threads nor the way in which elements were brought here changes the sum.
 template <class T>
 [[gnu::flatten]] void prelu_gradient(const Call& call, Size first, Size last) {
-    const auto [axis, size, range, index] = std::tuple(call.axis, call.size, call.group, call.place.index);
+    const Axis axis = call.axis;
+    const Size size = call.size, range = call.group, index = call.place.index;
     double* partial = static_cast<double*>(call.out[1]);
     const T* dy = input<T>(call, 0) - index;
     const T* x = input<T>(call, 1) - index;

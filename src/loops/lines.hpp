@@ -158,7 +158,7 @@ inline bool asks_for_rows(Passing passing, Axis axis) {
 template <class T, std::size_t N, class Body>
 void each_lines(Passing passing, std::array<const T*, N> inputs, T* out, Axis axis, Place place, const Size* rows,
                 Size first, Size last, Body body) {
-    const auto [outer_, length, inner] = axis;
+    const Size length = axis.length, inner = axis.inner;
     const auto at = [&](Size offset) {
         auto moved = inputs;
         for (auto& input : moved) input += offset;

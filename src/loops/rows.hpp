@@ -38,8 +38,9 @@ template <Size width, class T> void keep_larger(T* partial) {
 
 template <class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void find_largest(const Op& op, const T* x, T* largest, const Lines& lines) {
-    const auto [length, stride, known, index] = lines;
-    const Size columns = known;
+    const Size length = lines.length, columns = lines.columns;
+    const auto stride = lines.stride;
+    const auto index = lines.index;
     if constexpr (Lines::Width == 1) {
         T partial[lanes];
         const auto raise = [&](Size lane, Size i) {
@@ -110,8 +111,9 @@ template <bool near, class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void add_terms(const Op& op, const T* x, T* out,
                                                const Peaks<T, Lines::Width>& peaks, Total* total, Total* ties,
                                                const Lines& lines) {
-    const auto [length, stride, known, index] = lines;
-    const Size columns = known;
+    const Size length = lines.length, columns = lines.columns;
+    const auto stride = lines.stride;
+    const auto index = lines.index;
     const T* largest = peaks.largest;
     // Of a copy the compiler knows that no term written changes it.
     const Peak<T> first = peaks[0];
@@ -292,8 +294,8 @@ template <class Op, class T, class Lines>
 // 1 at the first of the largest values of each column, 0 elsewhere; NaN where all are NaN.
 template <class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void choose(const T* y, T* out, const Lines& lines) {
-    const auto [length, stride, known, index] = lines;
-    const Size columns = known;
+    const Size length = lines.length, columns = lines.columns;
+    const auto stride = lines.stride;
     T largest[Lines::Width];
     math::Bits<T> winner[Lines::Width];
     for (Size c = 0; c < columns; ++c) largest[c] = y[c], winner[c] = 0;
@@ -313,8 +315,8 @@ template <class T, class Lines>
 template <class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void add_gradients(const Op& op, const T* dy, const T* y, Total* total,
                                                    Total* support, const Lines& lines) {
-    const auto [length, stride, known, index] = lines;
-    const Size columns = known;
+    const Size length = lines.length, columns = lines.columns;
+    const auto stride = lines.stride;
     const auto term_of = [&](Size i, Size c) {
         return op.gradient_term(dy[i * stride + c], y[i * stride + c]);
     };

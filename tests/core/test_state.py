@@ -16,7 +16,12 @@ from cases import CASES, other_parameters, output_determines, same_bits
 from fastact import _dispatch
 
 ROOT = Path(__file__).parents[2]
-THREADS, ROUNDS = 6, 3
+OVERLAPS = {
+    "small": (6, 3, (8, 16)),
+    "without the GIL": (16, 4, (4, 1024)),
+    "on several threads": (16, 1, (2, 20_000)),
+}
+"""Threads, their rounds, and arrays. Where calls let go of the GIL, they meet at once what kernels keep."""
 TORN = r"""
 #include <cstdio>
 #include <thread>
@@ -48,21 +53,22 @@ int main() {
 """
 
 
-def calls():
+def calls(shape: tuple[int, ...] = (8, 16)):
     """Every activation in every direction with several parameters, arrays and what they give."""
     for case in CASES:
         for parameters in [{}, *other_parameters(case.row)]:
             if case.saved != "y" or output_determines(case.row, parameters):
-                arrays = case.draw((8, 16), np.float32)
+                arrays = case.draw(shape, np.float32)
                 yield case, arrays, parameters, np.array(case(*arrays, **parameters))
 
 
-def test_threads_with_changing_parameters_get_what_one_alone_gets():
-    every = list(calls())
+@pytest.mark.parametrize(("count", "rounds", "shape"), OVERLAPS.values(), ids=OVERLAPS)
+def test_threads_with_changing_parameters_get_what_one_alone_gets(count, rounds, shape):
+    every = list(calls(shape))
     wrong: list[str] = []
 
     def work(first: int) -> None:
-        for case, arrays, parameters, expected in islice(cycle(every), first, first + ROUNDS * len(every)):
+        for case, arrays, parameters, expected in islice(cycle(every), first, first + rounds * len(every)):
             if not same_bits(case(*arrays, **parameters), expected):
                 wrong.append(f"{case} {parameters}")
 
@@ -70,7 +76,7 @@ def test_threads_with_changing_parameters_get_what_one_alone_gets():
     sys.setswitchinterval(1e-6)
     try:
         # Neighbours in the list are one activation with other parameters: most threads are at the same one.
-        threads = [threading.Thread(target=work, args=[start]) for start in range(THREADS)]
+        threads = [threading.Thread(target=work, args=[start]) for start in range(count)]
         for thread in threads:
             thread.start()
         for thread in threads:
