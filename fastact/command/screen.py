@@ -53,7 +53,7 @@ class Screen:
         for i in kept:
             column = table.columns[i]
             if i != kept[0]:
-                drawn.add_column(width=gap)
+                drawn.add_column(min_width=gap, no_wrap=True)
             drawn.add_column(
                 column.heading, justify="right" if column.right else "left", header_style="bold",
                 no_wrap=not column.wraps, overflow="fold",
