@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as Drawn
 from rich.text import Text
@@ -48,22 +49,20 @@ class Screen:
             self.note(f"Not shown: {', '.join(gone)}; there is room on a terminal of {whole} columns.")
 
     def _draw(self, table: Table, kept: Sequence[int], gap: int, headings: bool) -> None:
-        # Blanks are columns of their own: before 14.3 rich counts padding behind the last one too.
+        # Blanks are those of each cell: before 14.3 rich counts the padding of a table at its edges too.
+        before = {i: (0, 0, 0, gap if i != kept[0] else 0) for i in kept}
         drawn = Drawn(box=None, padding=0, show_header=headings)
         for i in kept:
             column = table.columns[i]
-            if i != kept[0]:
-                drawn.add_column(width=gap)
             drawn.add_column(
-                column.heading, justify="right" if column.right else "left", header_style="bold",
-                no_wrap=not column.wraps, overflow="fold",
-                min_width=None if column.wraps else table.width_of(i),
+                Padding(column.heading, before[i]), justify="right" if column.right else "left",
+                header_style="bold", no_wrap=not column.wraps, overflow="fold",
+                min_width=None if column.wraps else table.width_of(i) + before[i][3],
             )  # fmt: skip
         for number, cells in enumerate(table.rows):
             if number and number in table.sections:
                 drawn.add_row()
-            blanks_and_texts = [text for i in kept for text in ("", _text(cells[i]))]
-            drawn.add_row(*blanks_and_texts[1:])
+            drawn.add_row(*(Padding(_text(cells[i]), before[i]) for i in kept))
         # Where what must stay is wider than the terminal, that breaks the lines: nothing is cut off.
         room = max(self.console.width, width(table, kept, gap))
         self.console.print(drawn, width=room, crop=False)
