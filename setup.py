@@ -98,6 +98,7 @@ class BuildExtensions(build_ext):
     def finalize_options(self) -> None:
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
+        self.in_clone = self.inplace  # which `run` takes back while it builds
 
     def build_extensions(self) -> None:
         # Of some flags that it does not know clang merely warns.
@@ -110,7 +111,7 @@ class BuildExtensions(build_ext):
             if has_openmp and module.name == "fastact._dispatch":
                 module.extra_compile_args.append("-fopenmp")
                 module.extra_link_args.append("-fopenmp")
-        if not (self.inplace or self.editable_mode):
+        if not (self.in_clone or self.editable_mode):
             for module in self.extensions:
                 module.extra_link_args += STRIPPED
         super().build_extensions()

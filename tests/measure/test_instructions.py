@@ -46,6 +46,10 @@ NARROW = {
     r"(ChannelSums|each_channel_range)<": "what is done once for a channel",
     r"(with_known_length|to_columns|to_rows)<": "copies of short rows, one after another",
     r"parameter_gradient<": "what is left of a stretch is summed one by one",
+    r"(forward<Gelu|backward<FromInput, Silu), (float|B?Float16)> at v[34]": (
+        "loops of pieces have a branch to what is beyond"
+    ),
+    r"Sums<double, \d+l, true, 128l, false>::Sums<find_threshold<": "doubles of a row's last floats",
     NO_MASKS: "gcc makes no masks of 64 bits without 64-bit comparisons",
     NO_PRODUCTS: "64-bit products, of which SSE2 and NEON have none",
 }
