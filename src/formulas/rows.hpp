@@ -91,7 +91,7 @@ template <class T> struct TemperedSoftmax : Softmax<T> {
     using Gradient = TemperedSoftmax;
     static constexpr bool has_anchor = false;
     T factor, high, low;
-    T power = 1;  // of a factor beyond T, or subnormal there, the half of its exponent
+    T power = 1;  // of a factor above 1 its exponent, of one beyond T, or subnormal there, the half of that
 
     explicit TemperedSoftmax(const double* parameters) : Softmax<T>(parameters), factor(T(1 / parameters[0])) {
         if (!std::isnormal(factor)) {
@@ -99,6 +99,8 @@ template <class T> struct TemperedSoftmax : Softmax<T> {
             const double fraction = 1 / std::frexp(parameters[0], &exponent);
             power = math::bounded<T>(std::ldexp(1.0, std::clamp(-exponent / 2, -1000, 1000)));
             factor = math::bounded<T>(std::ldexp(fraction, std::clamp(-exponent - -exponent / 2, -1000, 1000)));
+        } else {
+            take_power();
         }
         high = T(std::min(2 / parameters[0], double(std::numeric_limits<T>::max())));
         const double product = double(high) * parameters[0];
@@ -111,6 +113,14 @@ template <class T> struct TemperedSoftmax : Softmax<T> {
         high = T(std::min(twice, double(std::numeric_limits<T>::max())));
         const double error = (twice - double(high)) + std::copysign(2 * rest, rest * scale);
         low = T(std::abs(error) <= double(high) * std::numeric_limits<T>::epsilon() ? error : 0);
+        take_power();
+    }
+    // It is multiplied in first, so that a subnormal gradient is rounded at its own size.
+    void take_power() {
+        if (!std::isfinite(factor) || std::abs(factor) <= 1) return;
+        int exponent;
+        factor = 2 * std::frexp(factor, &exponent);
+        power = std::ldexp(T(1), exponent - 1);
     }
     T term(T x, Peak<T> peak, std::uint64_t) const { return tempered(x, T(0), peak.largest); }
     T gradient(T dy, T y, Parts<T> mean) const { return Softmax<T>::gradient(dy, y * power, mean) * factor; }

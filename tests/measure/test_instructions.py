@@ -49,7 +49,9 @@ NARROW = {
     r"(forward<Gelu|backward<FromInput, Silu), (float|B?Float16)> at v[34]": (
         "loops of pieces have a branch to what is beyond"
     ),
-    r"(Sums<double, \d+l, true, 128l, false>::Sums<find_threshold|staged_projection)<": "doubles of a row's last floats",
+    r"(Sums<double, \d+l, true, 128l, false>::Sums<find_threshold|staged_projection)<": (
+        "doubles of a row's last floats"
+    ),
     NO_MASKS: "gcc makes no masks of 64 bits without 64-bit comparisons",
     NO_PRODUCTS: "64-bit products, of which SSE2 and NEON have none",
 }
