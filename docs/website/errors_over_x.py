@@ -253,6 +253,6 @@ def _called(library: Any, text: str, names: dict[str, Any]) -> Any:
 
     call = read_call(text, names)
     if call is None:
-        return library.evaluate(text, names)(names)
+        return library.calls(text, names)()
     name, arguments, keywords = call
     return library.functions(name)[0](*arguments, **keywords)
