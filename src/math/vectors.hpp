@@ -5,6 +5,7 @@
 // are intrinsics alone, and they stand here alone (half precision's in loops/halves.hpp).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
