@@ -40,7 +40,7 @@ WITHIN = 600.0
 
 PEERS_AT = {"v3": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}}
 """Variables by which peers keep to a level, as they would on a processor that has no higher one: of these
-torch alone can be told, and oneDNN inside it, which computes torch's gelu of 64 K elements and more."""
+torch alone can be told, and oneDNN inside it, which computes torch's gelu of large arrays."""
 
 SECONDS, ROUNDS = 0.005, 7
 """What the repetitions of one turn may take, and the turns of each library."""
