@@ -377,7 +377,7 @@ void differentiate(const Op& op, const T* dy, const T* y, T* out, const Row& row
     const Size dy_step = rows.step[0], y_step = rows.step[1], out_step = rows.step[2];
     Total total[bundle], support[bundle];
     for (Size r = 0; r < rows.count; ++r)
-        add_gradients(op, dy + r * dy_step, y + r * y_step, &total[r], &support[r], row);
+        add_gradients(summed_as(&Op::gradient_term, op), dy + r * dy_step, y + r * y_step, &total[r], &support[r], row);
     for (Size r = 0; r < rows.count; ++r)
         write_gradients(op, dy + r * dy_step, y + r * y_step, out + r * out_step, &total[r], &support[r], row);
 }
