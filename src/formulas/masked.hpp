@@ -136,7 +136,6 @@ template <class T> double log_sum(const ScaledLogSoftmax<T>& op, double sum, dou
 template <class T> struct PartedSoftmax : Softmax<T> {
     PartedSoftmax() : Softmax<T>(nullptr) {}
 
-    T logit(T x, T) const { return x; }
     T near_term(T x, Peak<T> peak, T lost) const { return peak.anchor.exp_sum(x, lost); }
     T term(T x, Peak<T> peak, T lost) const {
         const auto [high, error] = math::difference(x, peak.largest);

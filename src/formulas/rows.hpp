@@ -35,6 +35,9 @@ struct Row {
     static constexpr bool counts_ties = false;     // `scale` needs how many logits are the largest
     static constexpr bool has_anchor = false;      // terms can be had without x - largest
     static constexpr bool counts_support = false;  // `gradient_scale` needs how many `supports`
+    static constexpr bool moves_logits = false;    // the largest is sought among what `logit` makes of x
+
+    template <class T, class Index> T logit(T x, Index) const { return x; }
 };
 
 // What the terms of a row are relative to: its largest logit.
@@ -53,7 +56,6 @@ template <class T> struct Softmax : Row {
 
     explicit Softmax(const double*) {}
 
-    T logit(T x, std::uint64_t) const { return x; }
     T near_term(T x, Peak<T> peak) const { return peak.anchor.exp(x); }
     T term(T x, Peak<T> peak, std::uint64_t) const {
         return math::exp_difference(x, peak.largest, raised<T>);
@@ -74,6 +76,7 @@ template <class T> struct Softmax : Row {
 
 template <class T> struct Softmin : Softmax<T> {
     using Gradient = Softmin;
+    static constexpr bool moves_logits = true;
 
     using Softmax<T>::Softmax;
 
@@ -136,17 +139,16 @@ template <class T> struct TemperedSoftmax : Softmax<T> {
 
 // x + noise is rounded only where the largest is sought.
 template <class T> struct GumbelSoftmax : TemperedSoftmax<T> {
+    static constexpr bool moves_logits = true;
     GumbelNoise<T> noise;
 
     explicit GumbelSoftmax(const double* parameters) : TemperedSoftmax<T>(parameters), noise(parameters[1]) {}
 
     T logit(T x, T noise) const { return x + noise; }
-    T logit(T x, std::uint64_t index) const { return logit(x, noise(index)); }
     T term(T x, Peak<T> peak, T noise) const {
         const auto [sum, error] = math::difference(x, -noise);
         return this->tempered(sum, error, peak.largest);
     }
-    T term(T x, Peak<T> peak, std::uint64_t index) const { return term(x, peak, noise(index)); }
 };
 
 // (x - largest) - log(sum). The terms of the largest are 1 and only counted: beside them a
@@ -158,7 +160,6 @@ template <class T> struct LogSoftmax : Row {
 
     explicit LogSoftmax(const double*) {}
 
-    T logit(T x, std::uint64_t) const { return x; }
     T near_term(T x, Peak<T> peak) const {
         return math::keep(math::mask_if<T>(x != peak.largest), peak.anchor.exp(x));
     }
@@ -192,7 +193,6 @@ template <class T> struct Sparsemax : Row {
 
     explicit Sparsemax(const double*) {}
 
-    T logit(T x, std::uint64_t) const { return x; }
     // One step towards t: the sum and the size of what is above it now.
     double inside(double z, double t) const { return z <= t ? 0 : z; }
     double counts(double z, double t) const { return z <= t ? 0 : 1; }

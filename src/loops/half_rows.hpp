@@ -117,7 +117,7 @@ template <template <class> class Op, Half H>
         double threshold;
         segments(line, [&](Size start, auto part) {
             float found;
-            find_largest(op, read(start, part.length), &found, part);
+            find_largest(sought_by(op), read(start, part.length), &found, part);
             largest = start == 0 || found > largest ? found : largest;
         });
         find_threshold(op, &largest, &threshold, line, read);

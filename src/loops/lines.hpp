@@ -154,14 +154,15 @@ inline bool asks_for_rows(Passing passing, Axis axis) {
     return passing.asks && axis.inner == 1 && axis.length <= 2048;
 }
 
-// Rows that go through each phase of their reduction before any goes through the next: what is found of one, a few
-// numbers after a long chain of operations, is then waited for by none of the others. They fit into the L1 cache.
-inline constexpr Size bundle = 8, bundled = 2048;
+// So many rows, at most, go through each phase of their reduction before any goes through the next, and all arrays of
+// them have so many bytes: what is found of one row, a few numbers after a long chain of operations, is then waited for
+// by none of the others, and they fit into the L1 cache.
+inline constexpr Size bundle = 16, bundled = 32 << 10;
 
 // `count` contiguous rows, `step` apart in each input and in the results.
 template <std::size_t N> struct Bundle {
-    Size count;
-    std::array<Size, N + 1> step;
+    Size count = 1;
+    std::array<Size, N + 1> step{};
 };
 
 // body(inputs, out, lines) for units first..last of arrays seen along an axis, or body(inputs, out, lines, bundle) for
@@ -209,7 +210,8 @@ void each_lines(Passing passing, std::array<const T*, N> inputs, T* out, Axis ax
         auto moved = inputs;
         for (std::size_t k = 0; k < N; ++k) moved[k] += unit * step_of[k];
         constexpr bool takes_bundles = std::is_invocable_v<Body, decltype(moved), T*, Lines<1, Known<1>>, Bundle<N>>;
-        const Size together = takes_bundles ? std::clamp(bundled / (length + 1), Size(1), bundle) : 1;
+        constexpr Size fit = bundled / Size((N + 1) * sizeof(T));
+        const Size together = takes_bundles ? std::clamp(fit / (length + 1), Size(1), bundle) : 1;
         T* to = out + unit * step_of[N];
         for (Size count; unit < last; unit += count, to += count * step_of[N]) {
             count = std::min(together, last - unit);

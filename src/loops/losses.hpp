@@ -100,7 +100,7 @@ template <class T> class RowLoss {
 
     T largest(Size start, Size count) const {
         T found;
-        find_largest(Softmax<T>(nullptr), x + start, &found, Lines<1, Known<1>>{count, {}, {}, {}});
+        find_largest(Row(), x + start, &found, Lines<1, Known<1>>{count, {}, {}, {}});
         return found;
     }
     // The terms of the logits below the largest, as those of log_softmax.

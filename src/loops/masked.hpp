@@ -144,7 +144,7 @@ template <template <class> class Family, class T> class SeenRow {
     }
     T largest(Size start) {
         T found;
-        find_largest(Softmax<T>(nullptr), written(start), &found, Lines<1, Known<1>>{size(start), {}, {}, {}});
+        find_largest(Row(), written(start), &found, Lines<1, Known<1>>{size(start), {}, {}, {}});
         return found;
     }
     void add(Size start, RowSums<T>& sums) {
@@ -352,7 +352,7 @@ template <class Op, class T> void share_seen_gradient(const Op& op, const Call& 
         const Lines<1, Known<1>> part{count, {}, {}, {}};
         if (sums) {
             Total sum, none;
-            if (count) add_gradients(summed_as(&Op::gradient_term, op), dy + start, y + start, &sum, &none, part);
+            if (count) add_gradients(said_by(&Op::gradient_term, op), dy + start, y + start, &sum, &none, part);
             shared[k].total = sum;
         } else {
             if (count) write_gradients(op, dy + start, y + start, out + start, &total, &support, part);

@@ -16,6 +16,7 @@
 #include "call.hpp"
 #include "formulas/rows.hpp"
 #include "loops/blocks.hpp"
+#include "loops/folds.hpp"
 #include "loops/lines.hpp"
 #include "loops/scratch.hpp"
 #include "loops/sums.hpp"
@@ -24,38 +25,58 @@
 
 namespace fastact {
 
+// A formula as the one that says this of it: those that take it over share a loop.
+template <class Op, class R, class... A> const Op& said_by(R (Op::*)(A...) const, const std::type_identity_t<Op>& op) {
+    return op;
+}
+// As the one that says what the largest is sought among.
+template <class Op> const auto& sought_by(const Op& op) {
+    if constexpr (Op::moves_logits)
+        return op;
+    else
+        return static_cast<const Row&>(op);
+}
+// Lines of a loop that asks for no index.
+template <Size Width, class Columns, class Index>
+Lines<Width, Columns> unnumbered(const Lines<Width, Columns, Index>& lines) {
+    return {lines.length, lines.stride, lines.columns, {}};
+}
+
 // A formula that finds a threshold is not shared.
 template <class Op> inline constexpr bool can_be_shared = requires { &Op::scale; };
 
 // -- Forward by the largest logit and a sum ----------------------------------------------
 
-// The largest of 2 width lanes goes to the first.
-template <Size width, class T> void keep_larger(T* partial) {
-    for (Size lane = 0; lane < width; ++lane)
-        partial[lane] = partial[lane + width] > partial[lane] ? partial[lane + width] : partial[lane];
-    if constexpr (width > 1) keep_larger<width / 2>(partial);
-}
-
+// Each phase of a reduction takes several rows in one call: what it keeps in registers is loaded once, and what follows
+// from a few numbers of each row is computed for all of them at once. There is no other function for a single row.
 template <class Op, class T, class Lines>
-[[gnu::flatten, gnu::noinline]] void find_largest(const Op& op, const T* x, T* largest, const Lines& lines) {
+[[gnu::flatten, gnu::noinline, gnu::noclone]]
+void find_largest(const Op& op, const T* x, T* largest, const Lines& lines, const Bundle<1>& rows = {}) {
     const Size length = lines.length, columns = lines.columns;
     const auto stride = lines.stride;
     const auto index = lines.index;
     if constexpr (Lines::Width == 1) {
-        T partial[lanes];
-        const auto raise = [&](Size lane, Size i) {
-            const T logit = op.logit(x[i], index(i, 0));
-            partial[lane] = logit > partial[lane] ? logit : partial[lane];
-        };
-        std::fill(partial, partial + lanes, op.logit(x[0], index(0, 0)));
-        Size i = 0;
-        for (; i + lanes <= length; i += lanes)
-            for (Size lane = 0; lane < lanes; ++lane) raise(lane, i + lane);
-        // As many lanes as there are, of which some are left out: a loop of their number would end one by one.
-        for (Size lane = 0; lane < lanes; ++lane)
-            if (lane < length - i) raise(lane, i + lane);
-        keep_larger<lanes / 2>(partial);
-        largest[0] = partial[0];
+        alignas(line) T of_rows[bundle * lanes];
+        for (Size r = 0; r < rows.count; ++r, x += rows.step[0]) {
+            T partial[lanes];
+            const auto raise = [&](Size lane, T logit) {
+                partial[lane] = logit > partial[lane] ? logit : partial[lane];
+            };
+            std::fill(partial, partial + lanes, op.logit(x[0], index(0, 0)));
+            Size i = 0;
+            for (; i + lanes <= length; i += lanes)
+                for (Size lane = 0; lane < lanes; ++lane) raise(lane, op.logit(x[i + lane], index(i + lane, 0)));
+            // All lanes, some of which stay as they are: a loop of their number would end one by one.
+            if (i < length)
+#pragma GCC ivdep
+                for (Size lane = 0; lane < lanes; ++lane) {
+                    T logit = partial[lane];
+                    if (int(lane) < int(length - i)) logit = op.logit(x[i + lane], index(i + lane, 0));
+                    raise(lane, logit);
+                }
+            std::copy(partial, partial + lanes, of_rows + r * lanes);
+        }
+        fold_rows<lanes, Larger>(of_rows, rows.count, largest);
     } else {
         for (Size c = 0; c < columns; ++c) largest[c] = op.logit(x[c], index(0, c));
         for (Size i = 1; i < length; ++i)
@@ -83,20 +104,34 @@ template <class Op, class T, class Index> T near_term(const Op& op, T x, Peak<T>
         return op.near_term(x, peak);
 }
 
+// So many results of a phase are kept: of each line, or of each row of a bundle.
+template <Size width> inline constexpr Size room = width == 1 ? bundle : width;
+
 // What the terms of each line are relative to.
 template <class T, Size Width> struct Peaks {
-    T largest[Width], floor[Width], rounder[Width];
+    T largest[room<Width>], floor[room<Width>], rounder[room<Width>];
     bool near = true;
 
     template <class Op> void prepare(const Op& op, Size columns) {
+        if constexpr (requires { op.level(largest[0]); })
+            anchor(columns, [&](T peak) { return op.level(peak); });
+        else
+            prepare(columns);
+    }
+    Peak<T> operator[](Size c) const { return {largest[c], {floor[c], rounder[c]}}; }
+
+  private:
+    [[gnu::noinline]] void prepare(Size columns) {
+        anchor(columns, [](T peak) { return peak; });
+    }
+    template <class Level> void anchor(Size columns, Level level_of) {
         for (Size c = 0; c < columns; ++c) {
-            const T level = level_of(op, largest[c]);
+            const T level = level_of(largest[c]);
             const math::Anchor<T> anchor(level);
             floor[c] = anchor.floor, rounder[c] = anchor.rounder;
             near &= anchor.holds(level);
         }
     }
-    Peak<T> operator[](Size c) const { return {largest[c], {floor[c], rounder[c]}}; }
 };
 
 // body(std::true_type()) where the formula has an anchor, and it holds all lines.
@@ -107,77 +142,138 @@ template <class Op, class Body> void with_known_nearness(bool near, Body body) {
         body(std::false_type());
 }
 
+// The lanes of sums of rows, added up for all rows of a bundle at once.
+template <class T, bool together, bool counts_too> struct LanesOfRows {};
+template <bool counts_too> struct LanesOfRows<float, true, counts_too> {
+    alignas(line) double sums[bundle * lanes / 2];
+    alignas(line) float counts[counts_too ? bundle * lanes : 1];
+
+    template <class Sums> void take(Size row, const Sums& of_row) {
+        of_row.lanes_to(sums + row * lanes / 2, counts_too ? counts + row * lanes : nullptr);
+    }
+    [[gnu::noinline]] void fold(Size rows, Total* total, Total* count) const {
+        double sum[bundle];
+        fold_rows<lanes / 2, Sum>(sums, rows, sum);
+        for (Size r = 0; r < rows; ++r) total[r].begin({sum[r], 0});
+        if constexpr (counts_too) {
+            float found[bundle];
+            fold_rows<lanes, Sum>(counts, rows, found);
+            for (Size r = 0; r < rows; ++r) count[r].high = double(found[r]);
+        }
+    }
+};
+
 // The sum of the lines' terms is `total`, and `ties` how many of their logits are the largest.
 // Where all lines are near, that is known to the loop; a line has the same terms beside others.
 template <bool near, class Op, class T, class Lines>
-[[gnu::flatten, gnu::noinline]] void add_terms(const Op& op, const T* x, T* out,
-                                               const Peaks<T, Lines::Width>& peaks, Total* total, Total* ties,
-                                               const Lines& lines) {
+[[gnu::flatten, gnu::noinline, gnu::noclone]]
+void add_terms(const Op& op, const T* x, T* out, const Peaks<T, Lines::Width>& peaks, Total* total, Total* ties,
+               const Lines& lines, const Bundle<1>& rows = {}) {
     const Size length = lines.length, columns = lines.columns;
     const auto stride = lines.stride;
     const auto index = lines.index;
     const T* largest = peaks.largest;
-    // Of a copy the compiler knows that no term written changes it.
-    const Peak<T> first = peaks[0];
-    const auto peak = [&](Size c) { return Lines::Width == 1 ? first : peaks[c]; };
-    const auto term_of = [&](Size i, Size c) {
-        const T value = x[i * stride + c];
-        T term;
-        if constexpr (near) {
-            term = near_term(op, value, peak(c), index(i, c));
-        } else {
-            term = op.term(value, peak(c), index(i, c));
-            if constexpr (Op::has_anchor && Lines::Width > 1) {
-                const bool holds = math::Anchor<T>::holds(level_of(op, largest[c]));
-                term = holds ? near_term(op, value, peak(c), index(i, c)) : term;
+    constexpr bool together = Lines::Width == 1 && sizeof(T) == 4;
+    using Sums = Sums<T, Lines::Width, true, stretch, Op::has_anchor && !near, !together>;
+    LanesOfRows<T, together, Op::counts_ties> of_rows;
+    for (Size r = 0; r < rows.count; ++r, x += rows.step[0], out += rows.step[1]) {
+        // Of a copy the compiler knows that no term written changes it.
+        const Peak<T> own = peaks[r];
+        const auto peak = [&](Size c) { return Lines::Width == 1 ? own : peaks[c]; };
+        const auto term_of = [&](Size i, Size c) {
+            const T value = x[i * stride + c];
+            T term;
+            if constexpr (near) {
+                term = near_term(op, value, peak(c), index(i, c));
+            } else {
+                term = op.term(value, peak(c), index(i, c));
+                if constexpr (Op::has_anchor && Lines::Width > 1) {
+                    const bool holds = math::Anchor<T>::holds(level_of(op, largest[c]));
+                    term = holds ? near_term(op, value, peak(c), index(i, c)) : term;
+                }
             }
+            if constexpr (Op::keeps_terms) out[i * stride + c] = term;
+            return term;
+        };
+        const auto sums = [&] {
+            if constexpr (Op::counts_ties)
+                return Sums(length, columns, term_of, [&](Size i, Size c) {
+                    const T logit = op.logit(x[i * stride + c], index(i, c));
+                    return math::keep(math::mask_if<T>(logit == peak(c).largest), T(1));
+                });
+            else
+                return Sums(length, columns, term_of);
+        }();
+        if constexpr (together) {
+            of_rows.take(r, sums);
+            continue;
         }
-        if constexpr (Op::keeps_terms) out[i * stride + c] = term;
-        return term;
-    };
-    const auto sums = [&] {
-        using Sums = Sums<T, Lines::Width, true, stretch, Op::has_anchor && !near>;
-        if constexpr (Op::counts_ties)
-            return Sums(length, columns, term_of, [&](Size i, Size c) {
-                const T logit = op.logit(x[i * stride + c], index(i, c));
-                return math::keep(math::mask_if<T>(logit == peak(c).largest), T(1));
-            });
-        else
-            return Sums(length, columns, term_of);
-    }();
-    for (Size c = 0; c < columns; ++c) {
-        total[c].begin(sums.total[c]);
-        if constexpr (Op::counts_ties) ties[c].high = sums.count(c);
+        for (Size c = 0; c < columns; ++c) {
+            total[r + c].begin(sums.total[c]);
+            if constexpr (Op::counts_ties) ties[r + c].high = sums.count(c);
+        }
+        if constexpr (Lines::Width > 1) break;
+    }
+    if constexpr (together) of_rows.fold(rows.count, total, ties);
+}
+
+// What a line's results need of its sum. Rows lie beside one another for that: these are many operations in float64.
+template <Size Width, class Op, class T>
+void make_scales(const Op& op, Size scales, Parts<T>* scale, const T* largest, const Total* total, const Total* ties) {
+    if constexpr (Width > 1) {
+        for (Size c = 0; c < scales; ++c)
+            scale[c] = op.scale(total[c].high, total[c].low, ties[c].high, largest[c]);
+    } else {
+        constexpr Size some = 8;
+        for (Size first = 0; first < scales; first += some) {
+            double sum[some], error[some], count[some], peak[some];
+            for (Size r = 0; r < some; ++r) {
+                const Size row = std::min(first + r, scales - 1);
+                sum[r] = total[row].high, error[r] = total[row].low, count[r] = ties[row].high, peak[r] = largest[row];
+            }
+            for (Size r = 0; r < some; ++r) {
+                const Parts<T> parts = op.scale(sum[r], error[r], count[r], T(peak[r]));
+                sum[r] = parts.high, error[r] = parts.low;
+            }
+            for (Size r = 0; r < some; ++r) scale[first + r] = {T(sum[r]), T(error[r])};
+        }
     }
 }
 
-// One NaN in the lines whose sums are none: of two NaN operands an instruction keeps the first, and which that is
+// One NaN in a line whose sum is none: of two NaN operands an instruction keeps the first, and which that is
 // the compiler chooses anew for a loop's ends. Such lines are rare, so they are gone over again.
-template <class T, class Lines> void settle_nans(const Parts<T>* scale, T* out, const Lines& lines) {
+template <class T, class Lines>
+void settle_nans(const Parts<T>* scale, Size scales, T* out, const Lines& lines, Size step = 0) {
     const auto stride = lines.stride;
-    const Size columns = lines.columns;
     bool all = true;
-    for (Size c = 0; c < columns; ++c) all &= scale[c].high + scale[c].low == scale[c].high + scale[c].low;
+    for (Size c = 0; c < scales; ++c) all &= scale[c].high + scale[c].low == scale[c].high + scale[c].low;
     if (all) [[likely]] return;
-    for (Size i = 0; i < lines.length; ++i)
-        for (Size c = 0; c < columns; ++c) {
-            const T value = out[i * stride + c];
-            out[i * stride + c] = value == value ? value : std::numeric_limits<T>::quiet_NaN();
-        }
+    const Size rows = Lines::Width == 1 ? scales : 1;
+    for (Size r = 0; r < rows; ++r, out += step)
+        for (Size i = 0; i < lines.length; ++i)
+            for (Size c = 0; c < lines.columns; ++c) {
+                const T value = out[i * stride + c];
+                out[i * stride + c] = value == value ? value : std::numeric_limits<T>::quiet_NaN();
+            }
 }
 
 template <class Op, class T, class Lines>
-[[gnu::flatten, gnu::noinline]] void write_results(const Op& op, const T* x, T* out, const T* largest,
-                                                   const Total* total, const Total* ties, const Lines& lines) {
+[[gnu::flatten, gnu::noinline, gnu::noclone]]
+void write_results(const Op& op, const T* x, T* out, const T* largest, const Total* total, const Total* ties,
+                   const Lines& lines, const Bundle<1>& rows = {}) {
     const auto stride = lines.stride;
-    const Size columns = lines.columns;
-    Parts<T> scale[Lines::Width];
-    for (Size c = 0; c < columns; ++c) scale[c] = op.scale(total[c].high, total[c].low, ties[c].high, largest[c]);
-    const T* kept = Op::keeps_terms ? out : x;
-    each_element(lines, out, [&](Size i, Size c) {
-        out[i * stride + c] = op.result(kept[i * stride + c], largest[c], scale[c]);
-    });
-    settle_nans(scale, out, lines);
+    const Size scales = Lines::Width == 1 ? rows.count : Size(lines.columns);
+    Parts<T> scale[room<Lines::Width>];
+    make_scales<Lines::Width>(op, scales, scale, largest, total, ties);
+    T* to = out;
+    for (Size r = 0; r < rows.count; ++r, x += rows.step[0], to += rows.step[1]) {
+        const T* kept = Op::keeps_terms ? to : x;
+        each_element(lines, to, [&](Size i, Size c) {
+            to[i * stride + c] = op.result(kept[i * stride + c], largest[r + c], scale[r + c]);
+        });
+        if constexpr (Lines::Width > 1) break;
+    }
+    settle_nans(scale, scales, out, lines, rows.step[1]);
 }
 
 // Sums of lines of which nothing is written.
@@ -186,7 +282,7 @@ template <class T, Size Width> struct LineSums {
     Total total[Width], ties[Width];
 
     template <class Op, class Lines> LineSums(const Op& op, const T* x, Lines lines) {
-        find_largest(op, x, peaks.largest, lines);
+        find_largest(sought_by(op), x, peaks.largest, lines);
         peaks.prepare(op, lines.columns);
         with_known_nearness<Op>(peaks.near, [&](auto near) {
             add_terms<near.value>(op, x, static_cast<T*>(nullptr), peaks, total, ties, lines);
@@ -199,7 +295,10 @@ template <class Op, class Results, class T, class Lines>
 [[gnu::always_inline]] inline void normalize(const Op& op, const Results& results, const T* x, T* out, Lines lines) {
     Peaks<T, Lines::Width> peaks;
     Total total[Lines::Width], ties[Lines::Width];
-    find_largest(op, x, peaks.largest, lines);
+    if constexpr (Op::moves_logits)
+        find_largest(op, x, peaks.largest, lines);
+    else
+        find_largest(sought_by(op), x, peaks.largest, unnumbered(lines));
     peaks.prepare(op, lines.columns);
     // Not by `segments`: a function that takes references to all of this is not inlined where several call it.
     for (Size start = 0; start < lines.length; start += segment) {
@@ -213,7 +312,7 @@ template <class Op, class Results, class T, class Lines>
             add_terms<false>(op, x + offset, out + offset, peaks, sum, count, part);
         for (Size c = 0; c < lines.columns && start; ++c) total[c].add(more[c]), ties[c].add(more_ties[c]);
     }
-    write_results(results, x, out, peaks.largest, total, ties, lines);
+    write_results(said_by(&Results::result, results), x, out, peaks.largest, total, ties, unnumbered(lines));
 }
 template <class Op, class T, class Lines>
 [[gnu::always_inline]] inline void normalize(const Op& op, const T* x, T* out, Lines lines) {
@@ -224,20 +323,25 @@ template <class Op, class T, class Lines>
 template <class Op, class T, class Row>
 void normalize(const Op& op, const T* x, T* out, const Row& row, const Bundle<1>& rows) {
     if (row.length > segment) return normalize(op, x, out, row);
-    const Size x_step = rows.step[0], out_step = rows.step[1];
-    Peaks<T, 1> peaks[bundle];
+    Peaks<T, 1> peaks;
     Total total[bundle], ties[bundle];
-    for (Size r = 0; r < rows.count; ++r) find_largest(op, x + r * x_step, peaks[r].largest, row);
-    for (Size r = 0; r < rows.count; ++r) peaks[r].prepare(op, 1);
-    for (Size r = 0; r < rows.count; ++r)
-        with_known_nearness<Op>(peaks[r].near, [&](auto near) {
-            add_terms<near.value>(op, x + r * x_step, out + r * out_step, peaks[r], &total[r], &ties[r], row);
-        });
-    for (Size r = 0; r < rows.count; ++r)
-        write_results(op, x + r * x_step, out + r * out_step, peaks[r].largest, &total[r], &ties[r], row);
+    find_largest(sought_by(op), x, peaks.largest, row, rows);
+    peaks.prepare(op, rows.count);
+    if (!Op::has_anchor || peaks.near)
+        add_terms<Op::has_anchor>(op, x, out, peaks, total, ties, row, rows);
+    else
+        for (Size r = 0; r < rows.count; ++r) {
+            Peaks<T, 1> own;
+            own.largest[0] = peaks.largest[r];
+            own.prepare(op, 1);
+            with_known_nearness<Op>(own.near, [&](auto near) {
+                add_terms<near.value>(op, x + r * rows.step[0], out + r * rows.step[1], own, &total[r], &ties[r], row);
+            });
+        }
+    write_results(said_by(&Op::result, op), x, out, peaks.largest, total, ties, row, rows);
 }
 
-// Noise takes longer than all else, so what fits into a buffer is drawn once for all passes.
+// Noise takes longer than all else, so what a phase needs of it is drawn once, into a buffer.
 template <class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void draw(const Op& op, T* noise, const Lines& lines) {
     const Size length = lines.length, columns = lines.columns;
@@ -245,14 +349,67 @@ template <class Op, class T, class Lines>
 #pragma GCC ivdep
         for (Size c = 0; c < columns; ++c) noise[i * Lines::Width + c] = op.noise(lines.index(i, c));
 }
+template <class Op> concept Random = requires(const Op& op) { op.noise(std::uint64_t()); };
+
+// body(row) of a segment of a row, or of its noise.
+template <class T, class Op, class Body> void with_noise(const Op& op, const Lines<1, Known<1>>& part, Body body) {
+    if constexpr (Random<Op>) {
+        const Scratch<T, segment> noise;
+        draw<Op, T>(op, noise, part);
+        body(Lines<1, Known<1>, Drawn<T, 1>>{part.length, {}, {}, {noise}});
+    } else {
+        body(part);
+    }
+}
+
+// A line whose noise is drawn for each phase anew, segment by segment. Elements that lie apart are brought together.
+template <class Op, class T, class Lines>
+[[gnu::noinline]] void normalize_drawing(const Op& op, const T* x, T* out, const Lines& lines, Size column) {
+    using Row = fastact::Lines<1, Known<1>>;
+    constexpr bool lie_apart = Lines::Width > 1;
+    const Scratch<T, lie_apart ? segment : 1> memory;
+    const Size stride = lines.stride;
+    const auto each_segment = [&](const T* from, T* to, auto body) {
+        for (Size start = 0; start < lines.length; start += segment) {
+            const Size size = std::min(segment, lines.length - start), offset = start * stride + column;
+            T* const values = lie_apart ? static_cast<T*>(memory) : to + offset;
+            for (Size i = 0; lie_apart && i < size; ++i) values[i] = from[offset + i * stride];
+            const Indices index{lines.index(start, column), lines.index.along, 0};
+            body(lie_apart ? values : from + offset, values, Row{size, {}, {}, index});
+            for (Size i = 0; lie_apart && to && i < size; ++i) to[offset + i * stride] = values[i];
+        }
+    };
+    Peaks<T, 1> peaks;
+    Total total, ties;
+    T* const largest = peaks.largest;
+    largest[0] = std::numeric_limits<T>::quiet_NaN();
+    each_segment(x, static_cast<T*>(nullptr), [&](const T* from, T*, const Row& part) {
+        T found;
+        with_noise<T>(op, part, [&](const auto& row) { find_largest(op, from, &found, row); });
+        largest[0] = found > largest[0] || largest[0] != largest[0] ? found : largest[0];
+    });
+    peaks.prepare(op, 1);
+    each_segment(x, out, [&](const T* from, T* to, const Row& part) {
+        Total sum, count;
+        with_noise<T>(op, part, [&](const auto& row) { add_terms<false>(op, from, to, peaks, &sum, &count, row); });
+        total.add(sum);
+    });
+    each_segment(out, out, [&](const T* from, T* to, const Row& part) {
+        write_results(said_by(&Op::result, op), from, to, largest, &total, &ties, part);
+    });
+}
 template <class Op, class T, Size Width, class Columns>
 void normalize_drawn(const Op& op, const T* x, T* out, Lines<Width, Columns> lines) {
     constexpr Size room = 4096;
-    if (lines.length * Width > room) return normalize(op, x, out, lines);
-    const Scratch<T, room> noise;
-    draw<Op, T>(op, noise, lines);
-    normalize(op, x, out,
-              Lines<Width, Columns, Drawn<T, Width>>{lines.length, lines.stride, lines.columns, {noise}});
+    if (lines.length * Width <= room) {
+        const Scratch<T, room> noise;
+        draw<Op, T>(op, noise, lines);
+        normalize(op, x, out,
+                  Lines<Width, Columns, Drawn<T, Width>>{lines.length, lines.stride, lines.columns, {noise}});
+    } else {
+        const Lines<Width, Size> any{lines.length, lines.stride, lines.columns, lines.index};
+        for (Size c = 0; c < any.columns; ++c) normalize_drawing(op, x, out, any, c);
+    }
 }
 
 // -- Forward by a threshold ---------------------------------------------------------------
@@ -296,14 +453,14 @@ template <class Op, class T, class Lines>
     each_element(lines, out, [&](Size i, Size c) {
         out[i * stride + c] = op.result(x[i * stride + c], largest[c], edge[c]);
     });
-    settle_nans(edge, out, lines);
+    settle_nans(edge, lines.columns, out, lines);
 }
 
 template <class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void project(const Op& op, const T* x, T* out, const Lines& lines) {
     T largest[Lines::Width];
     double threshold[Lines::Width];
-    find_largest(op, x, largest, lines);
+    find_largest(sought_by(op), x, largest, lines);
     find_threshold(op, largest, threshold, lines, [&](Size start, Size) { return x + start * lines.stride; });
     write_above(op, x, out, largest, threshold, lines);
 }
@@ -330,11 +487,6 @@ template <class T, class Lines>
 }
 
 // -- Backward -------------------------------------------------------------------------------
-
-// A formula as the one that says what its gradient sums: those that take that over share a loop.
-template <class Op, class T> const Op& summed_as(T (Op::*)(T, T) const, const std::type_identity_t<Op>& op) {
-    return op;
-}
 
 template <class Op, class T, class Lines>
 [[gnu::flatten, gnu::noinline]] void add_gradients(const Op& op, const T* dy, const T* y, Total* total,
@@ -368,7 +520,7 @@ template <class Op, class T, class Lines>
     each_element(lines, out, [&, op = op](Size i, Size c) {
         out[i * stride + c] = op.gradient(dy[i * stride + c], y[i * stride + c], scale[c]);
     });
-    settle_nans(scale, out, lines);
+    settle_nans(scale, columns, out, lines);
 }
 
 template <class Op, class T, class Row>
@@ -377,7 +529,7 @@ void differentiate(const Op& op, const T* dy, const T* y, T* out, const Row& row
     const Size dy_step = rows.step[0], y_step = rows.step[1], out_step = rows.step[2];
     Total total[bundle], support[bundle];
     for (Size r = 0; r < rows.count; ++r)
-        add_gradients(summed_as(&Op::gradient_term, op), dy + r * dy_step, y + r * y_step, &total[r], &support[r], row);
+        add_gradients(said_by(&Op::gradient_term, op), dy + r * dy_step, y + r * y_step, &total[r], &support[r], row);
     for (Size r = 0; r < rows.count; ++r)
         write_gradients(op, dy + r * dy_step, y + r * y_step, out + r * out_step, &total[r], &support[r], row);
 }
@@ -386,12 +538,12 @@ template <class Op, class T, class Lines>
 void differentiate(const Op& op, const T* dy, const T* y, T* out, Lines lines) {
     Total total[Lines::Width], support[Lines::Width];
     if (lines.length <= segment)
-        add_gradients(summed_as(&Op::gradient_term, op), dy, y, total, support, lines);
+        add_gradients(said_by(&Op::gradient_term, op), dy, y, total, support, lines);
     else
         segments(lines, [&](Size start, Lines part) {
             const Size offset = start * lines.stride;
             Total more[Lines::Width], more_support[Lines::Width];
-            add_gradients(summed_as(&Op::gradient_term, op), dy + offset, y + offset, more, more_support, part);
+            add_gradients(said_by(&Op::gradient_term, op), dy + offset, y + offset, more, more_support, part);
             for (Size c = 0; c < lines.columns; ++c) total[c].add(more[c]), support[c].add(more_support[c]);
         });
     write_gradients(op, dy, y, out, total, support, lines);
@@ -433,16 +585,18 @@ template <class Op, class T> void share_forward(const Op& op, const Call& call, 
         const Size start = k * segment;
         const auto part = row.part(start, std::min(segment, length - start));
         if (phase == 0) {
-            find_largest(op, x + start, &largest, part);
+            with_noise<T>(op, part, [&](const auto& row) { find_largest(sought_by(op), x + start, &largest, row); });
             shared[k].largest = largest;
         } else if (phase == 1) {
             Total sum, count;
-            with_known_nearness<Op>(peaks.near, [&](auto near) {
-                add_terms<near.value>(op, x + start, out + start, peaks, &sum, &count, part);
+            with_noise<T>(op, part, [&](const auto& row) {
+                with_known_nearness<Op>(peaks.near, [&](auto near) {
+                    add_terms<near.value>(op, x + start, out + start, peaks, &sum, &count, row);
+                });
             });
             shared[k].total = sum, shared[k].count = count;
         } else {
-            write_results(op, x + start, out + start, &largest, &total, &ties, part);
+            write_results(said_by(&Op::result, op), x + start, out + start, &largest, &total, &ties, part);
         }
     }
 }
@@ -463,7 +617,7 @@ template <class Op, class T> void share_backward(const Op& op, const Call& call,
         const auto part = row.part(start, std::min(segment, length - start));
         if (sums) {
             Total sum, count;
-            add_gradients(summed_as(&Op::gradient_term, op), dy + start, y + start, &sum, &count, part);
+            add_gradients(said_by(&Op::gradient_term, op), dy + start, y + start, &sum, &count, part);
             shared[k].total = sum, shared[k].count = count;
         } else {
             write_gradients(op, dy + start, y + start, out + start, &total, &support, part);
@@ -483,7 +637,7 @@ template <template <class> class Op, class T> void rows_forward(const Call& call
     };
     if constexpr (requires { op.threshold(0.0, 0.0, 0.0); })
         each([&](auto inputs, T* to, auto lines) { project(op, inputs[0], to, lines); });
-    else if constexpr (requires { op.noise(std::uint64_t()); })
+    else if constexpr (Random<Op<T>>)
         each([&](auto inputs, T* to, auto lines) { normalize_drawn(op, inputs[0], to, lines); });
     else
         each([&](auto inputs, T* to, auto lines, auto... rows) { normalize(op, inputs[0], to, lines, rows...); });

@@ -1,5 +1,5 @@
 // Scratch: arrays that the loops along an axis work in, beside the stack. A kernel has 32 KiB of stack, as
-// threads of 64 KiB must do for all (uWSGI's, OMP_STACKSIZE=64k; musl's have 128), and these take up to 176.
+// threads of 64 KiB must do for all (uWSGI's, OMP_STACKSIZE=64k; musl's have 128), and these take up to 256.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +11,9 @@
 
 namespace fastact {
 
-// What the deepest chain of loops takes, a gradient of rows of half precision, and some to spare. Of memory that
-// no loop has written to, the system keeps no pages.
-inline constexpr Size scratch_size = 1 << 18;
+// What the deepest chain of loops takes, a column of float64 and its noise, and some to spare. Of memory that no loop
+// has written to, the system keeps no pages.
+inline constexpr Size scratch_size = 3 << 17;
 
 // A thread's second stack, from its first array on until it ends. Where there is no memory for one, threads take
 // turns with one that is there from the start, so that no kernel can fail.

@@ -43,8 +43,13 @@ struct Total : Twofold {
 // stretch to sum k % (lanes / 2), and a tree adds those up.
 // What `careful` sums carry along beside float64 lanes is not worth its time for counts, nor
 // for the many terms of a weight's gradient.
-// Of terms that are `rare` there is one loop less, for their code's sake.
-template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bool rare = false> struct Sums {
+// Of terms that are `rare` there is one loop less, for their code's sake. Where a sum does not fold its lanes, they are
+// added up with those of other rows (fold_rows).
+template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bool rare = false, bool folds = true>
+struct Sums {
+    static constexpr Size half = lanes / 2;
+    using Sum = std::conditional_t<careful, double, T>;
+
     Total total[Width];
 
     // term(i, column) over 0 <= i < length; `term` may also write its element. What lies
@@ -71,6 +76,7 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
             else
                 collect<false, false>(used, columns);
         }
+        if constexpr (!folds) return;
         if constexpr (Width == 1)
             add_up<half / 2>();
         else
@@ -79,6 +85,10 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
         for (Size c = 0; c < Width; ++c) total[c] = {{double(room->sums[c]), carries ? room->errors[c] : 0.0}};
     }
 
+    void lanes_to(Sum* sums_of_row, T* counts_of_row) const {
+        std::copy(room->sums, room->sums + half, sums_of_row);
+        if (counts_of_row) std::copy(counts, counts + lanes, counts_of_row);
+    }
     double value(Size c) const { return total[c].high + total[c].low; }
     double count(Size c) const { return double(counts[c]); }
 
@@ -88,9 +98,6 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
     // In float64 the sums of float32 lanes lose next to nothing; those of float64 lanes carry
     // their errors. Counts are exact in the dtype's own precision.
     static constexpr bool carries = careful && sizeof(T) == 8;
-    static constexpr Size half = lanes / 2;
-    using Sum = std::conditional_t<careful, double, T>;
-
     struct Room {
         alignas(line) T partial[lanes * Width];
         alignas(line) Sum sums[half * Width];
@@ -110,7 +117,7 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
             const T first = term(i, 0), second = term(i + lanes, 0), third = term(i + 2 * lanes, 0);
             T fourth = T(-0.0);
             [[maybe_unused]] T last = T(-0.0);
-            if (whole || lane < terms - 3 * lanes) {
+            if (whole || int(lane) < int(terms - 3 * lanes)) {
                 fourth = term(i + 3 * lanes, 0);
                 if constexpr (counts_too) last = count(i + 3 * lanes, 0);
             }
@@ -136,9 +143,13 @@ template <class T, Size Width, bool careful, Size stretch = fastact::stretch, bo
             for (; i + lanes <= count; i += lanes)
 #pragma GCC ivdep
                 for (Size lane = 0; lane < lanes; ++lane) room->partial[lane] += take(start + i + lane, 0, lane);
+            if (i < count)
 #pragma GCC ivdep
-            for (Size lane = 0; lane < lanes; ++lane)
-                if (lane < count - i) room->partial[lane] += take(start + i + lane, 0, lane);
+                for (Size lane = 0; lane < lanes; ++lane) {
+                    T last = T(-0.0);
+                    if (int(lane) < int(count - i)) last = take(start + i + lane, 0, lane);
+                    room->partial[lane] += last;
+                }
         } else {
             for (Size i = 0; i < std::min(count, lanes); ++i) {
                 T* lane = room->partial + i * Width;
