@@ -52,6 +52,9 @@ COMPILE = [
 # the others were a seventh of a module, and no faster (ARCHITECTURE.md, "What was tried").
 OPTIONAL = ["-fno-thread-jumps", "-fno-tree-pre", "--param=max-completely-peeled-insns=64"]
 
+# Of a short call most is code that runs once. With what else -O3 does to that it is a seventh larger, and no faster.
+CALLS = ["-O2", "-finline-limit=200"]
+
 # Names of static functions are a tenth of a module. Nothing at run time reads them, but
 # tools/instructions.py does, in a clone.
 STRIPPED = ["-Wl,-s"] if sys.platform == "linux" else []
@@ -146,7 +149,7 @@ MODULES = cythonize(
             extension(f"_kernels_{level}", [f"levels/kernels_{level}.pyx"], flags)
             for level, flags in LEVELS.items()
         ),
-        extension("_dispatch", ["runtime/dispatch.pyx", "runtime/team.cpp"], []),
+        extension("_dispatch", ["runtime/dispatch.pyx", "runtime/team.cpp"], CALLS),
     ],
     build_dir="build/cython",
     compiler_directives=DIRECTIVES,

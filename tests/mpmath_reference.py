@@ -180,7 +180,8 @@ def ulps_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     first, second = _ordinals(a), _ordinals(b)
     larger, smaller = np.maximum(first, second), np.minimum(first, second)
     distance = larger.astype(np.uint64) - smaller.astype(np.uint64)
-    return np.where(np.isnan(a) | np.isnan(b), np.where(np.isnan(a) == np.isnan(b), 0, 2**63), distance)
+    of_nan = np.where(np.isnan(a) == np.isnan(b), np.uint64(0), np.uint64(2**63))
+    return np.where(np.isnan(a) | np.isnan(b), of_nan, distance)
 
 
 def _ordinals(values: np.ndarray) -> np.ndarray:

@@ -110,7 +110,7 @@ template <Size width> inline constexpr Size room = width == 1 ? bundle : width;
 // What the terms of each line are relative to.
 template <class T, Size Width> struct Peaks {
     T largest[room<Width>], floor[room<Width>], rounder[room<Width>];
-    bool near = true;
+    bool near;
 
     template <class Op> void prepare(const Op& op, Size columns) {
         if constexpr (requires { op.level(largest[0]); })
@@ -121,16 +121,18 @@ template <class T, Size Width> struct Peaks {
     Peak<T> operator[](Size c) const { return {largest[c], {floor[c], rounder[c]}}; }
 
   private:
-    [[gnu::noinline]] void prepare(Size columns) {
+    [[gnu::noinline, gnu::noclone]] void prepare(Size columns) {
         anchor(columns, [](T peak) { return peak; });
     }
     template <class Level> void anchor(Size columns, Level level_of) {
+        math::Bits<T> far = 0;
         for (Size c = 0; c < columns; ++c) {
             const T level = level_of(largest[c]);
             const math::Anchor<T> anchor(level);
             floor[c] = anchor.floor, rounder[c] = anchor.rounder;
-            near &= anchor.holds(level);
+            far |= math::mask_if<T>(!anchor.holds(level));
         }
+        near = far == 0;
     }
 };
 

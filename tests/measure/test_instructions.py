@@ -40,7 +40,7 @@ NARROW = {
     r"elements_(forward|backward|biased)<": "a formula is made of its parameters, and handed on",
     r"(normalize|differentiate|(rows|share)_(forward|backward)|each_lines)<": "what is done once for a row",
     r"((each|share)_seen_row|each_visible_row|SeenTiles|masked_forward|share_(losses|seen_gradient)|logsumexp(_backward)?"
-    r"|normalize_drawn|norm_rows|norm_gradient_rows_at_once|each_range|Moments)<": (
+    r"|normalize_draw(n|ing)|LanesOfRows|Peaks|norm_rows|norm_gradient_rows_at_once|each_range|Moments)<": (
         "what is done once for a row"
     ),
     r"(ChannelSums|each_channel_range)<": "what is done once for a channel",
@@ -49,7 +49,7 @@ NARROW = {
     r"(forward<Gelu|backward<FromInput, Silu), (float|B?Float16)> at v[34]": (
         "loops of pieces have a branch to what is beyond"
     ),
-    r"(Sums<double, \d+l, true, 128l, false>::Sums<find_threshold|staged_projection)<": (
+    r"(Sums<double, \d+l, true, 128l, false, true>::Sums<find_threshold|staged_projection)<": (
         "doubles of a row's last floats"
     ),
     NO_MASKS: "gcc makes no masks of 64 bits without 64-bit comparisons",
