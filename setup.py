@@ -52,8 +52,8 @@ COMPILE = [
 # the others were a seventh of a module, and no faster (ARCHITECTURE.md, "What was tried").
 OPTIONAL = ["-fno-thread-jumps", "-fno-tree-pre", "--param=max-completely-peeled-insns=64"]
 
-# Of a short call most is code that runs once. With what else -O3 does to that the module is a seventh larger, and
-# no faster.
+# Of a short call most is code that runs once. With what else -O3 does to that the module is a seventh larger,
+# and no faster.
 CALLS = ["-O2", "-finline-limit=200"]
 
 # Names of static functions are a tenth of a module. Nothing at run time reads them, but

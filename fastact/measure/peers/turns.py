@@ -168,9 +168,12 @@ class Comparison:
         self.workers, self.seconds, self.rounds, self.level = workers, seconds, rounds, level
 
     def measure(self, cell: Cell, threads: int) -> Measurement:
-        for worker in self.workers:
+        # fastact alone: its first calls find out what threads and ways through memory are worth here.
+        first, *peers = self.workers
+        for worker in peers:
             worker.tell("prepare", cell, threads)
-        prepared = {worker: worker.answer() for worker in self.workers}
+        answers = {worker: worker.answer() for worker in peers}
+        prepared = {first: first.ask("prepare", cell, threads), **answers}
         able = [worker for worker, answer in prepared.items() if answer.able]
         out = {worker: answer for worker, answer in prepared.items() if not answer.able}
         form = {worker.name: worker.ask("choose", self.seconds) for worker in able}
