@@ -12,13 +12,24 @@ from cases import CASES, same_bits
 
 import fastact as fa
 
+HAS_THREADS = not str(fa.config()["openmp"]).startswith("none")
+several = pytest.mark.skipif(not HAS_THREADS, reason="built without OpenMP: there is one thread")
 
+
+@several
 def test_the_count_that_is_set_is_the_count_that_is_got():
     for count in (1, 2, 3, np.int64(2)):
         fa.set_num_threads(count)
         assert fa.get_num_threads() == count
 
 
+@pytest.mark.skipif(HAS_THREADS, reason="built with OpenMP")
+def test_without_openmp_any_count_is_one():
+    fa.set_num_threads(3)
+    assert fa.get_num_threads() == 1
+
+
+@several
 def test_the_context_manager_restores_the_count():
     fa.set_num_threads(2)
     with fa.num_threads(3):
@@ -29,6 +40,7 @@ def test_the_context_manager_restores_the_count():
     assert fa.get_num_threads() == 2
 
 
+@several
 def test_the_context_manager_restores_the_count_after_an_error():
     fa.set_num_threads(2)
     with pytest.raises(RuntimeError, match="inside"), fa.num_threads(1):
