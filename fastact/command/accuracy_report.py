@@ -21,14 +21,20 @@ def _cells(m: errors.Measurement) -> list[str]:
     return [m.activation, m.direction, m.dtype, *figures]
 
 
-def markdown(measurements: list[errors.Measurement], exhaustive: bool) -> str:
+def markdown(measurements: list[errors.Measurement], args: argparse.Namespace) -> str:
     """The page of the documentation that holds the table."""
     built = fa.config()
-    what = "every float32 number, 10^8 of float64" if exhaustive else "a stratified sample"
+    every = {"float32": "every float32 number", "": "every float32 number, 10^8 of float64"}
+    what = every.get(args.dtype or "", "10^8 numbers") if args.exhaustive else "a stratified sample"
+    given = [
+        *(["--exhaustive"] if args.exhaustive else []),
+        *(["--dtype", args.dtype] if args.dtype else []),
+        *(["NAME ..."] if args.activation else []),
+    ]
     lines = [
-        "# Accuracy",
+        "# Accuracy over every number" if args.exhaustive else "# Accuracy",
         "",
-        f"Written by `fastact accuracy{' --exhaustive' if exhaustive else ''} --markdown FILE`, not by hand.",
+        f"Written by `{' '.join(['fastact accuracy', *given, '--markdown FILE'])}`, not by hand.",
         f"Inputs: {what}. fastact {built['version']}, level {built['level']}, compiler {built['compiler']}.",
         "float32 is judged by float64, float64 by long double, both from the formulas of the catalog; passes",
         "from their definitions in `fastact/measure/accuracy/passes.py`, halves in their own ULP by float64.",
@@ -76,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
             record.write(args.json, measurements, watch.interrupted, config=fa.config())
     if args.markdown and not watch.interrupted:
         with ending.writing(args.markdown):
-            args.markdown.write_text(markdown(measurements, args.exhaustive), encoding="utf-8")
+            args.markdown.write_text(markdown(measurements, args), encoding="utf-8")
     return watch.status or (0 if all(m.within for m in measurements) else 1)
 
 
