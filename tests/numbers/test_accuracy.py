@@ -173,7 +173,7 @@ def test_the_command_writes_what_it_measured(tmp_path, capsys):
     assert all(m["error"] == 0 and m["count"] > 10**6 for m in measured)
     page = (tmp_path / "a.md").read_text()
     assert page.count("| relu |") == 3
-    assert "fastact accuracy --markdown" in page
+    assert "fastact accuracy --dtype float32 NAME ... --markdown FILE" in page
     assert capsys.readouterr().out.count("relu") == 3
 
 
